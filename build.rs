@@ -1,0 +1,23 @@
+//! Link arguments. They live here, not in `.cargo/config.toml`, because build systems that vendor
+//! crates (Buildroot's cargo infrastructure) overwrite that file.
+
+use std::env;
+
+fn main() {
+    println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-env-changed=RUSTC_LINKER");
+
+    // A linker called directly (rust-lld, ld.lld, ld) takes its own options; a compiler driver
+    // (gcc, clang, cc: rustc's default) takes the driver's, the last of which undoes rustc's -pie.
+    let linker = env::var("RUSTC_LINKER").unwrap_or_default();
+    let name = linker.rsplit('/').next().unwrap_or("");
+    let direct = name.contains("lld") || name == "ld" || name.ends_with("-ld");
+    let args: &[&str] = if direct {
+        &["-static", "--no-pie", "--no-dynamic-linker", "--build-id=none", "-znorelro"]
+    } else {
+        &["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,norelro"]
+    };
+    for arg in args {
+        println!("cargo:rustc-link-arg-bins={arg}");
+    }
+}

@@ -1,0 +1,76 @@
+# What all scripts share: names of the targets, places, messages. Sourced, never run.
+# shellcheck shell=sh disable=SC2034  # the variables are for whoever sources this
+set -eu
+
+SELF=$(basename "$0")
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+OUT=$ROOT/target/out
+CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/linchpin
+ALL_ARCHES="arm aarch64 x86_64"
+
+say() { printf '%s: %s\n' "$SELF" "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+
+# help: prints the comment block at the top of the script itself.
+help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"; }
+
+# arch_set NAME: sets what depends on the target. Board names of `boot` are accepted too.
+arch_set() {
+    case $1 in
+    arm | armv7 | qemu-arm)
+        ARCH=arm TRIPLE=armv7-unknown-linux-gnueabihf
+        DEB=armhf MULTIARCH=arm-linux-gnueabihf KERNEL=linux-image-armmp ;;
+    aarch64 | arm64 | qemu-aarch64)
+        ARCH=aarch64 TRIPLE=aarch64-unknown-linux-gnu
+        DEB=arm64 MULTIARCH=aarch64-linux-gnu KERNEL=linux-image-arm64 ;;
+    x86_64 | amd64 | qemu-x86_64)
+        ARCH=x86_64 TRIPLE=x86_64-unknown-linux-gnu
+        DEB=amd64 MULTIARCH=x86_64-linux-gnu KERNEL=linux-image-cloud-amd64 ;;
+    *) die "unknown target '$1': use one of $ALL_ARCHES" ;;
+    esac
+}
+
+# The machine that we run on, by our names: its programs can be run while building.
+host_arch() {
+    case $(uname -m) in
+    x86_64) echo x86_64 ;;
+    aarch64) echo aarch64 ;;
+    armv7l | armv8l) echo arm ;;
+    *) die "no support for building on $(uname -m)" ;;
+    esac
+}
+
+# cargo_version_ok: is there a cargo, 1.85 or newer?
+cargo_version_ok() {
+    version=$(cargo -V 2>/dev/null) || return 1
+    minor=${version#cargo 1.}
+    [ "$minor" != "$version" ] && [ "${minor%%.*}" -ge 85 ]
+}
+
+# host_rustc_has TRIPLE: does the host's own compiler come with this target's core library?
+host_rustc_has() {
+    cargo_version_ok && libdir=$(rustc --print target-libdir --target "$1" 2>/dev/null) &&
+        ls "$libdir"/libcore-*.rlib >/dev/null 2>&1
+}
+
+# find_lld: prints a linker for foreign targets: the one in the rustup toolchain, or Debian's.
+find_lld() {
+    if sysroot=$(rustc --print sysroot 2>/dev/null); then
+        set -- "$sysroot"/lib/rustlib/*/bin/rust-lld
+        if [ -x "$1" ]; then
+            echo "$1"
+            return
+        fi
+    fi
+    command -v ld.lld
+}
+
+RUST_1_85=$CACHE/trees/rust-1.85 # bin/rustc and bin/clippy-driver in it are ready to run
+tree_root() { echo "$CACHE/trees/root-$1"; }
+tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
+
+# rustup puts cargo where only login shells look.
+if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    PATH=$PATH:$HOME/.cargo/bin
+fi

@@ -1,0 +1,181 @@
+//! What all commands share: options as s6 reads them, messages and exit codes as s6 has them, chain-loading.
+//!
+//! Exit codes: 100 wrong usage, 111 a system call failed, 126/127 the next program could not be executed (127: not
+//! found). Messages: `PROG: LEVEL: text`, on standard error.
+
+use super::Applet;
+use crate::log::Line;
+use crate::sys::args::{Args, Env};
+use crate::sys::{Errno, Fd, file, process};
+use crate::text::CPath;
+use crate::text::errno::Reason;
+use crate::text::number::parse_u32;
+use crate::text::quote::Printable;
+use core::ffi::CStr;
+use core::fmt::{self, Display, Write};
+
+/// Wrong usage, or "cannot work like this".
+pub const USAGE: i32 = 100;
+/// A system call failed.
+pub const SYSTEM: i32 = 111;
+/// Timed out.
+pub const TIMEOUT: i32 = 99;
+
+/// A command being run: its name as it was called, its arguments.
+pub struct Cli {
+    applet: &'static Applet,
+    name: &'static [u8],
+    args: Args,
+}
+
+/// An option.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Opt {
+    /// `-x`
+    Short(u8),
+    /// `--name`
+    Long(&'static [u8]),
+}
+
+/// A command's options were wrong: print the usage, exit 100.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct WrongUsage;
+
+/// Reads options: `-x`, `-xVALUE`, `-x VALUE`, `-xyz`, `--name`, `--name=VALUE`; `--` or the first other word ends them.
+pub struct Options<I: Iterator<Item = &'static [u8]>> {
+    parser: getargs::Options<&'static [u8], I>,
+    args: Args,
+}
+
+impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
+    /// The next option, if there is one.
+    pub fn next(&mut self) -> Result<Option<Opt>, WrongUsage> {
+        match self.parser.next_opt() {
+            Ok(None) => Ok(None),
+            Ok(Some(getargs::Opt::Short(letter))) => Ok(Some(Opt::Short(letter))),
+            Ok(Some(getargs::Opt::Long(name))) => Ok(Some(Opt::Long(name))),
+            Err(_) => Err(WrongUsage),
+        }
+    }
+
+    /// The value of the option just read.
+    pub fn value(&mut self) -> Result<&'static [u8], WrongUsage> {
+        self.parser.value().map_err(|_| WrongUsage)
+    }
+
+    /// The value of the option just read, as an unsigned number.
+    pub fn number(&mut self) -> Result<u32, WrongUsage> {
+        parse_u32(self.value()?).ok_or(WrongUsage)
+    }
+
+    /// The words after the options; at least `min` of them. Call it when [`Options::next`] has answered `None`.
+    pub fn operands(self, min: usize) -> Result<Args, WrongUsage> {
+        let left = self.parser.into_positionals().count();
+        if left < min { Err(WrongUsage) } else { Ok(self.args.skip(self.args.len() - left)) }
+    }
+}
+
+impl Cli {
+    /// The command `applet`, called as `name`, with `args` (of which the first is the name).
+    pub fn new(applet: &'static Applet, name: &'static [u8], args: Args) -> Cli {
+        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), args }
+    }
+
+    /// The command.
+    pub fn applet(&self) -> &'static Applet {
+        self.applet
+    }
+
+    /// All words, the name included.
+    pub fn args(&self) -> Args {
+        self.args
+    }
+
+    /// The environment.
+    pub fn env(&self) -> Env {
+        self.args.env()
+    }
+
+    /// The options, to be read one after the other.
+    pub fn options(&self) -> Options<impl ExactSizeIterator<Item = &'static [u8]>> {
+        let words = self.args.skip(1);
+        Options { parser: getargs::Options::new(words.iter()), args: words }
+    }
+
+    /// Runs `body`; if it finds the usage wrong, says how it is right and returns 100.
+    pub fn with_usage(&self, body: impl FnOnce() -> Result<i32, WrongUsage>) -> i32 {
+        body().unwrap_or_else(|WrongUsage| {
+            self.say("usage", format_args!("{} {}", Printable(self.name), self.applet.usage));
+            USAGE
+        })
+    }
+
+    /// `PROG: fatal: unable to WHAT: REASON`; returns 111.
+    pub fn unable(&self, what: impl Display, reason: Errno) -> i32 {
+        self.say("fatal", format_args!("unable to {what}: {}", Reason(reason)));
+        SYSTEM
+    }
+
+    /// `PROG: fatal: TEXT`; returns 100.
+    pub fn refuse(&self, text: impl Display) -> i32 {
+        self.say("fatal", format_args!("{text}"));
+        USAGE
+    }
+
+    /// `PROG: warning: TEXT`.
+    pub fn warn(&self, text: impl Display) {
+        self.say("warning", format_args!("{text}"));
+    }
+
+    fn say(&self, level: &str, text: fmt::Arguments<'_>) {
+        let mut line = Line::<1024>::new();
+        let _ = write!(line, "{}: {level}: {text}", Printable(self.name));
+        let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
+    }
+
+    /// Goes on as the program that `words` name (chain loading), looked up in PATH. Returns only if that fails: 127 if
+    /// it is not there, 126 for any other reason. No words: nothing to do, 0.
+    pub fn exec(&self, words: Args) -> i32 {
+        self.exec_env(words, self.env())
+    }
+
+    /// As [`Cli::exec`], with another environment.
+    pub fn exec_env(&self, words: Args, env: Env) -> i32 {
+        let Some(name) = words.get(0) else { return 0 };
+        let why = exec_in_path(name, words, self.env(), env);
+        self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
+        if why == Errno::NOENT { 127 } else { 126 }
+    }
+}
+
+/// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
+/// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
+fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
+    if name.to_bytes().contains(&b'/') || name.is_empty() {
+        return process::exec_path(name, words, env);
+    }
+    let path = lookup.get(b"PATH").map_or(&b"/usr/bin:/bin"[..], CStr::to_bytes);
+    let mut worst = Errno::NOENT;
+    for dir in path.split(|b| *b == b':') {
+        let dir = if dir.is_empty() { b"." } else { dir };
+        let candidate = CPath::<4096>::of(&[dir, b"/", name.to_bytes()]);
+        let why = match candidate.path() {
+            Ok(path) => process::exec_path(path, words, env),
+            Err(e) => e,
+        };
+        match why {
+            Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG => {}
+            Errno::ACCESS => worst = Errno::ACCESS,
+            other => return other,
+        }
+    }
+    worst
+}
+
+/// Writes `bytes` on standard output; returns 0, or 111 with a message.
+pub fn print(cli: &Cli, bytes: &[u8]) -> i32 {
+    match file::write_all(Fd::STDOUT, bytes) {
+        Ok(()) => 0,
+        Err(e) => cli.unable("write to standard output", e),
+    }
+}

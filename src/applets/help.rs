@@ -1,0 +1,66 @@
+//! `help`, `--help`, `--version`, and what the bare binary says.
+
+use super::cli::{Cli, USAGE};
+use super::{APPLETS, Applet};
+use crate::log::Line;
+use crate::sys::args::Args;
+use crate::sys::{Fd, file};
+use core::fmt::Write;
+
+const VERSION: &str = concat!("linchpin ", env!("CARGO_PKG_VERSION"), "\n");
+const HEAD: &str = "\
+PID 1 for embedded Linux: supervision, fd-holding and early sockets the s6 way.
+
+  linchpin COMMAND ...         (or through a link called COMMAND or s6-COMMAND)
+  linchpin --install DIR [PATH] makes all links in DIR, to PATH (default: this binary)
+  linchpin help COMMAND        the usage of a command
+
+";
+
+/// `help [command]`
+pub fn help(cli: &Cli) -> i32 {
+    match cli.args().iter().nth(1) {
+        None => overview(Fd::STDOUT),
+        Some(name) => match super::find(name) {
+            Some(applet) => usage(applet),
+            None => cli.refuse(format_args!("no command {}", crate::text::quote::Printable(name))),
+        },
+    }
+}
+
+/// The binary was called by its own name: `--help`, `--version`, `--install`, or a mistake.
+pub fn no_command(args: Args) -> i32 {
+    match args.iter().nth(1) {
+        Some(b"--help" | b"-h") => overview(Fd::STDOUT),
+        Some(b"--version" | b"-V") => write(Fd::STDOUT, VERSION),
+        _ => {
+            overview(Fd::STDERR);
+            USAGE
+        }
+    }
+}
+
+fn overview(to: Fd) -> i32 {
+    write(to, HEAD);
+    for applet in APPLETS {
+        let mut line = Line::<160>::new();
+        let s6 = if applet.s6 { "s6-" } else { "" };
+        let _ = write!(line, "  {s6:>3}{:<26} {}", applet.name, applet.summary);
+        write(to, line.finish("\n"));
+    }
+    0
+}
+
+fn usage(applet: &Applet) -> i32 {
+    let mut line = Line::<512>::new();
+    let s6 = if applet.s6 { "s6-" } else { "" };
+    let _ = write!(line, "usage: {s6}{} {}\n{}", applet.name, applet.usage, applet.summary);
+    write(Fd::STDOUT, line.finish("\n"))
+}
+
+fn write(to: Fd, text: &str) -> i32 {
+    match file::write_all(to, text.as_bytes()) {
+        Ok(()) => 0,
+        Err(_) => super::cli::SYSTEM,
+    }
+}

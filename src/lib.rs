@@ -1,0 +1,30 @@
+//! linchpin: PID 1 for embedded Linux, the s6 way, in one static binary without libc and heap.
+//!
+//! The rooms, from the outside in (each may use those below it, never the reverse):
+//!
+//! * [`applets`]: one small file per command; `applets/mod.rs` is the table.
+//! * [`boot`]: what happens once in the life of PID 1: mounts, console, sockets, run image; shutdown.
+//! * [`svscan`]: many services: scan, logger pipes, control commands, the engine that PID 1 runs.
+//! * [`socket`]: addresses and the binders.
+//! * [`service`]: one service: its directory, its state machine, its status, tally and events.
+//! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
+//! * [`board`]: the board config: model, TOML reader, checker.
+//! * [`state`]: the arena, in which everything lives that must outlive a crash.
+//! * [`log`]: the logger. [`text`]: words and numbers. [`limits`]: every capacity.
+//! * [`sys`]: Linux, made safe. [`arch`]: the machine. The only rooms with `unsafe`.
+#![cfg_attr(not(test), no_std)]
+
+pub mod applets;
+#[allow(unsafe_code)]
+pub mod arch;
+pub mod board;
+pub mod boot;
+pub mod fdholder;
+pub mod limits;
+pub mod log;
+pub mod service;
+pub mod socket;
+pub mod state;
+pub mod svscan;
+pub mod sys;
+pub mod text;

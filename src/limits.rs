@@ -1,0 +1,45 @@
+//! Every capacity, with the reason for its number. Tables live in the arena or in `.bss`: slots that are never
+//! touched cost no memory, so a capacity is the largest that is sensible, not the smallest that might do. Running
+//! into one is reported on the thing that asked.
+
+/// Supervised services, loggers included. s6-svscan's default is 1000; twice that serves a thousand with loggers.
+pub const SERVICES: usize = 2048;
+
+/// Longest service name, NUL excluded, `/log` excluded: s6-svscan's default (`-L`), a file name less four bytes.
+pub const SERVICE_NAME: usize = 251;
+
+/// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
+pub const HELD: usize = 1024;
+
+/// Longest identifier of a held descriptor: the protocol stores its length in one byte.
+pub const HELD_NAME: usize = 255;
+
+/// Simultaneous clients of the fd-holder. s6-fdholderd's default is 16; each costs a page or two while it talks.
+pub const FDHOLDER_CLIENTS: usize = 32;
+
+/// Largest fd-holder request: a dump message of 253 entries with 255-byte identifiers, and its header.
+pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
+
+/// Largest fd-holder reply: a list of all identifiers, and its header.
+pub const FDHOLDER_REPLY: usize = 6 + 1 + 4 + HELD * (HELD_NAME + 1);
+
+/// One-shot children that PID 1 starts and remembers: init script, signal handlers, the unmounter.
+pub const JOBS: usize = 16;
+
+/// Bytes of the in-memory log: the last few hundred lines, for when kmsg is not to be had.
+pub const LOG_RING: usize = 16 * 1024;
+
+/// Longest log line; kmsg takes about 1000 bytes, and 400 are still read on a serial console.
+pub const LOG_LINE: usize = 400;
+
+/// Sockets in a board config.
+pub const BOARD_SOCKETS: usize = 128;
+
+/// Mounts in a board config.
+pub const BOARD_MOUNTS: usize = 32;
+
+/// Bytes of a board config: a long one has 300 lines.
+pub const BOARD_FILE: usize = 64 * 1024;
+
+/// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
+pub const DEATH_TALLY: usize = 4096;

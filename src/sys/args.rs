@@ -1,0 +1,142 @@
+//! The process's arguments and environment as the kernel left them on the stack.
+
+use core::ffi::{CStr, c_char};
+use core::ptr;
+
+/// argv. Words live as long as the process.
+#[derive(Clone, Copy)]
+pub struct Args {
+    argc: usize,
+    argv: *const *const c_char,
+    envp: *const *const c_char,
+}
+
+/// envp.
+#[derive(Clone, Copy)]
+pub struct Env(*const *const c_char);
+
+/// Reads the initial stack (argc, argv…, NULL, envp…, NULL, auxv…) and tells rustix about its auxv.
+///
+/// # Safety
+/// `stack` must be the stack pointer the kernel set up for this process. Called once, first.
+pub unsafe fn from_stack(stack: *const usize) -> Args {
+    // SAFETY: the layout is the kernel's ABI: argc, then argc + 1 pointers, then the environment.
+    unsafe {
+        let argc = *stack;
+        let argv = stack.add(1).cast::<*const c_char>();
+        let envp = argv.add(argc + 1);
+        rustix::param::init(envp as *mut *mut u8);
+        Args { argc, argv, envp }
+    }
+}
+
+impl Args {
+    /// Number of words, argv[0] included. The kernel allows 0.
+    pub fn len(self) -> usize {
+        self.argc
+    }
+
+    /// No word at all, not even argv[0].
+    pub fn is_empty(self) -> bool {
+        self.argc == 0
+    }
+
+    /// Word `i`, if there is one.
+    pub fn get(self, i: usize) -> Option<&'static CStr> {
+        // SAFETY: below argc every pointer is a C string that lives as long as the process.
+        (i < self.argc).then(|| unsafe { CStr::from_ptr(*self.argv.add(i)) })
+    }
+
+    /// The words from `i` on (none if there are fewer).
+    pub fn skip(self, i: usize) -> Args {
+        let n = i.min(self.argc);
+        // SAFETY: at most argc, so the pointer stays inside the array (its NULL included).
+        Args { argc: self.argc - n, argv: unsafe { self.argv.add(n) }, envp: self.envp }
+    }
+
+    /// The words as bytes, without their NULs.
+    pub fn iter(self) -> impl ExactSizeIterator<Item = &'static [u8]> + Clone {
+        (0..self.argc).map(move |i| self.get(i).map_or(&b""[..], CStr::to_bytes))
+    }
+
+    /// The environment.
+    pub fn env(self) -> Env {
+        Env(self.envp)
+    }
+
+    /// The words as a null-terminated array, for exec.
+    pub(super) fn as_ptr(self) -> *const *const u8 {
+        self.argv.cast()
+    }
+}
+
+impl Env {
+    /// An environment without variables.
+    pub const EMPTY: Env = Env((&raw const EMPTY_ENV.0).cast());
+
+    /// The value of `name`: the first match, as getenv(3) does.
+    pub fn get(self, name: &[u8]) -> Option<&'static CStr> {
+        self.iter().find_map(|entry| {
+            let bytes = entry.to_bytes_with_nul();
+            let value = bytes.strip_prefix(name)?.strip_prefix(b"=")?;
+            CStr::from_bytes_with_nul(value).ok()
+        })
+    }
+
+    /// All entries, `NAME=VALUE`.
+    pub fn iter(self) -> impl Iterator<Item = &'static CStr> {
+        let mut at = self.0;
+        core::iter::from_fn(move || {
+            // SAFETY: the array ends with NULL, at which the walk stops; entries live as long as the process.
+            unsafe {
+                let entry = *at;
+                if entry.is_null() {
+                    return None;
+                }
+                at = at.add(1);
+                Some(CStr::from_ptr(entry))
+            }
+        })
+    }
+
+    pub(super) fn as_ptr(self) -> *const *const u8 {
+        self.0.cast()
+    }
+}
+
+struct EmptyEnv([*const c_char; 1]);
+// SAFETY: a constant null pointer.
+unsafe impl Sync for EmptyEnv {}
+static EMPTY_ENV: EmptyEnv = EmptyEnv([ptr::null()]);
+
+/// A null-terminated argument vector of at most `N - 1` words for a child.
+pub struct Argv<'a, const N: usize> {
+    words: [*const u8; N],
+    len: usize,
+    _lives: core::marker::PhantomData<&'a CStr>,
+}
+
+impl<'a, const N: usize> Argv<'a, N> {
+    /// The given words; those beyond the capacity are left out.
+    pub fn new(words: &[&'a CStr]) -> Self {
+        let mut argv = Argv { words: [ptr::null(); N], len: 0, _lives: core::marker::PhantomData };
+        for word in words {
+            argv.push(word);
+        }
+        argv
+    }
+
+    /// Appends a word; false if there is no room.
+    pub fn push(&mut self, word: &'a CStr) -> bool {
+        if self.len + 1 >= N {
+            return false;
+        }
+        self.words[self.len] = word.as_ptr().cast();
+        self.len += 1;
+        true
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const u8 {
+        self.words.as_ptr()
+    }
+}

@@ -1,0 +1,57 @@
+//! Statics for a single-threaded process.
+
+use core::cell::UnsafeCell;
+use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
+
+/// A value in `.bss` or `.data` that is handed out once, as the only reference to it. Large tables live in such
+/// statics: what is never touched costs no memory.
+pub struct TakeCell<T> {
+    taken: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `take` gives the value to one caller only.
+unsafe impl<T> Sync for TakeCell<T> {}
+
+impl<T> TakeCell<T> {
+    /// A cell holding `value`.
+    pub const fn new(value: T) -> Self {
+        TakeCell { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// The value, at the first call; `None` ever after.
+    pub fn take(&'static self) -> Option<&'static mut T> {
+        if self.taken.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        // SAFETY: the flag lets one caller through, so the reference is unique.
+        Some(unsafe { &mut *self.value.get() })
+    }
+}
+
+/// A reference that becomes known during start-up.
+pub struct LateRef<T>(AtomicPtr<T>);
+
+impl<T: Sync> LateRef<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        LateRef(AtomicPtr::new(core::ptr::null_mut()))
+    }
+
+    /// Makes `target` known.
+    pub fn set(&self, target: &'static T) {
+        self.0.store(core::ptr::from_ref(target).cast_mut(), Ordering::Release);
+    }
+
+    /// The target, once it is known.
+    pub fn get(&self) -> Option<&'static T> {
+        // SAFETY: only `set` stores here, and it stores shared references that live for ever.
+        unsafe { self.0.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+impl<T: Sync> Default for LateRef<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}

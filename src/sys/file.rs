@@ -1,0 +1,147 @@
+//! Small files, FIFOs and locks, by directory descriptor and name.
+
+use super::{Errno, Fd, Result, raw};
+use core::ffi::CStr;
+use linux_raw_sys::general as linux;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+
+/// Opens a file; always close-on-exec, never the controlling terminal.
+pub fn open(dir: Fd, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::openat(dir, path, flags, Mode::from_raw_mode(mode)).map(Fd::from_owned)
+}
+
+/// Opens a directory for use as the `dir` of other calls (O_PATH: no permission to read it is needed).
+pub fn open_dir(dir: Fd, path: &CStr) -> Result<Fd> {
+    open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
+}
+
+/// Reads the first bytes of a file, up to the size of `buf`; never waits (O_NONBLOCK).
+pub fn read<'a>(dir: Fd, path: &CStr, buf: &'a mut [u8]) -> Result<&'a [u8]> {
+    let mut fd = open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+    let done = read_full(fd, buf);
+    fd.close();
+    done.map(|n| &buf[..n])
+}
+
+/// Reads until `buf` is full or the file ends.
+pub fn read_full(fd: Fd, buf: &mut [u8]) -> Result<usize> {
+    let mut at = 0;
+    while at < buf.len() {
+        match rustix::io::read(fd, &mut buf[at..]) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(at)
+}
+
+/// Writes all of `bytes`. On a non-blocking descriptor EAGAIN ends it half-way.
+pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(fd, bytes) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// Replaces file `name` by `bytes` so that readers see the old content or the new, never less: writes `scratch`,
+/// then renames it. Mode 0666 less the umask.
+pub fn replace(dir: Fd, name: &CStr, scratch: &CStr, bytes: &[u8]) -> Result<()> {
+    let mut fd = open(dir, scratch, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK, 0o666)?;
+    let done = write_all(fd, bytes);
+    fd.close();
+    done.and_then(|()| rustix::fs::renameat(dir, scratch, dir, name))
+}
+
+/// Creates an empty file, or empties it. Mode 0666 less the umask.
+pub fn truncate(dir: Fd, name: &CStr) -> Result<()> {
+    open(dir, name, OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK, 0o666).map(|mut fd| fd.close())
+}
+
+/// Whether `path` exists, links followed. An error other than "not there" is passed on.
+pub fn exists(dir: Fd, path: &CStr) -> Result<bool> {
+    match rustix::fs::statat(dir, path, AtFlags::empty()) {
+        Ok(_) => Ok(true),
+        Err(Errno::NOENT | Errno::NOTDIR) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// A FIFO that its reader never sees the end of: created with `mode` (exactly) if it is missing, opened for reading
+/// and writing, non-blocking. EEXIST: something else has that name.
+pub fn control_fifo(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
+    match rustix::fs::mkfifoat(dir, path, Mode::from_raw_mode(mode)) {
+        Ok(()) => rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty())?,
+        Err(Errno::EXIST) => {}
+        Err(e) => return Err(e),
+    }
+    let stat = rustix::fs::statat(dir, path, AtFlags::empty())?;
+    if FileType::from_raw_mode(stat.st_mode) != FileType::Fifo {
+        return Err(Errno::EXIST);
+    }
+    open(dir, path, OFlags::RDWR | OFlags::NONBLOCK, 0)
+}
+
+/// Opens (creating it with `mode`, exactly) and write-locks a lock file. EAGAIN: somebody else holds it.
+///
+/// The lock belongs to the open file description (F_OFD_SETLK): it conflicts with the fcntl locks that s6 takes and
+/// probes for, but is not lost when the process opens and closes the same file a second time.
+pub fn lock(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
+    let flags = OFlags::WRONLY | OFlags::NONBLOCK;
+    let mut fd = match open(dir, path, flags, 0) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => {
+            let fd = open(dir, path, flags | OFlags::CREATE, mode)?;
+            let _ = rustix::fs::fchmod(fd, Mode::from_raw_mode(mode));
+            fd
+        }
+        Err(e) => return Err(e),
+    };
+    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
+        Ok(_) => Ok(fd),
+        Err(e) => {
+            fd.close();
+            Err(if e == Errno::ACCESS { Errno::AGAIN } else { e })
+        }
+    }
+}
+
+/// Whether somebody holds a write lock on an open file.
+pub fn is_locked(fd: Fd) -> Result<bool> {
+    raw::ofd_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
+}
+
+/// Reads what a client wrote into a FIFO; `None` when there is nothing (more).
+pub fn read_fifo(fd: Fd, buf: &mut [u8]) -> Result<Option<usize>> {
+    match rustix::io::read(fd, buf) {
+        Ok(0) | Err(Errno::AGAIN | Errno::INTR) => Ok(None),
+        Ok(n) => Ok(Some(n)),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_outlives_a_second_open_and_close_in_the_same_process() {
+        let name = std::ffi::CString::new(format!("/tmp/linchpin-lock-{}", std::process::id())).unwrap();
+        let mut held = lock(Fd::CWD, &name, 0o644).unwrap();
+        let mut other = open(Fd::CWD, &name, OFlags::RDONLY, 0).unwrap();
+        assert!(is_locked(other).unwrap());
+        other.close();
+        assert_eq!(lock(Fd::CWD, &name, 0o644), Err(Errno::AGAIN));
+        held.close();
+        let mut again = lock(Fd::CWD, &name, 0o644).unwrap();
+        again.close();
+        std::fs::remove_file(name.to_str().unwrap()).unwrap();
+    }
+}

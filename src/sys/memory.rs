@@ -1,0 +1,43 @@
+//! The arena's memory: a memfd mapped shared, so that it outlives the program image that wrote it.
+
+use super::{Errno, Fd, Result};
+use core::ffi::CStr;
+use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::mm::{MapFlags, ProtFlags};
+
+/// Creates a memfd of `size` bytes (a multiple of the page size), sealed against changing its size. ENOSYS, ENOMEM.
+pub fn create(name: &CStr, size: usize) -> Result<Fd> {
+    let fd = rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    rustix::fs::ftruncate(&fd, size as u64)?;
+    rustix::fs::fcntl_add_seals(&fd, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    Ok(Fd::from_owned(fd))
+}
+
+/// Maps all `size` bytes of a memfd, for the rest of the process's life. EINVAL: it has another size.
+///
+/// The one who calls this is the only one in the process to map this descriptor; a child that inherits the mapping
+/// must not write to it.
+pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
+    if rustix::fs::fstat(fd)?.st_size as u64 != size as u64 {
+        return Err(Errno::INVAL);
+    }
+    // SAFETY: a fresh mapping at an address that the kernel picks, of a file that cannot shrink; never unmapped.
+    unsafe {
+        let at =
+            rustix::mm::mmap(core::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)?;
+        Ok(core::slice::from_raw_parts_mut(at.cast(), size))
+    }
+}
+
+/// Gives the whole pages inside `bytes`, which must be a part of a mapped arena, back to the kernel: they read as
+/// zero from now on and cost nothing. Best effort.
+pub fn release(bytes: &mut [u8]) {
+    const PAGE: usize = 4096;
+    let start = (bytes.as_mut_ptr() as usize).next_multiple_of(PAGE);
+    let end = (bytes.as_mut_ptr() as usize + bytes.len()) / PAGE * PAGE;
+    if start >= end {
+        return;
+    }
+    // SAFETY: whole pages inside an exclusive slice; MADV_REMOVE makes them zero, which is a valid value for bytes.
+    let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxRemove) };
+}

@@ -1,0 +1,26 @@
+//! Linux, made safe: every system call of the crate goes through this room. What rustix offers publicly is used
+//! (and re-exported where callers need its types); the rest are stubs over `arch::syscall6` in [`raw`].
+//!
+//! # Safety
+//! With `arch/`, this is the only room that may hold `unsafe`. Its functions are safe to call with any argument:
+//! a wrong descriptor number or path is an errno, never undefined behaviour.
+#![allow(unsafe_code)]
+
+pub mod args;
+pub mod cell;
+pub mod dir;
+pub mod epoll;
+pub mod fd;
+pub mod file;
+pub mod memory;
+pub mod process;
+mod raw;
+pub mod signal;
+pub mod socket;
+pub mod time;
+
+pub use fd::Fd;
+pub use rustix::io::Errno;
+
+/// Result of a system call.
+pub type Result<T> = core::result::Result<T, Errno>;

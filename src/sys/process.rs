@@ -1,0 +1,325 @@
+//! Processes: start, exec, wait, kill.
+
+use super::args::{Args, Argv, Env};
+use super::{Errno, Fd, Result, raw, signal};
+use crate::arch::linchpin_clone;
+use core::cell::UnsafeCell;
+use core::ffi::{CStr, c_void};
+use core::ptr;
+use linux_raw_sys::general as linux;
+
+pub use rustix::process::Rlimit;
+
+/// Most descriptors that [`Spawn::extra`] may hand over.
+pub const EXTRA_FDS: usize = 16;
+
+/// A child to start.
+pub struct Spawn<'a, const N: usize> {
+    /// Program, resolved in `dir`.
+    pub path: &'a CStr,
+    /// Its arguments.
+    pub argv: &'a Argv<'a, N>,
+    /// Its environment.
+    pub env: Env,
+    /// Its working directory; `NONE` keeps ours.
+    pub dir: Fd,
+    /// Its descriptors 0, 1 and 2; `NONE` keeps ours.
+    pub stdio: [Fd; 3],
+    /// Further descriptors and the numbers they get; at most [`EXTRA_FDS`].
+    pub extra: &'a [(Fd, i32)],
+    /// Run it in a session (and so a process group) of its own: setsid(2).
+    pub session: bool,
+    /// Run it in a new pid namespace (needs CAP_SYS_ADMIN).
+    pub new_pidns: bool,
+    /// RLIMIT_NOFILE to give back to it, if ours was raised.
+    pub nofile: Option<Rlimit>,
+}
+
+/// Why a child could not be started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SpawnError {
+    /// clone(2) failed: EAGAIN (limits), ENOMEM.
+    Fork(Errno),
+    /// The child could not be set up (directory, descriptors, session).
+    Setup(Errno),
+    /// execve(2) failed: ENOENT, EACCES, ENOEXEC (no `#!`), E2BIG…
+    Exec(Errno),
+}
+
+impl SpawnError {
+    /// The errno inside.
+    pub fn errno(self) -> Errno {
+        match self {
+            SpawnError::Fork(e) | SpawnError::Setup(e) | SpawnError::Exec(e) => e,
+        }
+    }
+}
+
+const STACK_SIZE: usize = 32 * 1024;
+
+#[repr(align(16))]
+struct ChildStack(UnsafeCell<[u8; STACK_SIZE]>);
+// SAFETY: the process has one thread, and it is suspended while a child uses the stack.
+unsafe impl Sync for ChildStack {}
+static CHILD_STACK: ChildStack = ChildStack(UnsafeCell::new([0; STACK_SIZE]));
+
+struct ChildPlan {
+    path: *const u8,
+    argv: *const *const u8,
+    env: *const *const u8,
+    dir: Fd,
+    fds: [(Fd, i32); 3 + EXTRA_FDS],
+    count: usize,
+    session: bool,
+    nofile: Option<Rlimit>,
+    failed: Option<SpawnError>,
+}
+
+impl<const N: usize> Spawn<'_, N> {
+    /// Starts the child and returns once it runs its own program (or could not): clone(2) with CLONE_VM and
+    /// CLONE_VFORK, so nothing is copied. The kernel stores the child's pid into `pid` before the child exists to
+    /// anyone. If the program cannot be executed the child is reaped and `pid` is 0 again.
+    pub fn start(&self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
+        if self.extra.len() > EXTRA_FDS {
+            return Err(SpawnError::Setup(Errno::TOOBIG));
+        }
+        let mut plan = ChildPlan {
+            path: self.path.as_ptr().cast(),
+            argv: self.argv.as_ptr(),
+            env: self.env.as_ptr(),
+            dir: self.dir,
+            fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
+            count: 0,
+            session: self.session,
+            nofile: self.nofile.clone(),
+            failed: None,
+        };
+        let stdio = self.stdio.iter().zip(0..).filter(|(fd, _)| fd.is_some()).map(|(fd, n)| (*fd, n));
+        for (slot, mapping) in plan.fds.iter_mut().zip(stdio.chain(self.extra.iter().copied())) {
+            *slot = mapping;
+            plan.count += 1;
+        }
+        let mut flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::CLONE_PARENT_SETTID | linux::SIGCHLD;
+        if self.new_pidns {
+            flags |= linux::CLONE_NEWPID;
+        }
+        // SAFETY: the stack is used by this child only (the caller is suspended until it execs or exits), `pid` and
+        // `plan` outlive that moment.
+        let answer = unsafe {
+            let top = CHILD_STACK.0.get().cast::<u8>().add(STACK_SIZE);
+            linchpin_clone(flags as usize, top.cast(), pid, run_child, (&raw mut plan).cast())
+        };
+        if answer < 0 {
+            *pid = 0;
+            return Err(SpawnError::Fork(Errno::from_raw_os_error(-answer as i32)));
+        }
+        // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.
+        match unsafe { ptr::read_volatile(&raw const plan.failed) } {
+            None => Ok(()),
+            Some(why) => {
+                // It has let go of our memory, so it is in exit(2) already: this wait is of microseconds.
+                let _ = wait_for(answer as i32);
+                *pid = 0;
+                Err(why)
+            }
+        }
+    }
+}
+
+/// The child between clone and exec. Shares all memory with the suspended parent: it may only make system calls and
+/// write to its plan.
+unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
+    // SAFETY: `arg` is the plan that the suspended parent holds for us.
+    let plan = unsafe { &mut *arg.cast::<ChildPlan>() };
+    plan.failed = Some(match set_up_child(plan) {
+        Err(e) => SpawnError::Setup(e),
+        // SAFETY: argv and env are null-terminated by construction (Argv, Env).
+        Ok(()) => SpawnError::Exec(unsafe { raw::execve(plan.path, plan.argv, plan.env) }),
+    });
+    127
+}
+
+fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
+    if plan.session {
+        rustix::process::setsid()?;
+    }
+    if plan.dir.is_some() {
+        rustix::process::fchdir(plan.dir)?;
+    }
+    // Two passes, so that no source is overwritten before it was placed: first all out of the way, then into place.
+    let wanted = &mut plan.fds[..plan.count];
+    let floor = 1 + wanted.iter().map(|(_, number)| *number).max().unwrap_or(0).max(2);
+    for (fd, _) in wanted.iter_mut() {
+        *fd = fd.duplicate(floor)?;
+    }
+    for (fd, number) in wanted.iter() {
+        fd.place(*number)?;
+    }
+    if let Some(limit) = plan.nofile.take() {
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
+    }
+    signal::reset_action(signal::number::PIPE);
+    signal::SignalSet::EMPTY.block();
+    Ok(())
+}
+
+/// Runs `work` in a forked copy of the process (fork(2), no exec) and returns its pid: for something that may block,
+/// such as unmounting, which PID 1 must not do itself. The child exits with what `work` returns.
+pub fn fork_job(work: fn() -> i32) -> Result<i32> {
+    unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
+        // SAFETY: `arg` is the function pointer that fork_job passed.
+        let work: fn() -> i32 = unsafe { core::mem::transmute(arg) };
+        work()
+    }
+    // SAFETY: memory is copied, so the child goes on with the caller's own stack, whose frame it never leaves.
+    let answer =
+        unsafe { linchpin_clone(linux::SIGCHLD as usize, ptr::null_mut(), ptr::null_mut(), run, work as *mut c_void) };
+    if answer < 0 { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(answer as i32) }
+}
+
+/// Replaces this process by `path`. Returns only on failure.
+pub fn exec_path(path: &CStr, argv: Args, env: Env) -> Errno {
+    // SAFETY: Args and Env are null-terminated arrays of C strings.
+    unsafe { raw::execve(path.as_ptr().cast(), argv.as_ptr(), env.as_ptr()) }
+}
+
+/// As [`exec_path`], with an argument vector made here.
+pub fn exec_argv<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env) -> Errno {
+    // SAFETY: Argv and Env are null-terminated arrays of C strings.
+    unsafe { raw::execve(path.as_ptr().cast(), argv.as_ptr(), env.as_ptr()) }
+}
+
+/// Ends the process.
+pub fn exit(code: i32) -> ! {
+    raw::exit_group(code)
+}
+
+/// A child that has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Death {
+    /// Its pid.
+    pub pid: i32,
+    /// How, in wait(2)'s encoding: exit code << 8, or signal, | 0x80 if it dumped core.
+    pub wstat: u32,
+}
+
+/// A child that has ended, without reaping it: the same one is seen again until [`reap`]. `None`: none has ended (or
+/// there is no child).
+pub fn peek_death() -> Option<Death> {
+    const P_ALL: u32 = 0;
+    wait_with(P_ALL, 0, linux::WEXITED | linux::WNOHANG | linux::WNOWAIT).ok().flatten()
+}
+
+/// Whether there is any child at all, ended or not.
+pub fn has_children() -> bool {
+    const P_ALL: u32 = 0;
+    wait_with(P_ALL, 0, linux::WEXITED | linux::WNOHANG | linux::WNOWAIT) != Err(Errno::CHILD)
+}
+
+/// Reaps a child that [`peek_death`] showed.
+pub fn reap(pid: i32) {
+    const P_PID: u32 = 1;
+    let _ = wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG);
+}
+
+/// Waits until `pid`, a child, has ended, and reaps it. Blocks: not for PID 1's loop.
+pub fn wait_for(pid: i32) -> Result<Death> {
+    const P_PID: u32 = 1;
+    loop {
+        match wait_with(P_PID, pid, linux::WEXITED) {
+            Ok(Some(death)) => return Ok(death),
+            Ok(None) | Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+fn wait_with(idtype: u32, id: i32, options: u32) -> Result<Option<Death>> {
+    let mut info = [0i32; 32];
+    raw::waitid(idtype, id, &mut info, options)?;
+    // siginfo_t: signo, errno, code, then (aligned to a pointer) pid, uid, status.
+    let at = if cfg!(target_pointer_width = "64") { 4 } else { 3 };
+    let (code, pid, status) = (info[2] as u32, info[at], info[at + 2] as u32);
+    if pid == 0 {
+        return Ok(None);
+    }
+    let wstat = match code {
+        linux::CLD_EXITED => (status & 0xff) << 8,
+        linux::CLD_DUMPED => status | 0x80,
+        _ => status,
+    };
+    Ok(Some(Death { pid, wstat }))
+}
+
+/// kill(2). `pid` -1: every process but ourselves and PID 1; a negative one: the process group. ESRCH: nobody there.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    raw::kill(pid, signal)
+}
+
+/// Our own pid.
+pub fn pid() -> i32 {
+    rustix::process::getpid().as_raw_nonzero().get()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Mutex;
+
+    /// Children share one stack, in a process that has one thread; tests have several.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+    #[test]
+    fn a_spawned_child_gets_its_descriptors_and_its_death_is_seen_once() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let write = Fd::from_owned(write);
+        let argv = Argv::<4>::new(&[c"sh", c"-c", c"echo to five >&5; exit 7"]);
+        let spawn = Spawn {
+            path: c"/bin/sh",
+            argv: &argv,
+            env: Env::EMPTY,
+            dir: Fd::NONE,
+            stdio: [Fd::NONE; 3],
+            extra: &[(write, 5)],
+            session: true,
+            new_pidns: false,
+            nofile: None,
+        };
+        let mut pid = 0;
+        spawn.start(&mut pid).unwrap();
+        assert!(pid > 0);
+        let mut buf = [0u8; 64];
+        let n = rustix::io::read(&read, &mut buf).unwrap();
+        assert_eq!(&buf[..n], b"to five\n");
+        assert_eq!(wait_for(pid).unwrap(), Death { pid, wstat: 7 << 8 });
+        let mut write = write;
+        write.close();
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_executed_is_known_at_once_and_leaves_no_child() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let argv = Argv::<2>::new(&[c"nope"]);
+        let spawn = Spawn {
+            path: c"/nonexistent/nope",
+            argv: &argv,
+            env: Env::EMPTY,
+            dir: Fd::NONE,
+            stdio: [Fd::NONE; 3],
+            extra: &[],
+            session: false,
+            new_pidns: false,
+            nofile: None,
+        };
+        let mut pid = 99;
+        assert_eq!(spawn.start(&mut pid), Err(SpawnError::Exec(Errno::NOENT)));
+        assert_eq!(pid, 0);
+    }
+
+    #[test]
+    fn a_forked_job_returns_its_exit_code() {
+        let pid = fork_job(|| 42).unwrap();
+        assert_eq!(wait_for(pid).unwrap().wstat, 42 << 8);
+    }
+}

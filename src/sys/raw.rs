@@ -1,0 +1,103 @@
+//! System calls that rustix does not offer (or offers without something we need), one line each.
+
+use super::{Errno, Result};
+use crate::arch::syscall6;
+use linux_raw_sys::general as nr;
+
+/// Pads the arguments of a call to six words.
+macro_rules! syscall {
+    ($nr:ident $(, $a:expr)* $(,)?) => {{
+        let given = [$($a as usize),*];
+        let mut words = [0usize; 6];
+        words[..given.len()].copy_from_slice(&given);
+        decode(syscall6(nr::$nr as usize, words))
+    }};
+}
+
+/// The kernel's answer: -4095..-1 is an errno.
+fn decode(answer: isize) -> Result<usize> {
+    if (-4095..0).contains(&answer) { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(answer as usize) }
+}
+
+/// The kernel's signal set: bit `signal - 1`.
+pub type KernelSigset = u64;
+const SIGSET_SIZE: usize = size_of::<KernelSigset>();
+
+pub fn exit_group(code: i32) -> ! {
+    loop {
+        // SAFETY: ends the process.
+        let _ = unsafe { syscall!(__NR_exit_group, code) };
+    }
+}
+
+/// execve(2). Returns only on failure.
+///
+/// # Safety
+/// `argv` and `envp` must be null-terminated arrays of C strings.
+pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> Errno {
+    // SAFETY: by contract.
+    match unsafe { syscall!(__NR_execve, path, argv, envp) } {
+        Err(e) => e,
+        Ok(_) => Errno::INVAL,
+    }
+}
+
+/// rt_sigprocmask(SIG_SETMASK); returns the previous mask.
+pub fn set_mask(mask: KernelSigset) -> KernelSigset {
+    let mut old: KernelSigset = 0;
+    const SIG_SETMASK: usize = 2;
+    // SAFETY: both sets live across the call and have the size that is passed.
+    let _ = unsafe { syscall!(__NR_rt_sigprocmask, SIG_SETMASK, &raw const mask, &raw mut old, SIGSET_SIZE) };
+    old
+}
+
+/// rt_sigaction(SIG_DFL).
+pub fn default_action(signal: i32) {
+    // The kernel's struct sigaction on all our targets: handler, flags, restorer, mask; all zero is SIG_DFL.
+    let action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    // SAFETY: a zeroed kernel sigaction of full size.
+    let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
+}
+
+/// signalfd4(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).
+pub fn signalfd(mask: KernelSigset) -> Result<i32> {
+    let flags = nr::O_CLOEXEC | nr::O_NONBLOCK; // SFD_CLOEXEC and SFD_NONBLOCK are these
+    // SAFETY: the set lives across the call.
+    unsafe { syscall!(__NR_signalfd4, -1i32 as usize, &raw const mask, SIGSET_SIZE, flags) }.map(|fd| fd as i32)
+}
+
+/// waitid(2) with a buffer for the kernel's siginfo; `idtype` as in the man page.
+pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Result<()> {
+    // SAFETY: siginfo_t is 128 bytes on every Linux.
+    unsafe { syscall!(__NR_waitid, idtype, id, info.as_mut_ptr(), options, 0) }.map(drop)
+}
+
+/// kill(2) with any pid and signal, 0 and negative ones included.
+pub fn kill(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: touches no memory of ours.
+    unsafe { syscall!(__NR_kill, pid, signal) }.map(drop)
+}
+
+/// Open-file-description lock operations, fcntl(2).
+pub fn ofd_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
+    let mut lock: nr::flock64 = nr::flock64 { l_type: kind as _, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: a full struct flock64 that lives across the call.
+    unsafe { syscall!(__NR_fcntl64, fd, command, &raw mut lock) }?;
+    #[cfg(target_pointer_width = "64")]
+    // SAFETY: a full struct flock64 that lives across the call.
+    unsafe { syscall!(__NR_fcntl, fd, command, &raw mut lock) }?;
+    Ok(lock.l_type as u32)
+}
+
+/// getsockopt(SOL_SOCKET, SO_PEERCRED): pid, uid, gid. (rustix's type cannot hold the pid 0 of a peer that lives
+/// outside our pid namespace.)
+pub fn peer_credentials(fd: i32) -> Result<[u32; 3]> {
+    let mut cred = [0u32; 3];
+    let mut len = size_of_val(&cred) as u32;
+    const SOL_SOCKET: usize = 1;
+    const SO_PEERCRED: usize = 17;
+    // SAFETY: struct ucred is three 32-bit words; both live across the call.
+    unsafe { syscall!(__NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, cred.as_mut_ptr(), &raw mut len) }?;
+    Ok(cred)
+}

@@ -1,0 +1,99 @@
+//! Unix-domain messages with descriptors, and who sent them.
+
+use super::{Errno, Fd, Result, raw};
+use core::mem::MaybeUninit;
+use rustix::io::{IoSlice, IoSliceMut};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
+    SendFlags,
+};
+
+/// Most descriptors in one message (the kernel's SCM_MAX_FD).
+pub const MAX_FDS: usize = 253;
+
+/// Credentials of a unix socket's peer at the time it connected, unix(7) SO_PEERCRED. The pid is 0 if it lives outside
+/// our pid namespace.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Peer {
+    /// Process.
+    pub pid: u32,
+    /// Effective user.
+    pub uid: u32,
+    /// Effective group.
+    pub gid: u32,
+}
+
+/// Who is on the other side of a connected unix socket.
+pub fn peer(fd: Fd) -> Result<Peer> {
+    raw::peer_credentials(fd.0).map(|[pid, uid, gid]| Peer { pid, uid, gid })
+}
+
+/// sendmsg(2) with MSG_NOSIGNAL and MSG_DONTWAIT; `fds` travel with the first byte. Returns how many bytes went.
+/// EAGAIN: the peer's queue is full. EPIPE: it is gone. EINVAL: more than [`MAX_FDS`].
+pub fn send(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
+    send_flags(fd, bytes, fds, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)
+}
+
+/// As [`send`], but waits while the queue is full: for clients.
+pub fn send_waiting(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
+    send_flags(fd, bytes, fds, SendFlags::NOSIGNAL)
+}
+
+fn send_flags(fd: Fd, bytes: &[u8], fds: &[Fd], flags: SendFlags) -> Result<usize> {
+    if fds.len() > MAX_FDS {
+        return Err(Errno::INVAL);
+    }
+    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    let filler = Fd::NONE;
+    let mut borrowed = [rustix::fd::AsFd::as_fd(&filler); MAX_FDS];
+    for (to, from) in borrowed.iter_mut().zip(fds) {
+        *to = rustix::fd::AsFd::as_fd(from);
+    }
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed[..fds.len()])) {
+        return Err(Errno::INVAL);
+    }
+    rustix::net::sendmsg(fd, &[IoSlice::new(bytes)], &mut control, flags)
+}
+
+/// What [`receive`] got.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Received {
+    /// Bytes stored; 0 is the end of the stream.
+    pub bytes: usize,
+    /// Descriptors stored.
+    pub fds: usize,
+    /// Some descriptors were lost: the message had more than there was room for (those that did not fit are closed),
+    /// or the process ran out of numbers.
+    pub fds_lost: bool,
+}
+
+/// recvmsg(2) with MSG_DONTWAIT; received descriptors are close-on-exec. EAGAIN: nothing there.
+pub fn receive(fd: Fd, bytes: &mut [u8], fds: &mut [Fd]) -> Result<Received> {
+    receive_flags(fd, bytes, fds, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC)
+}
+
+fn receive_flags(fd: Fd, bytes: &mut [u8], fds: &mut [Fd], flags: RecvFlags) -> Result<Received> {
+    let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = rustix::net::recvmsg(fd, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
+    let mut got = Received { bytes: message.bytes, fds: 0, fds_lost: message.flags.contains(ReturnFlags::CTRUNC) };
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            for owned in rights {
+                let mut received = Fd::from_owned(owned);
+                match fds.get_mut(got.fds) {
+                    Some(slot) => {
+                        *slot = received;
+                        got.fds += 1;
+                    }
+                    None => {
+                        received.close();
+                        got.fds_lost = true;
+                    }
+                }
+            }
+        }
+    }
+    Ok(got)
+}

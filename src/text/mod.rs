@@ -1,0 +1,10 @@
+//! Words and numbers that several rooms read or print. Pure: no system call.
+
+pub mod cpath;
+pub mod errno;
+pub mod number;
+pub mod passwd;
+pub mod quote;
+pub mod tai;
+
+pub use cpath::CPath;

@@ -1,1 +1,4 @@
-//! (room)
+//! One service: its directory, its state machine, its status, tally and events.
+
+pub mod machine;
+pub mod supervisor;

@@ -1,1 +1,4 @@
-//! (room)
+//! Many services: scan, logger pipes, control commands, the engine that PID 1 runs.
+
+pub mod index;
+pub mod timers;

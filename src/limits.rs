@@ -43,3 +43,7 @@ pub const BOARD_FILE: usize = 64 * 1024;
 
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
+
+/// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
+/// held ones, the fd-holder's clients with what they are sending, and some to spare.
+pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;

@@ -3,6 +3,10 @@
 
 pub mod cli;
 mod help;
+mod init;
+mod install;
+mod shutdown;
+mod svscan;
 
 use crate::sys::args::Args;
 use cli::Cli;

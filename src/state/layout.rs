@@ -3,6 +3,7 @@
 //! descriptor numbers are -1 when there is none; a slot is free when its `used` is 0.
 
 use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
+use super::slot::checksum;
 use crate::log::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -97,6 +98,10 @@ record! {
         pub late_events: u32,
         /// Generation for the next handle.
         pub next_generation: u32,
+        /// How often the stop has killed what was left.
+        pub stop_kills: u32,
+        /// For later.
+        pub spare: u32,
         /// RLIMIT_NOFILE as it was given to us, soft and hard, which children get back; all ones for no limit.
         pub nofile_soft: u64,
         /// See above.
@@ -180,8 +185,10 @@ record! {
         pub notify_fd: i32,
         /// For a logger: reading side of the log pipe. For its producer: writing side.
         pub pipe_fd: i32,
+        /// Errno of the last failure that was reported, so that a repeated one is reported once.
+        pub trouble: u32,
         /// For later: descriptors of the notification socket and of the cgroup.
-        pub spare_fds: [i32; 3],
+        pub spare_fds: [i32; 2],
         /// For later.
         pub spare: [u64; 6],
         /// Name of the entry in the scan directory; a logger has its producer's.
@@ -351,6 +358,34 @@ pub struct State {
     pub ring: Ring,
     /// Keeps the size a multiple of the alignment.
     pub end: u32,
+}
+
+impl Service {
+    /// The name of the entry in the scan directory.
+    pub fn name_bytes(&self) -> &[u8] {
+        self.name.get(..usize::from(self.name_len)).unwrap_or_default()
+    }
+
+    /// Sets the name, cut to 255 bytes (callers have checked the length), and seals the record.
+    pub fn set_name(&mut self, name: &[u8]) {
+        let len = name.len().min(self.name.len() - 1);
+        self.name = [0; 256];
+        self.name[..len].copy_from_slice(&name[..len]);
+        self.name_len = len as u8;
+        self.seal();
+    }
+
+    /// Recomputes the checksum of the identity, after a change to it.
+    pub fn seal(&mut self) {
+        self.checksum = checksum(&[
+            &[self.kind],
+            &self.generation.to_ne_bytes(),
+            &self.partner.to_ne_bytes(),
+            &self.dev.to_ne_bytes(),
+            &self.ino.to_ne_bytes(),
+            self.name_bytes(),
+        ]);
+    }
 }
 
 impl State {

@@ -104,12 +104,21 @@ pub fn lock(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
         }
         Err(e) => return Err(e),
     };
-    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
-        Ok(_) => Ok(fd),
+    match lock_open(fd) {
+        Ok(()) => Ok(fd),
         Err(e) => {
             fd.close();
-            Err(if e == Errno::ACCESS { Errno::AGAIN } else { e })
+            Err(e)
         }
+    }
+}
+
+/// Write-locks an open file; see [`lock`].
+pub fn lock_open(fd: Fd) -> Result<()> {
+    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
+        Ok(_) => Ok(()),
+        Err(Errno::ACCESS) => Err(Errno::AGAIN),
+        Err(e) => Err(e),
     }
 }
 

@@ -47,3 +47,12 @@ pub const DEATH_TALLY: usize = 4096;
 /// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
 /// held ones, the fd-holder's clients with what they are sending, and some to spare.
 pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;
+/// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
+/// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
+pub const FIFODIR_ENTRIES: u32 = 1024;
+
+/// Services that one client waits for: each takes two descriptors, of which a process usually may have 1024.
+pub const WATCHED: usize = 500;
+
+/// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
+pub const CONTROL_BYTES: usize = 62;

@@ -2,6 +2,7 @@
 //! the table of them and picks the one that was asked for.
 
 pub mod cli;
+mod fdholder;
 mod help;
 mod init;
 mod install;
@@ -42,6 +43,20 @@ pub static APPLETS: &[Applet] = &[
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
+    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
+    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
+    s6(
+        "fdholder-retrieve",
+        "[ -D ] [ -t timeout ] socket id prog...",
+        "runs a program with a held descriptor as its standard input",
+        fdholder::retrieve,
+    ),
+    s6(
+        "fdholder-store",
+        "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
+        "gives a descriptor to a fd-holder",
+        fdholder::store,
+    ),
 ];
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.

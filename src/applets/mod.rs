@@ -43,6 +43,11 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
 
 /// Every command, in the order in which `help` lists them.
 pub static APPLETS: &[Applet] = &[
+    own("init", "[linchpin.board=PATH]", "process 1: boots the board, supervises, holds its sockets", init::init),
+    s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
+    own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
+    own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
+    own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
     own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),

@@ -2,7 +2,6 @@
 //! the rooms that own the record), no padding. All times are boot-time nanoseconds unless they say otherwise; all
 //! descriptor numbers are -1 when there is none; a slot is free when its `used` is 0.
 
-use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
 use super::slot::checksum;
 use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
 use crate::log::Ring;

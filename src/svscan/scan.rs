@@ -78,8 +78,7 @@ impl Engine {
         }
         if pass.skipped > 0 {
             let (skipped, max) = (pass.skipped, self.config.services_max);
-            let text = format_args!("{skipped} entries have no supervisor: there are {max} already");
-            pass.complain(&self.complaints, b"too many", text);
+            pass.complain(&self.complaints, b"too many", format_args!("{skipped} entries have no supervisor: there are {max} already"));
         }
         self.complaints = pass.complaints;
         if pass.again {
@@ -95,16 +94,14 @@ impl Engine {
             return;
         }
         if bytes.len() > self.config.name_max {
-            let text = format_args!("{}: the name is longer than {}; skipped", Printable(bytes), self.config.name_max);
-            return pass.complain(&self.complaints, bytes, text);
+            return pass.complain(&self.complaints, bytes, format_args!("{}: the name is longer than {}; skipped", Printable(bytes), self.config.name_max));
         }
         let scandir = Fd(self.tables.header.scandir_fd);
         let (dev, ino) = match directory(scandir, name) {
             Ok(Some(identity)) => identity,
             Ok(None) => return,
             Err(e) => {
-                let text = format_args!("{}: {}; skipped for now", Printable(bytes), Reason(e));
-                return pass.complain(&self.complaints, bytes, text);
+                return pass.complain(&self.complaints, bytes, format_args!("{}: {}; skipped for now", Printable(bytes), Reason(e)));
             }
         };
         let slot = match self.find(dev, ino) {
@@ -169,8 +166,7 @@ impl Engine {
                 Some(slot)
             }
             Err(e) => {
-                let text = format_args!("{}: no pipe for its logger: {}; tried again", Printable(name.to_bytes()), Reason(e));
-                pass.complain(&self.complaints, name.to_bytes(), text);
+                pass.complain(&self.complaints, name.to_bytes(), format_args!("{}: no pipe for its logger: {}; tried again", Printable(name.to_bytes()), Reason(e)));
                 self.release(slot);
                 None
             }

@@ -43,3 +43,13 @@ pub const BOARD_FILE: usize = 64 * 1024;
 
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
+
+/// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
+/// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
+pub const FIFODIR_ENTRIES: u32 = 1024;
+
+/// Services that one client waits for: each takes two descriptors, of which a process usually may have 1024.
+pub const WATCHED: usize = 500;
+
+/// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
+pub const CONTROL_BYTES: usize = 62;

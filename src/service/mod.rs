@@ -8,3 +8,5 @@ pub mod files;
 mod scratch;
 pub mod status;
 pub mod tally;
+pub mod wait;
+pub mod watch;

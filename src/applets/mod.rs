@@ -3,6 +3,9 @@
 
 pub mod cli;
 mod help;
+mod svc;
+mod svscanctl;
+mod svstat;
 
 use crate::sys::args::Args;
 use cli::Cli;
@@ -30,8 +33,12 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
 }
 
 /// Every command, in the order in which `help` lists them.
-pub static APPLETS: &[Applet] =
-    &[own("help", "[command]", "lists the commands, or tells the usage of one", help::help)];
+pub static APPLETS: &[Applet] = &[
+    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
+    s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
+    s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
+    s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
+];
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.
 pub fn find(name: &[u8]) -> Option<&'static Applet> {

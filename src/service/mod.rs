@@ -2,6 +2,16 @@
 
 pub mod machine;
 pub mod supervisor;
+pub mod client;
+pub mod command;
+pub mod event;
+pub mod files;
+#[cfg(test)]
+mod scratch;
+pub mod status;
+pub mod tally;
+pub mod wait;
+pub mod watch;
 
 use crate::state::Service;
 use crate::text::quote::Printable;

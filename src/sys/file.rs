@@ -38,6 +38,25 @@ pub fn read_full(fd: Fd, buf: &mut [u8]) -> Result<usize> {
     Ok(at)
 }
 
+/// Reads from byte `offset` on until `buf` is full or the file ends.
+pub fn read_at(fd: Fd, buf: &mut [u8], offset: u64) -> Result<usize> {
+    let mut at = 0;
+    while at < buf.len() {
+        match rustix::io::pread(fd, &mut buf[at..], offset + at as u64) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(at)
+}
+
+/// Size of an open file.
+pub fn size(fd: Fd) -> Result<u64> {
+    rustix::fs::fstat(fd).map(|stat| stat.st_size as u64)
+}
+
 /// Writes all of `bytes`. On a non-blocking descriptor EAGAIN ends it half-way.
 pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {

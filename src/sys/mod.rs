@@ -9,11 +9,13 @@
 pub mod args;
 pub mod cell;
 pub mod dir;
+pub mod entry;
 pub mod epoll;
 pub mod fd;
 pub mod file;
 pub mod memory;
 pub mod process;
+pub mod random;
 mod raw;
 pub mod signal;
 pub mod socket;

@@ -2,6 +2,7 @@
 //! the table of them and picks the one that was asked for.
 
 pub mod cli;
+mod fdholder;
 mod help;
 
 use crate::sys::args::Args;
@@ -30,8 +31,23 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
 }
 
 /// Every command, in the order in which `help` lists them.
-pub static APPLETS: &[Applet] =
-    &[own("help", "[command]", "lists the commands, or tells the usage of one", help::help)];
+pub static APPLETS: &[Applet] = &[
+    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
+    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
+    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
+    s6(
+        "fdholder-retrieve",
+        "[ -D ] [ -t timeout ] socket id prog...",
+        "runs a program with a held descriptor as its standard input",
+        fdholder::retrieve,
+    ),
+    s6(
+        "fdholder-store",
+        "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
+        "gives a descriptor to a fd-holder",
+        fdholder::store,
+    ),
+];
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.
 pub fn find(name: &[u8]) -> Option<&'static Applet> {

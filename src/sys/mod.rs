@@ -13,11 +13,13 @@ pub mod epoll;
 pub mod fd;
 pub mod file;
 pub mod memory;
+pub mod poll;
 pub mod process;
 mod raw;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod unix;
 
 pub use fd::Fd;
 pub use rustix::io::Errno;

@@ -21,12 +21,17 @@ pub fn read(args: Args) -> Cmdline {
     let mut cmdline = Cmdline { board: CPath::of(&[BOARD]) };
     let mut bytes = [0u8; 4096];
     let kernel = file::read(Fd::CWD, c"/proc/cmdline", &mut bytes).unwrap_or_default();
-    for word in kernel.split(u8::is_ascii_whitespace).chain(args.skip(1).iter()) {
-        let Some(ours) = word.strip_prefix(b"linchpin.") else { continue };
+    kernel.split(u8::is_ascii_whitespace).for_each(|word| cmdline.take(word));
+    args.skip(1).iter().for_each(|word| cmdline.take(word));
+    cmdline
+}
+
+impl Cmdline {
+    fn take(&mut self, word: &[u8]) {
+        let Some(ours) = word.strip_prefix(b"linchpin.") else { return };
         match ours.strip_prefix(b"board=") {
-            Some(path) if !path.is_empty() => cmdline.board = CPath::of(&[path]),
+            Some(path) if !path.is_empty() => self.board = CPath::of(&[path]),
             _ => warning!("unknown word on the kernel command line: {}; ignored", Printable(word)),
         }
     }
-    cmdline
 }

@@ -2,18 +2,16 @@
 //! machine with a broken config still boots as far as it can.
 
 use super::{Progress, cmdline, console, mounts, run_image, shutdown, sockets};
-use crate::board::model::{Board, Signals};
-use crate::board::reader;
+use crate::board::{self, Board, Signals};
 use crate::fdholder::server;
-use crate::limits::{BOARD_FILE, SERVICE_NAME, SERVICES};
+use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::state::{self, Arena, Tables};
 use crate::svscan::children::JobKind;
 use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile};
 use crate::svscan::{Config, Dialect, Engine, Role};
 use crate::sys::args::Args;
-use crate::sys::cell::TakeCell;
 use crate::sys::signal::SignalSet;
-use crate::sys::{Errno, Fd, file, process};
+use crate::sys::{Errno, Fd, process};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
@@ -21,10 +19,6 @@ use crate::{error, log, notice, warning};
 use core::ffi::CStr;
 use rustix::fs::Mode;
 use rustix::system::RebootCommand;
-
-static BOARD: TakeCell<Board<'static>> = TakeCell::new(Board::new());
-static BOARD_TEXT: TakeCell<[u8; BOARD_FILE]> = TakeCell::new([0; BOARD_FILE]);
-static BOARD_SCRATCH: TakeCell<[u8; reader::SCRATCH]> = TakeCell::new([0; reader::SCRATCH]);
 
 /// What every child may rely on; the kernel gives process 1 HOME and TERM only.
 const ENVIRONMENT: [&CStr; 1] = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
@@ -52,8 +46,7 @@ pub fn run(args: Args) -> i32 {
     let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
     let nofile = raise_nofile(true);
 
-    let Some(board) = BOARD.take() else { return 111 };
-    load_board(board, &cmdline::read(args));
+    let board = load_board(&cmdline::read(args));
     if let Some(name) = board.hostname() {
         if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
             warning!("cannot set the host name {name}: {}", Reason(e));
@@ -105,17 +98,14 @@ fn progress(tables: &mut Tables, progress: Progress) {
 }
 
 /// Reads the board config; without one, everything has its default.
-fn load_board(board: &'static mut Board<'static>, cmdline: &cmdline::Cmdline) {
-    let (Some(text), Some(scratch)) = (BOARD_TEXT.take(), BOARD_SCRATCH.take()) else { return };
-    let shown = Printable(cmdline.board.as_bytes());
-    let read = match cmdline.board.path().and_then(|path| file::read(Fd::CWD, path, text)) {
-        Ok(read) => read,
-        Err(e) => return warning!("board config {shown}: {}: everything has its default", Reason(e)),
-    };
-    if read.len() == BOARD_FILE {
-        warning!("board config {shown}: longer than {BOARD_FILE} bytes: the rest is ignored");
+fn load_board(cmdline: &cmdline::Cmdline) -> &'static Board<'static> {
+    let path = cmdline.board.path().unwrap_or(c"");
+    let shown = Printable(path.to_bytes());
+    let (board, read) = board::load_file(path, &mut |mistake| warning!("{shown}:{mistake}"));
+    if let Err(e) = read {
+        warning!("board config {shown}: {}: everything has its default", Reason(e));
     }
-    reader::read(read, scratch, board, &mut |mistake| warning!("{shown}:{mistake}"));
+    board
 }
 
 fn mount_all(board: &Board<'_>) {

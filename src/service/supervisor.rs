@@ -71,21 +71,21 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::Finish => return Some(start_finish(context, service)),
         Action::Signal(signal) => send(service, signal, false),
         Action::SignalGroup(signal) => send(service, signal, true),
-        Action::SignalDown => send(service, noted(service, files::down_signal(dir)), false),
-        Action::SignalReload => send(service, noted(service, files::reload_signal(dir)), false),
+        Action::SignalDown => send(service, noted(service, "down-signal", files::down_signal(dir)), false),
+        Action::SignalReload => send(service, noted(service, "reload-signal", files::reload_signal(dir)), false),
         Action::ArmKill => {
-            let millis = noted(service, files::timeout_kill(dir));
+            let millis = noted(service, "timeout-kill", files::timeout_kill(dir));
             return Some(Event::KillAfter(Nanos::from(millis) * MILLI));
         }
         Action::Kill => {
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
-            send(service, sig::KILL, noted(service, files::flag_timeout_killpg(dir)));
+            send(service, sig::KILL, noted(service, "flag-timeout-killpg", files::flag_timeout_killpg(dir)));
             send(service, sig::CONT, false);
         }
         Action::CloseNotify => close(&mut service.notify_fd),
         Action::CloseStdio => service.stdio_closed = 1,
         Action::Tally => {
-            let limit = noted(service, files::max_death_tally(dir));
+            let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
             let record = tally::Record::new(context.stamp, service.wstat as u16);
             if let Err(e) = tally::append(dir, &record, limit) {
                 warning!("{}: cannot write its death tally: {}", label(service), Reason(e));
@@ -140,9 +140,12 @@ fn publish(service: &mut Service) {
 }
 
 /// The value of a file of the service directory; says what is wrong with the file, if something is.
-fn noted<T>(service: &Service, reading: files::Reading<T>) -> T {
+fn noted<T>(service: &Service, name: &str, reading: files::Reading<T>) -> T {
     if let Some(problem) = reading.problem {
-        warning!("{}: {problem}; the default is taken", label(service));
+        match problem {
+            files::Problem::Unreadable(e) => warning!("{}: cannot read its {name}: {}", label(service), Reason(e)),
+            files::Problem::Invalid => warning!("{}: what its {name} says is not valid", label(service)),
+        }
     }
     reading.value
 }
@@ -203,14 +206,14 @@ fn start_run(
     extra: &mut heapless::Vec<(Fd, i32), 2>,
 ) -> core::result::Result<(), Failure> {
     let dir = Fd(service.dir_fd);
-    if let Some(number) = noted(service, files::lock_fd(dir)) {
+    if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
         let lock = open_service_lock(dir).map_err(|e| {
             let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
             ("supervise/service-lock", e, again)
         })?;
         let _ = extra.push((lock, number as i32));
     }
-    if let Some(number) = noted(service, files::notification_fd(dir)) {
+    if let Some(number) = noted(service, "notification-fd", files::notification_fd(dir)) {
         if extra.iter().any(|(_, taken)| *taken == number as i32) {
             return Err(("notification-fd is the same as lock-fd", Errno::INVAL, EXEC_AGAIN));
         }
@@ -233,7 +236,7 @@ fn start_run(
         stdio: stdio(context, service),
         extra,
         session: true,
-        new_pidns: noted(service, files::flag_newpidns(dir)),
+        new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
         nofile: context.nofile.clone(),
     };
     spawn.start(&mut service.pid).map_err(|why| match why {
@@ -272,7 +275,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         nofile: context.nofile.clone(),
     };
     match spawn.start(&mut service.pid) {
-        Ok(()) => Event::FinishStarted(Nanos::from(noted(service, files::timeout_finish(dir))) * MILLI),
+        Ok(()) => Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI),
         Err(why) => {
             warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
             Event::NoFinish

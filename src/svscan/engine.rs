@@ -149,20 +149,23 @@ impl Engine {
         if self.more_deaths {
             self.more_deaths = self.sweep(now);
         }
-        for (token, flags) in ready {
+        for (token, _) in ready {
             match token.kind {
                 token::CONTROL => self.read_control(now),
                 token::SERVICE_CONTROL => self.service_control(*token, now),
-                server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, *flags, now),
+                server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, now),
                 _ => {}
             }
         }
     }
 
     fn next_deadline(&mut self) -> Option<Nanos> {
-        let header = &self.tables.header;
         let service = self.derived.timers.first().map(|(_, at)| at);
-        let holder = self.holder.as_ref().and_then(|holder| holder.next_deadline(&Records::of(self.tables), &Now::read()));
+        let holder = match &self.holder {
+            Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::read()),
+            None => None,
+        };
+        let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
@@ -191,14 +194,17 @@ impl Engine {
         }
     }
 
-    fn holder_event(&mut self, token: Token, flags: Flags, now: Nanos) {
+    fn holder_event(&mut self, token: Token, now: Nanos) {
         let Some(holder) = &mut self.holder else { return };
         let mut records = Records::of(self.tables);
         let now = Now { boot: now, wall: Stamp::now() };
         if token.kind == server::LISTENER_KIND {
             holder.accept(&mut records, &self.epoll, &now);
         } else {
-            holder.client_ready(&mut records, &self.epoll, token, flags, &now);
+            let known = holder.client_ready(token.slot, token.generation, &mut records, &self.epoll, &now);
+            if !known {
+                self.tables.header.late_events = self.tables.header.late_events.wrapping_add(1);
+            }
         }
     }
 

@@ -37,6 +37,9 @@ const SUPERVISOR_AGAIN: Nanos = 10 * SECOND;
 /// Hashes of what a scan complained about; those beyond are said again each time.
 pub(super) type Complaints = heapless::Vec<u32, 16>;
 
+/// What could not be done when an entry has vanished from the scan directory.
+const GONE: &str = "open the service directory";
+
 /// What one scan has seen.
 struct Pass {
     seen: [u32; SERVICES / 32],
@@ -248,12 +251,12 @@ impl Engine {
                 supervisor::close_all(service);
                 if service.trouble != e.raw_os_error() as u32 {
                     service.trouble = e.raw_os_error() as u32;
-                    warning!("{} has no supervisor: {what}: {}; tried again", label(service), Reason(e));
+                    warning!("{} has no supervisor: unable to {what}: {}; tried again", label(service), Reason(e));
                 }
                 let again = if e == Errno::AGAIN { SUPERVISOR_INTERVAL } else { SUPERVISOR_AGAIN };
                 machine::arm(service, Timer::Respawn, now + again);
                 self.derived.timers.set(slot, service.deadline);
-                if service.active == 0 && what == files::GONE {
+                if service.active == 0 && what == GONE {
                     self.release(slot);
                 }
             }
@@ -303,18 +306,18 @@ impl Pass {
 fn open_supervisor(scandir: Fd, service: &mut Service) -> core::result::Result<bool, (&'static str, Errno)> {
     let suffix: &[u8] = if service.kind == kind::LOGGER { b"/log" } else { b"" };
     let path = CPath::<512>::of(&[service.name_bytes(), suffix]);
-    let dir = path.path().and_then(|path| file::open_dir(scandir, path)).map_err(|e| (files::GONE, e))?;
+    let dir = path.path().and_then(|path| file::open_dir(scandir, path)).map_err(|e| (GONE, e))?;
     service.dir_fd = dir.0;
-    let stat = rustix::fs::fstat(dir).map_err(|e| (files::GONE, e))?;
+    let stat = rustix::fs::fstat(dir).map_err(|e| (GONE, e))?;
     if (stat.st_dev as u64, stat.st_ino as u64) != (service.dev, service.ino) {
-        return Err((files::GONE, Errno::NOENT));
+        return Err((GONE, Errno::NOENT));
     }
     let prepared = files::prepare(dir)?;
     service.lock_fd = prepared.lock.0;
     service.control_fd = prepared.control.0;
     let _ = event::clean(dir, c"event"); // what is stale is no obstacle
-    tally::clear(dir).map_err(|e| ("cannot empty supervise/death_tally", e))?;
-    file::exists(dir, c"down").map(|down| !down).map_err(|e| ("cannot look for a file down", e))
+    tally::clear(dir).map_err(|e| ("empty supervise/death_tally", e))?;
+    Ok(!files::down(dir).value)
 }
 
 /// Device and inode of a directory, links followed; `None` if it is something else.

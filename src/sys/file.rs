@@ -155,6 +155,14 @@ pub fn read_fifo(fd: Fd, buf: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
+/// st_dev and st_ino of what an open descriptor is, to recognise it again. Does not wait for a remote file system
+/// (AT_STATX_DONT_SYNC). ENOSYS: a kernel before 4.11.
+pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::INO)?;
+    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,12 +14,14 @@ pub mod epoll;
 pub mod fd;
 pub mod file;
 pub mod memory;
+pub mod poll;
 pub mod process;
 pub mod random;
 mod raw;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod unix;
 
 pub use fd::Fd;
 pub use rustix::io::Errno;

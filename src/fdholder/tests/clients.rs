@@ -1,0 +1,1 @@
+//! Clients that wait, in threads and processes of their own, against a server that runs its loop.

@@ -440,6 +440,17 @@ fn waiting_leaves_no_fifo_behind() {
     assert_eq!(fifos(&tree.service("a")), 0);
 }
 
+#[test]
+fn waiting_makes_a_missing_fifodir_whatever_the_umask() {
+    let tree = Tree::new(&[]);
+    make_service(&tree.service(".a"), &[]);
+    let command = format!("umask 077; exec {} svc -wu .a", env!("CARGO_BIN_EXE_linchpin"));
+    let code = Command::new("sh").args(["-c", &command]).current_dir(&tree.path).status().unwrap().code();
+    assert_eq!(code, Some(111), "there is no status to be read");
+    let mode = std::fs::metadata(tree.service(".a/event")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o3730);
+}
+
 // svstat
 
 /// Our line without the process group, which the s6 of Debian does not tell yet.

@@ -43,3 +43,15 @@ pub const BOARD_FILE: usize = 64 * 1024;
 
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
+
+/// Bytes that the strings of a board config may need that cannot be taken from the file as they are (escapes).
+pub const BOARD_SCRATCH: usize = 4096;
+
+/// Mistakes of one board config that are reported one by one: who makes more has another file in hand.
+pub const BOARD_MISTAKES: usize = 100;
+
+/// Longest line of /etc/passwd and /etc/group, newline included: a group of some 400 members.
+pub const ACCOUNT_LINE: usize = 4096;
+
+/// Groups of one user, the primary one included.
+pub const ACCOUNT_GROUPS: usize = 256;

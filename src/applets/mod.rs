@@ -1,8 +1,12 @@
 //! The commands: one small file each, which turns options into calls of the room that does the work. This file is
 //! the table of them and picks the one that was asked for.
 
+mod check;
 pub mod cli;
 mod help;
+mod ipcserver_socketbinder;
+mod setuidgid;
+mod tcpserver_socketbinder;
 
 use crate::sys::args::Args;
 use cli::Cli;
@@ -30,8 +34,23 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
 }
 
 /// Every command, in the order in which `help` lists them.
-pub static APPLETS: &[Applet] =
-    &[own("help", "[command]", "lists the commands, or tells the usage of one", help::help)];
+pub static APPLETS: &[Applet] = &[
+    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
+    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    s6(
+        "ipcserver-socketbinder",
+        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
+        "makes a unix socket, then runs prog with it as standard input",
+        ipcserver_socketbinder::run,
+    ),
+    s6(
+        "tcpserver-socketbinder",
+        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -B ] [ --freebind ] [ --reuseport ] ip port prog...",
+        "makes an IP socket, then runs prog with it as standard input",
+        tcpserver_socketbinder::run,
+    ),
+    s6("setuidgid", "account prog...", "runs prog as another user (name, or uid:gid)", setuidgid::run),
+];
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.
 pub fn find(name: &[u8]) -> Option<&'static Applet> {

@@ -121,4 +121,3 @@ fn open_holder(scandir: Fd) -> Fd {
         Fd::NONE
     })
 }
-

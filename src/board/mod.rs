@@ -1,1 +1,20 @@
-//! (room)
+//! The board: one machine type, described by one TOML file (`/etc/linchpin/board.toml`). What it says, with defaults,
+//! is a [`Board`]; [`load_file`] reads it the same way in PID 1 and in `linchpin check`.
+//!
+//! A mistake in the file never stops anything: it becomes one [`Diagnostic`], and the rest of the file counts.
+
+pub mod check;
+pub mod diagnostic;
+pub mod file;
+mod keys;
+mod line;
+pub mod model;
+mod reader;
+mod string;
+mod syntax;
+pub mod users;
+
+pub use diagnostic::Diagnostic;
+pub use file::load_file;
+pub use model::{Board, Id, Mount, Owner, Signals, Socket};
+pub use reader::load;

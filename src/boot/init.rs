@@ -163,9 +163,10 @@ fn copy_run_image(board: &Board<'_>, tables: &Tables) {
 fn start_init_script(engine: &mut Engine, board: &Board<'_>) {
     let Some(script) = board.init() else { return };
     let path = CPath::<512>::of(&[script.as_bytes()]);
-    let started = path.path().map_err(process::SpawnError::Setup).and_then(|path| {
-        engine.start_job(JobKind::InitScript, path, &[path], true)
-    });
+    let started = path
+        .path()
+        .map_err(process::SpawnError::Setup)
+        .and_then(|path| engine.start_job(JobKind::InitScript, path, &[path], true));
     if let Err(why) = started {
         warning!("cannot run the init script {script}: {}", Reason(why.errno()));
     }

@@ -32,8 +32,7 @@ pub enum State {
 
 impl State {
     /// All states, in the order of their numbers.
-    pub const ALL: [State; 6] =
-        [State::Down, State::Up, State::Finish, State::LastUp, State::LastFinish, State::Gone];
+    pub const ALL: [State; 6] = [State::Down, State::Up, State::Finish, State::LastUp, State::LastFinish, State::Gone];
 
     /// The state that a record holds; `None` if its byte is none.
     pub fn of(record: &Service) -> Option<State> {

@@ -122,7 +122,8 @@ fn report(service: &Service, told: &[u8]) {
 
 fn publish(service: &mut Service) {
     let running = service.pid > 0;
-    let finishing = running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
+    let finishing =
+        running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
     let record = status::Status {
         stamp: Stamp { sec: service.stamp_sec, nano: service.stamp_nano },
         ready_stamp: Stamp { sec: service.ready_sec, nano: service.ready_nano },
@@ -191,7 +192,12 @@ fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
             close(&mut service.notify_fd);
             if service.trouble != e.raw_os_error() as u32 {
                 service.trouble = e.raw_os_error() as u32;
-                warning!("{} cannot be started: {what}: {}; tried again every {} s", label(service), Reason(e), again / SECOND);
+                warning!(
+                    "{} cannot be started: {what}: {}; tried again every {} s",
+                    label(service),
+                    Reason(e),
+                    again / SECOND
+                );
             }
             Event::StartFailed(again)
         }
@@ -275,7 +281,9 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         nofile: context.nofile.clone(),
     };
     match spawn.start(&mut service.pid) {
-        Ok(()) => Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI),
+        Ok(()) => {
+            Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
+        }
         Err(why) => {
             warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
             Event::NoFinish

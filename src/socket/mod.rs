@@ -1,1 +1,7 @@
-//! (room)
+//! Addresses, and sockets bound to them: early by PID 1 from the board config, later by the binder commands.
+
+pub mod address;
+pub mod bind;
+
+pub use address::Address;
+pub use bind::bind;

@@ -114,6 +114,31 @@ impl Env {
         })
     }
 
+    /// Takes all entries of `name` out of the process's environment, for good.
+    pub fn remove(self, name: &[u8]) {
+        let is_it = |entry: &CStr| entry.to_bytes().strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'='));
+        let (mut from, mut to) = (self.0, self.0.cast_mut());
+        // SAFETY: both walk the same array, which ends with NULL; nothing is written unless an entry was left out, and
+        // then the array is the kernel's, on our stack, which may be written. No reference into it exists, only copies
+        // of its pointers.
+        unsafe {
+            loop {
+                let entry = *from;
+                let kept = entry.is_null() || !is_it(CStr::from_ptr(entry));
+                if kept && !core::ptr::eq(from, to) {
+                    *to = entry;
+                }
+                if entry.is_null() {
+                    return;
+                }
+                from = from.add(1);
+                if kept {
+                    to = to.add(1);
+                }
+            }
+        }
+    }
+
     pub(super) fn as_ptr(self) -> *const *const u8 {
         self.0.cast()
     }

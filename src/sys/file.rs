@@ -3,7 +3,7 @@
 use super::{Errno, Fd, Result, raw};
 use core::ffi::CStr;
 use linux_raw_sys::general as linux;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
 
 /// Opens a file; always close-on-exec, never the controlling terminal.
 pub fn open(dir: Fd, path: &CStr, flags: OFlags, mode: u32) -> Result<Fd> {
@@ -144,6 +144,38 @@ pub fn lock_open(fd: Fd) -> Result<()> {
 /// Whether somebody holds a write lock on an open file.
 pub fn is_locked(fd: Fd) -> Result<bool> {
     raw::ofd_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
+}
+
+/// Makes a directory with `mode` less the umask; one that is there already will do. ENOTDIR: something else is there.
+pub fn make_dir(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    match rustix::fs::mkdirat(dir, path, Mode::from_raw_mode(mode)) {
+        Err(Errno::EXIST) => {
+            let stat = rustix::fs::statat(dir, path, AtFlags::empty())?;
+            let there = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            if there { Ok(()) } else { Err(Errno::NOTDIR) }
+        }
+        other => other,
+    }
+}
+
+/// Sets the owner and the group of a file (of a symbolic link itself); `None`, and all ones, keep what there is.
+pub fn set_owner(dir: Fd, path: &CStr, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
+    let uid = uid.filter(|id| *id != u32::MAX).map(Uid::from_raw);
+    let gid = gid.filter(|id| *id != u32::MAX).map(Gid::from_raw);
+    if uid.is_none() && gid.is_none() {
+        return Ok(());
+    }
+    rustix::fs::chownat(dir, path, uid, gid, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// Sets the permissions of a file, whatever the umask; symbolic links are followed.
+pub fn set_mode(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+/// Removes a file (not a directory).
+pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::empty())
 }
 
 /// Reads what a client wrote into a FIFO; `None` when there is nothing (more).

@@ -1,6 +1,7 @@
 //! Words and numbers that several rooms read or print. Pure: no system call.
 
 pub mod cpath;
+pub mod duration;
 pub mod errno;
 pub mod number;
 pub mod passwd;

@@ -1,0 +1,48 @@
+//! `check file`: reads a board config as PID 1 does. Mistakes go to standard error, `FILE:LINE:COLUMN: sentence`; what
+//! was understood to standard output. Exit 0: no mistake; 1: some; 111: the file cannot be read.
+
+use super::cli::{Cli, SYSTEM, WrongUsage};
+use crate::board::check::Summary;
+use crate::board::load_file;
+use crate::log::Line;
+use crate::sys::{Fd, file};
+use crate::text::quote::Printable;
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+
+/// The command.
+pub fn check(cli: &Cli) -> i32 {
+    cli.with_usage(|| {
+        let mut options = cli.options();
+        if options.next()?.is_some() {
+            return Err(WrongUsage);
+        }
+        let words = options.operands(1)?;
+        match words.get(0) {
+            Some(path) if words.len() == 1 => Ok(check_file(cli, path)),
+            _ => Err(WrongUsage),
+        }
+    })
+}
+
+fn check_file(cli: &Cli, path: &CStr) -> i32 {
+    let name = Printable(path.to_bytes());
+    let (board, mistakes) = load_file(path, &mut |mistake| {
+        let mut line = Line::<1024>::new();
+        let _ = write!(line, "{name}:{mistake}");
+        let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
+    });
+    match mistakes {
+        Err(e) => cli.unable(format_args!("read {name}"), e),
+        Ok(mistakes) if write!(Stdout, "{}", Summary(board)).is_ok() => i32::from(mistakes > 0),
+        Ok(_) => SYSTEM,
+    }
+}
+
+struct Stdout;
+
+impl Write for Stdout {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        file::write_all(Fd::STDOUT, text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}

@@ -1,0 +1,47 @@
+//! The board config as a file, and the memory that the board of this process lives in.
+
+use super::diagnostic::{Diagnostic, Mistake, position};
+use super::model::Board;
+use super::reader::load;
+use crate::limits::{BOARD_FILE, BOARD_SCRATCH};
+use crate::sys::cell::TakeCell;
+use crate::sys::{Errno, Fd, Result, file};
+use core::ffi::CStr;
+use rustix::fs::OFlags;
+
+static TEXT: TakeCell<[u8; BOARD_FILE + 1]> = TakeCell::new([0; BOARD_FILE + 1]);
+static SCRATCH: TakeCell<[u8; BOARD_SCRATCH]> = TakeCell::new([0; BOARD_SCRATCH]);
+static BOARD: TakeCell<Board<'static>> = TakeCell::new(Board::new());
+static DEFAULTS: Board<'static> = Board::new();
+
+/// Reads the board config at `path`, once in the life of the process; mistakes go to `report`. Returns the board and
+/// how many mistakes there were. If the file cannot be read, the board is all defaults. EBUSY: it has been read before.
+pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> (&'static Board<'static>, Result<usize>) {
+    let (Some(board), Some(buffer), Some(scratch)) = (BOARD.take(), TEXT.take(), SCRATCH.take()) else {
+        return (&DEFAULTS, Err(Errno::BUSY));
+    };
+    let mut text: &'static [u8] = match read(path, buffer) {
+        Ok(text) => text,
+        Err(e) => return (board, Err(e)),
+    };
+    let mut mistakes = 0;
+    if text.len() > BOARD_FILE {
+        let cut = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        text = text.get(..cut).unwrap_or_default();
+        let (line, column) = position(text, cut);
+        let wrong = "is longer than 65536 bytes";
+        let mistake = Mistake { subject: "the file", read: "", wrong, now: "it ends here" };
+        report(&Diagnostic { line, column, mistake });
+        mistakes = 1;
+    }
+    mistakes += load(board, text, scratch, report);
+    (board, Ok(mistakes))
+}
+
+fn read(path: &CStr, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
+    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY, 0)?;
+    let done = file::read_full(fd, buffer);
+    fd.close();
+    let buffer: &'static [u8] = buffer;
+    done.map(|n| buffer.get(..n).unwrap_or_default())
+}

@@ -1,0 +1,277 @@
+//! What a board config says. Strings are those of the file; what it does not say has its default.
+
+use crate::limits::{BOARD_MOUNTS, BOARD_SOCKETS};
+use crate::socket::Address;
+use crate::socket::bind::{Access, Options};
+use crate::sys::listener::Kind;
+use crate::sys::time::{Nanos, SECOND};
+use crate::text::CPath;
+use crate::text::number::parse_u32;
+use core::fmt;
+use heapless::Vec;
+
+/// A board. Large, and all zero when new: keep it in a static, where it costs nothing until it is filled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Board<'a> {
+    pub(super) name: Option<&'a str>,
+    pub(super) hostname: Option<&'a str>,
+    pub(super) services: Option<&'a str>,
+    pub(super) scandir: Option<&'a str>,
+    pub(super) init: Option<&'a str>,
+    pub(super) signals: Signals,
+    pub(super) fdholder: Option<&'a str>,
+    pub(super) timeout: Option<Nanos>,
+    pub(super) kill_timeout: Option<Nanos>,
+    pub(super) mounts: Vec<Mount<'a>, BOARD_MOUNTS>,
+    pub(super) sockets: Vec<Socket<'a>, BOARD_SOCKETS>,
+}
+
+/// What signals to PID 1 mean.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Signals {
+    /// s6-linux-init's: INT reboot (ctrl-alt-del), USR1 power off, USR2 halt.
+    #[default]
+    S6,
+    /// BusyBox init's: INT ctrl-alt-del, TERM reboot, USR1 halt, USR2 power off.
+    Busybox,
+}
+
+/// A file system to mount, `[[mount]]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mount<'a> {
+    /// Where; absolute.
+    pub target: &'a str,
+    /// What: a device, or anything for a file system that has none. Default: its type.
+    pub source: &'a str,
+    /// Type of the file system.
+    pub kind: &'a str,
+    /// Options as mount(8) has them, separated by commas. Default: none.
+    pub options: &'a str,
+    /// Line of its header in the file.
+    pub line: u32,
+}
+
+/// A socket to make before anything runs, `[[socket]]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Socket<'a> {
+    /// Its identifier in the fd-holder, which is its address, as written.
+    pub name: &'a str,
+    /// Its address.
+    pub address: Address<'a>,
+    /// How it delivers. Default: stream; UDP is always datagram.
+    pub kind: Kind,
+    /// Permissions of a path. Default: 0600.
+    pub mode: u16,
+    /// Owner of a path. Default: root.
+    pub owner: Owner<'a>,
+    /// For listen(2). Default: 4096, which the kernel cuts to net.core.somaxconn; datagram sockets have 0.
+    pub backlog: u32,
+    /// IP: the address need not be there yet. Default: yes.
+    pub freebind: bool,
+    /// IPv6: no IPv4 connections. Default: yes.
+    pub v6only: bool,
+    /// IP: SO_REUSEPORT. Default: no.
+    pub reuseport: bool,
+    /// Line of its header in the file.
+    pub line: u32,
+}
+
+/// Default permissions of a socket that has a path.
+pub const SOCKET_MODE: u16 = 0o600;
+
+impl Socket<'_> {
+    /// How to bind it, given the ids of its owner ([`resolve`](super::users::resolve)).
+    pub fn options(&self, (uid, gid): (Option<u32>, Option<u32>)) -> Options {
+        Options {
+            kind: self.kind,
+            backlog: self.backlog,
+            nonblocking: true,
+            reuse: true,
+            access: Access::Exact { mode: self.mode.into(), uid, gid },
+            parents: true,
+            freebind: self.freebind,
+            v6only: self.v6only,
+            reuseport: self.reuseport,
+        }
+    }
+}
+
+/// A user or a group.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Id<'a> {
+    /// By number.
+    Number(u32),
+    /// By name in /etc/passwd or /etc/group.
+    Name(&'a str),
+}
+
+/// User and group of a file; `None`: as it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Owner<'a> {
+    /// User.
+    pub user: Option<Id<'a>>,
+    /// Group.
+    pub group: Option<Id<'a>>,
+}
+
+impl<'a> Owner<'a> {
+    /// Reads `user:group`, `user` or `:group`, each a name or a number.
+    pub fn parse(text: &'a str) -> Option<Owner<'a>> {
+        let (user, group) = match text.split_once(':') {
+            Some(("", group)) => (None, Some(group)),
+            Some((user, group)) => (Some(user), Some(group)),
+            None => (Some(text), None),
+        };
+        let user = match user {
+            Some(word) => Some(id(word)?),
+            None => None,
+        };
+        let group = match group {
+            Some(word) => Some(id(word)?),
+            None => None,
+        };
+        Some(Owner { user, group })
+    }
+}
+
+/// A name or a number; all ones is nobody's.
+fn id(word: &str) -> Option<Id<'_>> {
+    if word.is_empty() || word.bytes().any(|byte| byte == b':' || byte <= b' ' || byte == 0x7f) {
+        return None;
+    }
+    if !word.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Id::Name(word));
+    }
+    parse_u32(word.as_bytes()).filter(|number| *number != u32::MAX).map(Id::Number)
+}
+
+impl fmt::Display for Id<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Id::Number(number) => write!(f, "{number}"),
+            Id::Name(name) => f.write_str(name),
+        }
+    }
+}
+
+impl<'a> Board<'a> {
+    /// A board of which nothing is said: all defaults.
+    pub const fn new() -> Board<'a> {
+        Board {
+            name: None,
+            hostname: None,
+            services: None,
+            scandir: None,
+            init: None,
+            signals: Signals::S6,
+            fdholder: None,
+            timeout: None,
+            kill_timeout: None,
+            mounts: Vec::new(),
+            sockets: Vec::new(),
+        }
+    }
+
+    /// Back to all defaults.
+    pub fn clear(&mut self) {
+        self.name = None;
+        self.hostname = None;
+        self.services = None;
+        self.scandir = None;
+        self.init = None;
+        self.signals = Signals::S6;
+        self.fdholder = None;
+        self.timeout = None;
+        self.kill_timeout = None;
+        self.mounts.clear();
+        self.sockets.clear();
+    }
+
+    /// `[board] name`: what the machine type is called. Default: none.
+    pub fn name(&self) -> Option<&'a str> {
+        self.name
+    }
+
+    /// `[board] hostname`. Default: none, the kernel's stays.
+    pub fn hostname(&self) -> Option<&'a str> {
+        self.hostname
+    }
+
+    /// `[boot] services`: the run image, copied to the scan directory at boot.
+    pub fn services(&self) -> &'a str {
+        self.services.unwrap_or("/etc/linchpin/service")
+    }
+
+    /// `[boot] scandir`.
+    pub fn scandir(&self) -> &'a str {
+        self.scandir.unwrap_or("/run/service")
+    }
+
+    /// `[boot] init`: a script to run once, beside the services. Default: none.
+    pub fn init(&self) -> Option<&'a str> {
+        self.init
+    }
+
+    /// `[boot] signals`.
+    pub fn signals(&self) -> Signals {
+        self.signals
+    }
+
+    /// `[[mount]]`, in the order of the file.
+    pub fn mounts(&self) -> &[Mount<'a>] {
+        &self.mounts
+    }
+
+    /// `[[socket]]`, in the order of the file; no address twice.
+    pub fn sockets(&self) -> &[Socket<'a>] {
+        &self.sockets
+    }
+
+    /// `[fdholder] path`: the fd-holder's own socket. Default: `fdholder/s` in the scan directory.
+    pub fn fdholder(&self) -> CPath {
+        match self.fdholder {
+            Some(path) => CPath::of(&[path.as_bytes()]),
+            None => CPath::of(&[self.scandir().as_bytes(), b"/fdholder/s"]),
+        }
+    }
+
+    /// `[shutdown] timeout`: how long services get before SIGKILL. Default: 10 s.
+    pub fn timeout(&self) -> Nanos {
+        self.timeout.unwrap_or(10 * SECOND)
+    }
+
+    /// `[shutdown] kill-timeout`: how long all that is left gets between SIGTERM and SIGKILL. Default: 3 s.
+    pub fn kill_timeout(&self) -> Nanos {
+        self.kill_timeout.unwrap_or(3 * SECOND)
+    }
+}
+
+impl Default for Board<'_> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn owners_are_names_or_numbers_either_may_be_missing() {
+        let both = Owner { user: Some(Id::Name("hello")), group: Some(Id::Number(7)) };
+        assert_eq!(Owner::parse("hello:7"), Some(both));
+        assert_eq!(Owner::parse("0"), Some(Owner { user: Some(Id::Number(0)), group: None }));
+        assert_eq!(Owner::parse(":www-data"), Some(Owner { user: None, group: Some(Id::Name("www-data")) }));
+        for bad in ["", ":", "a:", "a:b:c", "a b", "4294967295", "99999999999:1", "a\n"] {
+            assert_eq!(Owner::parse(bad), None, "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_new_board_is_all_defaults() {
+        let board = Board::new();
+        assert_eq!(board.scandir(), "/run/service");
+        assert_eq!(board.fdholder().get(), Some(c"/run/service/fdholder/s"));
+        assert_eq!((board.timeout(), board.kill_timeout()), (10 * SECOND, 3 * SECOND));
+    }
+}

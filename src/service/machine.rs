@@ -250,10 +250,8 @@ impl Step<'_> {
                 set_stamp(self.service, self.stamp);
                 self.publish(b"u");
             }
-            Event::StartFailed(retry) => {
-                if self.service.want_up != 0 {
-                    arm(self.service, Timer::Start, self.now.saturating_add(retry));
-                }
+            Event::StartFailed(retry) if self.service.want_up != 0 => {
+                arm(self.service, Timer::Start, self.now.saturating_add(retry));
             }
             Event::Want(want @ (Want::Up | Want::Once)) => {
                 disarm(self.service);

@@ -32,7 +32,7 @@ pub struct Context<'a> {
     /// Environment of the children.
     pub env: Env,
     /// RLIMIT_NOFILE of the children, if ours was raised.
-    pub nofile: &'a Option<Rlimit>,
+    pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
     pub null: Fd,
     /// Stderr of the catch-all logger, or `NONE`.
@@ -243,7 +243,7 @@ fn start_run(
         extra,
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
-        nofile: context.nofile.clone(),
+        nofile: context.nofile,
     };
     spawn.start(&mut service.pid).map_err(|why| match why {
         SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
@@ -278,7 +278,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         extra: &[],
         session: true,
         new_pidns: false,
-        nofile: context.nofile.clone(),
+        nofile: context.nofile,
     };
     match spawn.start(&mut service.pid) {
         Ok(()) => {

@@ -88,7 +88,7 @@ impl Engine {
             extra: &[],
             session,
             new_pidns: false,
-            nofile: self.config.nofile.clone(),
+            nofile: self.config.nofile,
         };
         job.kind = kind as u8;
         job.deadline = 0;

@@ -216,7 +216,7 @@ impl Engine {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
             env: self.env,
-            nofile: &self.config.nofile,
+            nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
             now,

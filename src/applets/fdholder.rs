@@ -80,8 +80,7 @@ pub fn delete(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let (target, words) = target(cli.options(), 2, |_, _| Err(WrongUsage))?;
         let id = words.get(1).ok_or(WrongUsage)?.to_bytes();
-        let what = format_args!("delete fd for id {}", Printable(id));
-        Ok(target.ask(cli, what, |store| store.delete(id).map(|()| 0)))
+        Ok(target.ask(cli, format_args!("delete fd for id {}", Printable(id)), |store| store.delete(id).map(|()| 0)))
     })
 }
 
@@ -94,8 +93,7 @@ pub fn retrieve(cli: &Cli) -> i32 {
             if letter == b'D' { Ok(()) } else { Err(WrongUsage) }
         })?;
         let id = words.get(1).ok_or(WrongUsage)?.to_bytes();
-        let what = format_args!("retrieve fd for id {}", Printable(id));
-        Ok(target.ask(cli, what, |store| {
+        Ok(target.ask(cli, format_args!("retrieve fd for id {}", Printable(id)), |store| {
             let mut fd = store.retrieve(id, delete)?;
             store.close();
             if let Err(e) = fd.place(0) {

@@ -18,6 +18,7 @@ use crate::text::tai::Stamp;
 use crate::{info, warning};
 use core::ffi::CStr;
 use core::fmt;
+use zerocopy::IntoBytes;
 
 /// [`Token::kind`] of the listener; slot and generation are 0.
 pub const LISTENER_KIND: u8 = 10;
@@ -51,7 +52,8 @@ impl Now {
 pub struct Records<'a> {
     /// Held descriptors.
     pub held: Table<'a>,
-    /// Clients, and how many slots have ever been used: the others are not looked at, so that they cost no memory.
+    /// Clients, and the number of those slots that are, or lie below, used ones: the others are not looked at, so that
+    /// they cost no memory.
     pub clients: &'a mut [Client],
     /// See above.
     pub top: &'a mut u32,
@@ -75,6 +77,16 @@ impl<'a> Records<'a> {
     /// The clients there are.
     fn connected(&self) -> impl Iterator<Item = (usize, &Client)> {
         self.clients.iter().enumerate().take(*self.top as usize).filter(|(_, client)| client.used != 0)
+    }
+
+    /// Gives back the memory of a slot that has become free, and of free ones above it: what is above the highest
+    /// client is not looked at, and looking would bring it back.
+    fn give_back(&mut self, slot: usize) {
+        let end = *self.top as usize;
+        let unused = self.clients.iter().take(end).rev().take_while(|client| client.used == 0).count();
+        *self.top = (end - unused) as u32;
+        let freed = if unused > 0 { end - unused..end } else { slot..slot + 1 };
+        memory::release(self.clients.get_mut(freed).unwrap_or_default().as_mut_bytes());
     }
 
     /// If all places are taken: who is to make room, and when, unless something comes from it until then.
@@ -303,6 +315,7 @@ impl Server {
         if let Some(client) = records.clients.get_mut(slot) {
             epoll.remove(Fd(client.fd));
             session::close(client);
+            records.give_back(slot);
         }
         self.watch(records, epoll);
     }

@@ -19,7 +19,6 @@ use crate::sys::socket::{self, MAX_FDS, Peer};
 use crate::sys::time::Nanos;
 use crate::sys::{Errno, Fd, file, memory};
 use core::sync::atomic::{Ordering, compiler_fence};
-use zerocopy::IntoBytes;
 
 /// As much is read ahead as fits here, and given back to the kernel what is used beyond.
 const PAGE: usize = 4096;
@@ -79,8 +78,7 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     client.used = 1;
 }
 
-/// Ends a connection: closes what it sent and nobody took, and itself. The record's memory is given back: whole pages
-/// of it read as zero from now on.
+/// Ends a connection: closes what it sent and nobody took, and itself.
 pub fn close(client: &mut Client) {
     client.used = 0;
     compiler_fence(Ordering::SeqCst);
@@ -88,7 +86,6 @@ pub fn close(client: &mut Client) {
         Fd(*fd).close();
     }
     Fd(client.fd).close();
-    memory::release(client.as_mut_bytes());
 }
 
 /// Whether a record that was handed over can be gone on with: its numbers are possible, and nothing was being done

@@ -1,5 +1,6 @@
 //! Tests of the store as a whole: a real server on a real socket, turned by hand, with the time of the test's choice.
 
+mod capacity;
 mod clients;
 mod hostile;
 mod requests;
@@ -46,6 +47,7 @@ impl Store {
             held: super::table::Table::new(&mut self.tables.held[..capacity], &mut header.held_top),
             clients: &mut self.tables.clients,
             top: &mut header.clients_top,
+            next_generation: &mut header.next_generation,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }
@@ -87,6 +89,11 @@ impl Store {
     /// Nanoseconds until something is due.
     pub fn due(&mut self) -> Option<u64> {
         self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at - now.boot))
+    }
+
+    /// Pages that the arena has.
+    pub fn pages(&self) -> u64 {
+        rustix::fs::fstat(Fd(self.tables.header.arena_fd)).unwrap().st_blocks as u64 / 8
     }
 
     pub fn clients(&self) -> usize {

@@ -16,11 +16,16 @@ static DEFAULTS: Board<'static> = Board::new();
 
 /// Reads the board config at `path`, once in the life of the process; mistakes go to `report`. Returns the board and
 /// how many mistakes there were. If the file cannot be read, the board is all defaults. EBUSY: it has been read before.
-pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> (&'static Board<'static>, Result<usize>) {
+/// EAGAIN: it is a pipe, with nothing in it yet; only with `wait` (not in PID 1) is it waited for.
+pub fn load_file(
+    path: &CStr,
+    wait: bool,
+    report: &mut dyn FnMut(&Diagnostic<'_>),
+) -> (&'static Board<'static>, Result<usize>) {
     let (Some(board), Some(buffer), Some(scratch)) = (BOARD.take(), TEXT.take(), SCRATCH.take()) else {
         return (&DEFAULTS, Err(Errno::BUSY));
     };
-    let mut text: &'static [u8] = match read(path, buffer) {
+    let mut text: &'static [u8] = match read(path, wait, buffer) {
         Ok(text) => text,
         Err(e) => return (board, Err(e)),
     };
@@ -38,8 +43,9 @@ pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> (&'sta
     (board, Ok(mistakes))
 }
 
-fn read(path: &CStr, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
-    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY, 0)?;
+fn read(path: &CStr, wait: bool, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
+    let flags = if wait { OFlags::RDONLY } else { OFlags::RDONLY | OFlags::NONBLOCK };
+    let mut fd = file::open(Fd::CWD, path, flags, 0)?;
     let done = file::read_full(fd, buffer);
     fd.close();
     let buffer: &'static [u8] = buffer;

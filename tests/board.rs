@@ -5,7 +5,8 @@ use linchpin::limits::{BOARD_MISTAKES, BOARD_MOUNTS, BOARD_SCRATCH, BOARD_SOCKET
 use linchpin::socket::Address;
 use linchpin::sys::listener::Kind;
 use proptest::prelude::*;
-use std::process::Command;
+use std::io::Write;
+use std::process::{Command, Stdio};
 
 /// Reads `text`; returns what `look` sees of the board, and the mistakes.
 fn read<T>(text: &[u8], look: impl FnOnce(&Board<'_>) -> T) -> (T, Vec<String>) {
@@ -367,6 +368,16 @@ fn check_reads_as_much_of_a_giant_as_it_can() {
     assert_eq!(code, Some(1));
     assert!(err.ends_with(": the file is longer than 65536 bytes; it ends here\n"), "{err}");
     assert!(out.contains("/i"));
+}
+
+#[test]
+fn check_reads_a_pipe() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_linchpin"));
+    let mut child = command.args(["check", "/dev/stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"[board]\nname = 'piped'\n").unwrap();
+    let done = child.wait_with_output().unwrap();
+    assert_eq!(done.status.code(), Some(0));
+    assert!(done.stdout.starts_with(b"board     piped"));
 }
 
 #[test]

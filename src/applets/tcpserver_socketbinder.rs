@@ -36,11 +36,9 @@ pub fn run(cli: &Cli) -> i32 {
         let word = |i| words.get(i).map_or(&b""[..], |word| word.to_bytes());
         let address = parse_port(word(1)).and_then(|port| parse_ip(word(0), port)).ok_or(WrongUsage)?;
         // The kind decides: an IP datagram socket is UDP.
-        let made = bind_to_stdin(&Address::Tcp(address), &how);
-        let (ip, port) = (Printable(word(0)), Printable(word(1)));
-        Ok(made.map_or_else(
-            |failure| failed(cli, failure, format_args!("{ip} port {port} ")),
-            |()| cli.exec(words.skip(2)),
-        ))
+        Ok(match bind_to_stdin(&Address::Tcp(address), &how) {
+            Ok(()) => cli.exec(words.skip(2)),
+            Err(failure) => failed(cli, failure, format_args!("{} port {} ", Printable(word(0)), Printable(word(1)))),
+        })
     })
 }

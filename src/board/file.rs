@@ -16,11 +16,12 @@ static BOARD: TakeCell<Board<'static>> = TakeCell::new(Board::new());
 /// A board, and how many mistakes its file had, or why the file could not be read.
 pub type Loaded = (&'static Board<'static>, Result<usize>);
 
-/// Reads the board config at `path`, once in the life of the process; mistakes go to `report`. Returns the board and
-/// how many mistakes there were; if the file cannot be read, the board is all defaults. `None`: it was read before.
-pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option<Loaded> {
+/// Reads the board config at `path`, once in the life of the process (after that: `None`); mistakes go to `report`. If
+/// the file cannot be read, the board is all defaults. EAGAIN: it is a pipe, with nothing in it yet; only with `wait`
+/// (not in PID 1) is it waited for.
+pub fn load_file(path: &CStr, wait: bool, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option<Loaded> {
     let (board, buffer, scratch) = (BOARD.take()?, TEXT.take()?, SCRATCH.take()?);
-    let mut text: &'static [u8] = match read(path, buffer) {
+    let mut text: &'static [u8] = match read(path, wait, buffer) {
         Ok(text) => text,
         Err(e) => return Some((board, Err(e))),
     };
@@ -38,8 +39,9 @@ pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option
     Some((board, Ok(mistakes)))
 }
 
-fn read(path: &CStr, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
-    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY, 0)?;
+fn read(path: &CStr, wait: bool, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
+    let flags = if wait { OFlags::RDONLY } else { OFlags::RDONLY | OFlags::NONBLOCK };
+    let mut fd = file::open(Fd::CWD, path, flags, 0)?;
     let done = file::read_full(fd, buffer);
     fd.close();
     let buffer: &'static [u8] = buffer;

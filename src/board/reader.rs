@@ -98,7 +98,9 @@ struct Reader<'a, 'r> {
     mount: Mount<'a>,
     socket: Socket<'a>,
     address: Option<Address<'a>>,
-    kind: Option<(Kind, Place<'a>)>,
+    /// Where the socket's type is said.
+    kind: Option<Place<'a>>,
+    /// Where its backlog is said.
     backlog: Option<Place<'a>>,
 }
 
@@ -169,17 +171,15 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn end_mount(&mut self) {
-        let mut mount = self.mount;
-        if mount.target.is_empty() {
-            return self.drop_entry("the mount", "has no target");
-        }
-        if mount.kind.is_empty() {
-            return self.drop_entry("the mount", "has no type");
-        }
+        let mount = &mut self.mount;
         if mount.source.is_empty() {
             mount.source = mount.kind;
         }
-        if self.board.mounts.push(mount).is_err() {
+        if mount.target.is_empty() {
+            self.drop_entry("the mount", "has no target");
+        } else if mount.kind.is_empty() {
+            self.drop_entry("the mount", "has no type");
+        } else if self.board.mounts.push(*mount).is_err() {
             self.drop_entry("the mount", "is one too many (32 at most)");
         }
     }
@@ -188,30 +188,28 @@ impl<'a> Reader<'a, '_> {
         let Some(address) = self.address else {
             return self.drop_entry("the socket", "has no name");
         };
-        let mut socket = Socket { address, ..self.socket };
-        let datagram = matches!(address, Address::Udp(_));
-        socket.kind = if datagram { Kind::Datagram } else { Kind::Stream };
-        if let Some((kind, place)) = self.kind {
-            match (address, kind) {
-                (Address::Tcp(_), Kind::Datagram | Kind::SeqPacket) => {
-                    self.wrong("type", place, "is not TCP's", "the socket is a stream socket");
-                }
-                (Address::Udp(_), Kind::Stream | Kind::SeqPacket) => {
-                    self.wrong("type", place, "is not UDP's", "the socket is a datagram socket");
-                }
-                _ => socket.kind = kind,
+        let ip_kind = match address {
+            Address::Tcp(_) => Some((Kind::Stream, "is not TCP's", "the socket is a stream socket")),
+            Address::Udp(_) => Some((Kind::Datagram, "is not UDP's", "the socket is a datagram socket")),
+            Address::Path(_) | Address::Abstract(_) => None,
+        };
+        let socket = &mut self.socket;
+        socket.address = address;
+        if let Some((kind, wrong, now)) = ip_kind {
+            let asked = core::mem::replace(&mut socket.kind, kind);
+            if let Some(place) = self.kind.filter(|_| asked != kind) {
+                self.wrong("type", place, wrong, now);
             }
         }
-        if socket.kind == Kind::Datagram {
-            socket.backlog = 0;
+        if self.socket.kind == Kind::Datagram {
+            self.socket.backlog = 0;
             if let Some(place) = self.backlog {
                 self.wrong("backlog", place, "means nothing to a datagram socket", IGNORED);
             }
         }
         if self.board.sockets.iter().any(|other| other.address == address) {
-            return self.drop_entry("the socket", "has the address of one above");
-        }
-        if self.board.sockets.push(socket).is_err() {
+            self.drop_entry("the socket", "has the address of one above");
+        } else if self.board.sockets.push(self.socket).is_err() {
             self.drop_entry("the socket", "is one too many (128 at most)");
         }
     }
@@ -301,8 +299,8 @@ impl<'a> Reader<'a, '_> {
             Key::Delivery => {
                 let wrong = "is not \"stream\", \"dgram\" or \"seqpacket\"";
                 choice(value, ["stream", "dgram", "seqpacket"], wrong).map(|i| {
-                    let kind = [Kind::Stream, Kind::Datagram, Kind::SeqPacket].get(i);
-                    self.kind = kind.map(|kind| (*kind, at));
+                    socket.kind = [Kind::Stream, Kind::Datagram, Kind::SeqPacket].get(i).copied().unwrap_or_default();
+                    self.kind = Some(at);
                 })
             }
             Key::Freebind => flag(value).map(|on| socket.freebind = on),

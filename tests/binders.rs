@@ -26,7 +26,7 @@ fn ours(name: &str) -> (TempDir, impl Fn() -> Command) {
     (dir, move || {
         let mut command = Command::new(&link);
         std::os::unix::process::CommandExt::arg0(&mut command, &arg0);
-        command.current_dir(&work);
+        command.current_dir(&work).env("PATH", "/usr/bin:/bin");
         command
     })
 }
@@ -44,7 +44,7 @@ fn debians(name: &str) -> Option<(TempDir, impl Fn() -> Command)> {
     Some((dir, move || {
         let mut command = Command::new(&path);
         std::os::unix::process::CommandExt::arg0(&mut command, &arg0);
-        command.current_dir(&work);
+        command.current_dir(&work).env("PATH", "/usr/bin:/bin");
         command
     }))
 }

@@ -23,6 +23,27 @@ pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 /// Largest fd-holder reply: a list of all identifiers, and its header.
 pub const FDHOLDER_REPLY: usize = 6 + 1 + 4 + HELD * (HELD_NAME + 1);
 
+/// Requests of one fd-holder client that are served before others get their turn: s6-fdholderd's number.
+pub const FDHOLDER_TURN: usize = 128;
+
+/// Connections that the fd-holder accepts before other events get their turn.
+pub const FDHOLDER_ACCEPTS: usize = 8;
+
+/// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
+/// came with the beginning of the next.
+pub const FDHOLDER_FDS: usize = 2 * 253;
+
+/// Nanoseconds after which an fd-holder client is cut off that does not finish its request or does not take its
+/// answer; also the one that has been idle longest, when all places are taken. A client that is alive needs milliseconds.
+pub const FDHOLDER_PATIENCE: u64 = 10_000_000_000;
+
+/// Nanoseconds after which an idle fd-holder client is cut off: connections may be kept, but not for ever.
+pub const FDHOLDER_IDLE: u64 = 600_000_000_000;
+
+/// Nanoseconds until the fd-holder accepts again after a failure to do so, and at least between two log lines about
+/// clients: anybody may connect, and must not be able to flood the log.
+pub const FDHOLDER_PAUSE: u64 = 1_000_000_000;
+
 /// One-shot children that PID 1 starts and remembers: init script, signal handlers, the unmounter.
 pub const JOBS: usize = 16;
 
@@ -44,6 +65,18 @@ pub const BOARD_FILE: usize = 64 * 1024;
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
 
+/// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
+/// held ones, the fd-holder's clients with what they are sending, and some to spare.
+pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;
+/// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
+/// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
+pub const FIFODIR_ENTRIES: u32 = 1024;
+
+/// Services that one client waits for: each takes two descriptors, of which a process usually may have 1024.
+pub const WATCHED: usize = 500;
+
+/// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
+pub const CONTROL_BYTES: usize = 62;
 /// Bytes that the strings of a board config may need that cannot be taken from the file as they are (escapes).
 pub const BOARD_SCRATCH: usize = 4096;
 

@@ -13,7 +13,7 @@ die() { say "error: $*"; exit 1; }
 have() { command -v "$1" >/dev/null 2>&1; }
 
 # help: prints the comment block at the top of the script itself.
-help() { sed -n '2,/^[^#]/{s/^# \{0,1\}//p;}' "$0"; }
+help() { sed -n '2,$ { /^#/!q; s/^# \{0,1\}//p; }' "$0"; }
 
 # arch_set NAME: sets what depends on the target. Board names of `boot` are accepted too.
 arch_set() {

@@ -6,6 +6,12 @@ SUITE=bookworm
 APT_DIR=
 TMP=
 
+can_be_root() { [ "$(id -u)" -eq 0 ] || sudo -n true 2>/dev/null; }
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
 # cache_lock: from here on we are alone in the cache.
 cache_lock() {
     [ -z "$TMP" ] || return 0
@@ -44,6 +50,11 @@ apt_private() {
 debian_index() {
     [ -z "$APT_DIR" ] || return 0
     mirror=$(debian_mirror)
+    if [ -z "$mirror" ] && can_be_root; then
+        # apt tells only after it has fetched its lists once; container images come without.
+        as_root apt-get -q update >&2
+        mirror=$(debian_mirror)
+    fi
     [ -n "$mirror" ] || die "apt knows no Debian mirror. Run 'sudo apt-get update', or set LINCHPIN_DEBIAN_MIRROR"
     APT_DIR=$TMP/apt
     mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial"

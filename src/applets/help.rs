@@ -32,6 +32,10 @@ pub fn help(cli: &Cli) -> i32 {
 pub fn no_command(args: Args) -> i32 {
     match args.iter().nth(1) {
         Some(b"--help" | b"-h") => overview(Fd::STDOUT),
+        Some(b"--install") if (3..=4).contains(&args.len()) => match args.get(2) {
+            Some(dir) => super::install::install(&Cli::new(&APPLETS[0], b"linchpin", args), dir, args.get(3)),
+            None => USAGE,
+        },
         Some(b"--version" | b"-V") => write(Fd::STDOUT, VERSION),
         _ => {
             overview(Fd::STDERR);

@@ -14,7 +14,7 @@ use crate::text::quote::Printable;
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        if options.next()?.is_some() {
+        if options.option()?.is_some() {
             return Err(WrongUsage);
         }
         let words = options.operands(2)?;

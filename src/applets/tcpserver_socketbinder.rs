@@ -16,7 +16,7 @@ pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut how = Options::S6;
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             match option {
                 Opt::Short(b'd') | Opt::Long(b"reuse-address") => how.reuse = true,
                 Opt::Short(b'D') | Opt::Long(b"no-reuse-address") => how.reuse = false,

@@ -1,2 +1,34 @@
-//! x
+//! What happens once in the life of process 1: from the kernel's hands to the engine ([`init`]), and from the engine
+//! back to the kernel ([`shutdown`]). Everything here is tolerant: what cannot be done is said in one line, and the
+//! rest goes on.
+//!
+//! * [`mounts`]: the kernel's file systems. * [`console`]: where lines can be read. * [`cmdline`]: what the kernel was told.
+//! * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
+//! * [`fault`]: when process 1 itself fails.
+
+pub mod cmdline;
+pub mod console;
 pub mod fault;
+pub mod init;
+pub mod mounts;
+pub mod run_image;
+pub mod shutdown;
+pub mod sockets;
+
+/// How far the boot has come, as the arena's header holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Progress {
+    /// The arena is there.
+    Started = 1,
+    /// The kernel's file systems are mounted.
+    Mounted = 2,
+    /// Every socket of the board config is bound, or was reported.
+    SocketsBound = 3,
+    /// The scan directory is filled.
+    RunImageCopied = 4,
+    /// The engine runs.
+    Running = 5,
+    /// Services are stopped, file systems are being unmounted.
+    Unmounting = 6,
+}

@@ -1,1 +1,17 @@
-//! (room)
+//! The descriptor store that speaks s6's fd-holder protocol.
+//!
+//! * [`wire`]: what goes over a connection, as bytes. Pure.
+//! * [`table`]: the held descriptors. Pure.
+//! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
+//! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
+//! * [`client`]: the other side, for the applets.
+//!
+//! Follows s6-fdholderd and s6-fdholder-*(8). Who may connect: root, and the user that the store runs as.
+
+pub mod client;
+pub mod server;
+pub mod session;
+pub mod table;
+#[cfg(test)]
+mod tests;
+pub mod wire;

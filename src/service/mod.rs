@@ -1,1 +1,46 @@
-//! (room)
+//! One service: its directory, its state machine, its status, tally and events.
+
+pub mod client;
+pub mod command;
+pub mod event;
+pub mod files;
+pub mod machine;
+#[cfg(test)]
+mod scratch;
+pub mod status;
+pub mod supervisor;
+pub mod tally;
+pub mod wait;
+pub mod watch;
+
+use crate::state::Service;
+use crate::text::quote::Printable;
+use core::fmt;
+
+/// Kinds of records, as [`Service::kind`] holds them.
+pub mod kind {
+    /// An ordinary service.
+    pub const SERVICE: u8 = 0;
+    /// `NAME/log`.
+    pub const LOGGER: u8 = 1;
+    /// The catch-all logger, `s6-svscan-log`.
+    pub const CATCH_ALL: u8 = 2;
+}
+
+/// How messages name a record: `service NAME`, or `logger NAME/log`.
+pub fn label(service: &Service) -> Label<'_> {
+    Label(service)
+}
+
+/// See [`label`].
+pub struct Label<'a>(&'a Service);
+
+impl fmt::Display for Label<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Printable(self.0.name_bytes());
+        match self.0.kind {
+            kind::LOGGER => write!(f, "logger {name}/log"),
+            _ => write!(f, "service {name}"),
+        }
+    }
+}

@@ -2,7 +2,8 @@
 //! the rooms that own the record), no padding. All times are boot-time nanoseconds unless they say otherwise; all
 //! descriptor numbers are -1 when there is none; a slot is free when its `used` is 0.
 
-use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
+use super::slot::checksum;
+use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
 use crate::log::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -97,10 +98,18 @@ record! {
         pub late_events: u32,
         /// Generation for the next handle.
         pub next_generation: u32,
+        /// How often the stop has killed what was left.
+        pub stop_kills: u32,
+        /// For later.
+        pub spare: u32,
         /// RLIMIT_NOFILE as it was given to us, soft and hard, which children get back; all ones for no limit.
         pub nofile_soft: u64,
         /// See above.
         pub nofile_hard: u64,
+        /// Held slots from here on are free.
+        pub held_top: u32,
+        /// Client slots from here on are free.
+        pub clients_top: u32,
     }
 }
 
@@ -180,8 +189,10 @@ record! {
         pub notify_fd: i32,
         /// For a logger: reading side of the log pipe. For its producer: writing side.
         pub pipe_fd: i32,
+        /// Errno of the last failure that was reported, so that a repeated one is reported once.
+        pub trouble: u32,
         /// For later: descriptors of the notification socket and of the cgroup.
-        pub spare_fds: [i32; 3],
+        pub spare_fds: [i32; 2],
         /// For later.
         pub spare: [u64; 6],
         /// Name of the entry in the scan directory; a logger has its producer's.
@@ -236,8 +247,8 @@ record! {
         pub closing: u8,
         /// For later: rights.
         pub rights: u8,
-        /// For later.
-        pub spare: u8,
+        /// 1 while a request is being carried out: if that was interrupted, nobody knows how far it came.
+        pub serving: u8,
         /// Generation of the slot.
         pub generation: u32,
         /// The connection.
@@ -248,26 +259,28 @@ record! {
         pub uid: u32,
         /// See above.
         pub gid: u32,
-        /// When it is cut off.
-        pub deadline: u64,
-        /// Descriptors that a dump still has to bring.
+        /// Since when it has been waited for: to ask, to finish a request, to take an answer.
+        pub since: u64,
+        /// 1 if something in `request` is to be served before more is read.
+        pub stalled: u8,
+        /// For later.
+        pub spare: [u8; 3],
+        /// For later: descriptors that a dump still has to bring.
         pub dump_left: u32,
-        /// Bytes of `request` that have come.
+        /// For later: the held slot with which a dump goes on.
+        pub dump_next: u32,
+        /// Bytes of `request` that have come…
         pub request_len: u32,
+        /// …and how many of them have been served.
+        pub request_done: u32,
         /// Bytes of `reply` that wait…
         pub reply_len: u32,
         /// …and how many of them have been sent.
         pub reply_sent: u32,
-        /// Held slot and generation whose descriptor goes with the first byte of the reply; -1 for none.
-        pub reply_held: i32,
-        /// 1 if that one is deleted once it is sent.
-        pub reply_deletes: u32,
         /// Received descriptors that belong to no complete request yet.
         pub fds_len: u32,
-        /// A duplicate of the descriptor that goes with the reply; -1 for none.
-        pub reply_fd: i32,
         /// See `fds_len`.
-        pub fds: [i32; 506],
+        pub fds: [i32; FDHOLDER_FDS],
         /// The request that is coming in.
         pub request: [u8; FDHOLDER_REQUEST.next_multiple_of(4096)],
         /// The answer that is going out.
@@ -351,6 +364,34 @@ pub struct State {
     pub ring: Ring,
     /// Keeps the size a multiple of the alignment.
     pub end: u32,
+}
+
+impl Service {
+    /// The name of the entry in the scan directory.
+    pub fn name_bytes(&self) -> &[u8] {
+        self.name.get(..usize::from(self.name_len)).unwrap_or_default()
+    }
+
+    /// Sets the name, cut to 255 bytes (callers have checked the length), and seals the record.
+    pub fn set_name(&mut self, name: &[u8]) {
+        let len = name.len().min(self.name.len() - 1);
+        self.name = [0; 256];
+        self.name[..len].copy_from_slice(&name[..len]);
+        self.name_len = len as u8;
+        self.seal();
+    }
+
+    /// Recomputes the checksum of the identity, after a change to it.
+    pub fn seal(&mut self) {
+        self.checksum = checksum(&[
+            &[self.kind],
+            &self.generation.to_ne_bytes(),
+            &self.partner.to_ne_bytes(),
+            &self.dev.to_ne_bytes(),
+            &self.ino.to_ne_bytes(),
+            self.name_bytes(),
+        ]);
+    }
 }
 
 impl State {

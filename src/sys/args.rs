@@ -83,6 +83,21 @@ impl Env {
         })
     }
 
+    /// This environment and, for names that it lacks, the given `NAME=VALUE` entries. Can be called once; an
+    /// environment of more than 120 entries loses those beyond.
+    pub fn with_defaults(self, defaults: &[&'static CStr]) -> Env {
+        let Some(room) = EXTENDED_ENV.take() else { return self };
+        let lacks = |entry: &&&'static CStr| {
+            let name = entry.to_bytes().split(|b| *b == b'=').next().unwrap_or(b"");
+            self.get(name).is_none()
+        };
+        let added = defaults.iter().filter(lacks).copied();
+        for (slot, entry) in room.0[..EXTENDED_ENV_SIZE - 1].iter_mut().zip(self.iter().chain(added)) {
+            *slot = entry.as_ptr();
+        }
+        Env(room.0.as_ptr())
+    }
+
     /// All entries, `NAME=VALUE`.
     pub fn iter(self) -> impl Iterator<Item = &'static CStr> {
         let mut at = self.0;
@@ -128,6 +143,12 @@ impl Env {
         self.0.cast()
     }
 }
+
+const EXTENDED_ENV_SIZE: usize = 128;
+
+struct ExtendedEnv([*const c_char; EXTENDED_ENV_SIZE]);
+static EXTENDED_ENV: super::cell::TakeCell<ExtendedEnv> =
+    super::cell::TakeCell::new(ExtendedEnv([ptr::null(); EXTENDED_ENV_SIZE]));
 
 struct EmptyEnv([*const c_char; 1]);
 // SAFETY: a constant null pointer.

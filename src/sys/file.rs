@@ -38,6 +38,25 @@ pub fn read_full(fd: Fd, buf: &mut [u8]) -> Result<usize> {
     Ok(at)
 }
 
+/// Reads from byte `offset` on until `buf` is full or the file ends.
+pub fn read_at(fd: Fd, buf: &mut [u8], offset: u64) -> Result<usize> {
+    let mut at = 0;
+    while at < buf.len() {
+        match rustix::io::pread(fd, &mut buf[at..], offset + at as u64) {
+            Ok(0) => break,
+            Ok(n) => at += n,
+            Err(Errno::INTR) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(at)
+}
+
+/// Size of an open file.
+pub fn size(fd: Fd) -> Result<u64> {
+    rustix::fs::fstat(fd).map(|stat| stat.st_size as u64)
+}
+
 /// Writes all of `bytes`. On a non-blocking descriptor EAGAIN ends it half-way.
 pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     while !bytes.is_empty() {
@@ -104,12 +123,21 @@ pub fn lock(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
         }
         Err(e) => return Err(e),
     };
-    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
-        Ok(_) => Ok(fd),
+    match lock_open(fd) {
+        Ok(()) => Ok(fd),
         Err(e) => {
             fd.close();
-            Err(if e == Errno::ACCESS { Errno::AGAIN } else { e })
+            Err(e)
         }
+    }
+}
+
+/// Write-locks an open file; see [`lock`].
+pub fn lock_open(fd: Fd) -> Result<()> {
+    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
+        Ok(_) => Ok(()),
+        Err(Errno::ACCESS) => Err(Errno::AGAIN),
+        Err(e) => Err(e),
     }
 }
 
@@ -157,6 +185,14 @@ pub fn read_fifo(fd: Fd, buf: &mut [u8]) -> Result<Option<usize>> {
         Ok(n) => Ok(Some(n)),
         Err(e) => Err(e),
     }
+}
+
+/// st_dev and st_ino of what an open descriptor is, to recognise it again. Does not wait for a remote file system
+/// (AT_STATX_DONT_SYNC). ENOSYS: a kernel before 4.11.
+pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::INO)?;
+    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
 }
 
 #[cfg(test)]

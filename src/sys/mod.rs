@@ -9,6 +9,7 @@
 pub mod args;
 pub mod cell;
 pub mod dir;
+pub mod entry;
 pub mod epoll;
 pub mod fd;
 pub mod file;
@@ -16,11 +17,14 @@ pub mod identity;
 pub mod lines;
 pub mod listener;
 pub mod memory;
+pub mod poll;
 pub mod process;
+pub mod random;
 mod raw;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod unix;
 
 pub use fd::Fd;
 pub use rustix::io::Errno;

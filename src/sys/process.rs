@@ -91,7 +91,7 @@ impl<const N: usize> Spawn<'_, N> {
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
-            nofile: self.nofile.clone(),
+            nofile: self.nofile,
             failed: None,
         };
         let stdio = self.stdio.iter().zip(0..).filter(|(fd, _)| fd.is_some()).map(|(fd, n)| (*fd, n));
@@ -259,6 +259,11 @@ pub fn kill(pid: i32, signal: i32) -> Result<()> {
 /// Our own pid.
 pub fn pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
+}
+
+/// Our own effective group.
+pub fn effective_group() -> u32 {
+    rustix::process::getegid().as_raw()
 }
 
 #[cfg(test)]

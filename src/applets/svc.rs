@@ -1,0 +1,163 @@
+//! `svc`: sends commands to supervisors, s6-svc(8), and waits for what comes of them.
+
+use super::cli::{Cli, Opt, TIMEOUT, WrongUsage};
+use crate::limits::CONTROL_BYTES;
+use crate::service::client::{self, SendError};
+use crate::service::command::Command;
+use crate::service::wait::{Goal, Quorum, Wait};
+use crate::service::watch::Watch;
+use crate::sys::args::Args;
+use crate::sys::signal::{self, SignalSet};
+use crate::sys::{Errno, Fd, file, time};
+use crate::text::errno::Reason;
+use crate::text::quote::Printable;
+use core::ffi::CStr;
+use heapless::Vec;
+
+/// No supervisor listens.
+const NOT_SUPERVISED: i32 = 102;
+/// The `supervise` directory is not as it should be.
+const ODD: i32 = 1;
+
+/// What follows the name on a command line.
+pub const USAGE: &str = "[-wu | -wU | -wd | -wD | -wr | -wR] [-T timeout] [-s signal] \
+                              [-abqhkti12pcyrlPCKoduDUxOQ] servicedir...";
+
+struct Request {
+    commands: Vec<u8, CONTROL_BYTES>,
+    goal: Option<Goal>,
+    /// Milliseconds; 0 for ever.
+    timeout: u32,
+}
+
+/// `svc [-w goal] [-T ms] [-s signal] [-letters] servicedir...`
+///
+/// Exit code: 0; 102 not supervised, 1 odd `supervise` directory, 111: the last failure, the other directories get their
+/// commands all the same. With `-w`: the number of services that failed (at most 98), 99 timed out.
+pub fn svc(cli: &Cli) -> i32 {
+    cli.with_usage(|| {
+        let mut request = Request { commands: Vec::new(), goal: None, timeout: 0 };
+        let mut options = cli.options();
+        while let Some(option) = options.option()? {
+            let command = match option {
+                Opt::Short(b'w') => {
+                    let [letter] = options.value()? else { return Err(WrongUsage) };
+                    request.goal = Some(Goal::from_letter(*letter).ok_or(WrongUsage)?);
+                    continue;
+                }
+                Opt::Short(b'T') => {
+                    request.timeout = options.number()?;
+                    continue;
+                }
+                Opt::Short(b's') => {
+                    let word = options.value()?;
+                    match signal::parse(word).and_then(Command::of_signal) {
+                        Some(command) => command,
+                        None => return Ok(cli.refuse(format_args!("no command for signal {}", Printable(word)))),
+                    }
+                }
+                Opt::Short(letter) => Command::from_byte(letter).ok_or(WrongUsage)?,
+                Opt::Long(_) => return Err(WrongUsage),
+            };
+            if request.commands.push(command.byte()).is_err() {
+                return Ok(cli.refuse(format_args!("more than {CONTROL_BYTES} commands")));
+            }
+        }
+        let dirs = options.operands(1)?;
+        if dirs.iter().any(<[u8]>::is_empty) {
+            return Ok(cli.refuse(format_args!("empty service directory name")));
+        }
+        // A supervisor that goes away while it is written to is an error message, not a death.
+        SignalSet::of(&[signal::number::PIPE]).block();
+        Ok(match request.goal {
+            None => send_all(cli, dirs, &request.commands, None),
+            Some(goal) => send_and_wait(cli, dirs, &request, goal),
+        })
+    })
+}
+
+fn words(dirs: Args) -> impl Iterator<Item = &'static CStr> {
+    (0..dirs.len()).filter_map(move |i| dirs.get(i))
+}
+
+/// Runs `body` with the opened directory `path`.
+fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T, Errno> {
+    let mut dir = file::open_dir(Fd::CWD, path)?;
+    let result = body(dir);
+    dir.close();
+    Ok(result)
+}
+
+/// Sends the commands to everybody. Whom they do not reach is not waited for.
+fn send_all(cli: &Cli, dirs: Args, commands: &[u8], mut watch: Option<&mut Watch>) -> i32 {
+    let mut code = 0;
+    for (slot, path) in words(dirs).enumerate() {
+        let sent = with_dir(path, |dir| client::command_supervisor(dir, commands));
+        let why = match sent.unwrap_or_else(|e| Err(SendError::System(e))) {
+            Ok(()) => continue,
+            Err(why) => why,
+        };
+        let name = Printable(path.to_bytes());
+        code = match why {
+            SendError::NotListening => {
+                cli.refuse(format_args!("unable to control {name}: supervisor not listening"));
+                NOT_SUPERVISED
+            }
+            SendError::Odd(e) => {
+                cli.refuse(format_args!("something is wrong with the {name}/supervise directory: {}", Reason(e)));
+                ODD
+            }
+            SendError::System(e) => cli.unable(format_args!("control {name}"), e),
+        };
+        if let Some(watch) = watch.as_deref_mut() {
+            watch.abandon(slot);
+        }
+    }
+    code
+}
+
+/// Subscribes to all, looks at all, sends to all, waits for all: no event between a command and the wait is missed.
+fn send_and_wait(cli: &Cli, dirs: Args, request: &Request, goal: Goal) -> i32 {
+    let goal = if goal == goal.without_readiness() || says_when_ready(dirs) {
+        goal
+    } else {
+        cli.warn(format_args!("no notification-fd: not waiting for readiness"));
+        goal.without_readiness()
+    };
+    let deadline = match request.timeout {
+        0 => None,
+        millis => Some(time::boot() + u64::from(millis) * time::MILLI),
+    };
+    // Without a command it is s6-svwait, with commands s6-svlisten: for that one a restart begins after finish.
+    let wait = Wait::new(goal, Quorum::All, !request.commands.is_empty());
+    let mut watch = match Watch::new(wait) {
+        Ok(watch) => watch,
+        Err(e) => return cli.unable(format_args!("wait for events"), e),
+    };
+    for path in words(dirs) {
+        let added = with_dir(path, |dir| watch.add(dir)).unwrap_or_else(|e| Err(("open the directory", e)));
+        if let Err((what, e)) = added {
+            return cli.unable(format_args!("{what} of {}", Printable(path.to_bytes())), e);
+        }
+    }
+    let sent = if request.commands.is_empty() { 0 } else { send_all(cli, dirs, &request.commands, Some(&mut watch)) };
+    match watch.run(deadline) {
+        Err(e) => cli.unable(format_args!("wait for events"), e),
+        Ok(None) => {
+            cli.refuse(format_args!("timed out"));
+            TIMEOUT
+        }
+        Ok(Some(failures)) => {
+            if failures > 0 {
+                cli.refuse(format_args!("some services failed permanently or lost their supervisor"));
+            }
+            if sent != 0 { sent } else { failures.min(TIMEOUT as u32 - 1) as i32 }
+        }
+    }
+}
+
+/// Whether the first service has a `notification-fd`.
+fn says_when_ready(dirs: Args) -> bool {
+    let there = |path| with_dir(path, |dir| file::exists(dir, c"notification-fd"));
+    matches!(words(dirs).next().map(there), Some(Ok(Ok(true))))
+}

@@ -1,0 +1,321 @@
+//! The held descriptors: records of the arena, in slots. No system call: descriptors are numbers here, and what is
+//! removed is handed to the caller to be closed.
+//!
+//! A record is written whole before it becomes valid (`used`), and becomes invalid before its descriptor is closed: a
+//! program that is entered again between any two instructions finds each descriptor named once, or not at all.
+
+use crate::limits::HELD_NAME;
+use crate::state::Held;
+use crate::state::slot::checksum;
+use crate::sys::{Errno, Fd, time::Nanos};
+use crate::text::tai::Stamp;
+use core::sync::atomic::{Ordering, compiler_fence};
+use zerocopy::IntoBytes;
+
+/// A descriptor to be held.
+#[derive(Clone, Copy, Debug)]
+pub struct New<'a> {
+    /// Its identifier.
+    pub id: &'a [u8],
+    /// Until when.
+    pub limit: Stamp,
+    /// The descriptor; the table takes it over.
+    pub fd: Fd,
+    /// Whether the board config asked for it.
+    pub board: bool,
+    /// Who stores it.
+    pub pid: u32,
+    /// See above.
+    pub uid: u32,
+    /// Boot-time clock.
+    pub now: Nanos,
+    /// st_dev and st_ino of what it is.
+    pub identity: (u64, u64),
+}
+
+/// The table: the arena's slots and the number of those that are, or lie below, used ones. Slots from there on are not
+/// looked at, so that they cost no memory.
+pub struct Table<'a> {
+    slots: &'a mut [Held],
+    top: &'a mut u32,
+    changed: bool,
+}
+
+impl<'a> Table<'a> {
+    /// A view of the arena's records.
+    pub fn new(slots: &'a mut [Held], top: &'a mut u32) -> Table<'a> {
+        *top = (*top).min(slots.len() as u32);
+        Table { slots, top, changed: false }
+    }
+
+    /// Whether something was stored or removed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        core::mem::take(&mut self.changed)
+    }
+
+    /// Slots that are, or lie below, used ones.
+    pub fn top(&self) -> usize {
+        *self.top as usize
+    }
+
+    /// The memory of the slots from [`Table::top`] to `end`, in which nothing is of use.
+    pub fn unused(&mut self, end: usize) -> &mut [u8] {
+        self.slots.get_mut(*self.top as usize..end).unwrap_or_default().as_mut_bytes()
+    }
+
+    fn touched(&self) -> &[Held] {
+        self.slots.get(..*self.top as usize).unwrap_or(&[])
+    }
+
+    /// All records with their slots, in the order in which a list shows them.
+    pub fn iter(&self) -> impl Iterator<Item = (usize, &Held)> {
+        self.touched().iter().enumerate().filter(|(_, held)| held.used != 0)
+    }
+
+    /// The record in `slot`.
+    pub fn get(&self, slot: usize) -> Option<&Held> {
+        self.touched().get(slot).filter(|held| held.used != 0)
+    }
+
+    /// The slot of identifier `id`.
+    pub fn find(&self, id: &[u8]) -> Option<usize> {
+        self.iter().find(|(_, held)| name(held) == id).map(|(slot, _)| slot)
+    }
+
+    /// Holds a descriptor; answers its slot. ENFILE: the table is full. EBUSY: the identifier is taken. EINVAL: it is
+    /// empty, longer than [`HELD_NAME`] or holds a NUL, or the limit's nanoseconds are too many. After an error the
+    /// descriptor is still the caller's.
+    pub fn store(&mut self, new: &New<'_>) -> Result<usize, Errno> {
+        let length = u8::try_from(new.id.len()).map_err(|_| Errno::INVAL)?;
+        if length == 0 || new.id.contains(&0) || new.limit.nano >= 1_000_000_000 {
+            return Err(Errno::INVAL);
+        }
+        let free = self.touched().iter().position(|held| held.used == 0).unwrap_or(*self.top as usize);
+        if free >= self.slots.len() {
+            return Err(Errno::NFILE);
+        }
+        if self.find(new.id).is_some() {
+            return Err(Errno::BUSY);
+        }
+        *self.top = (*self.top).max(free as u32 + 1);
+        self.changed = true;
+        let Some(held) = self.slots.get_mut(free) else { return Err(Errno::NFILE) };
+        held.used = 0;
+        compiler_fence(Ordering::SeqCst);
+        held.name_len = length;
+        held.board = new.board.into();
+        held.spare = 0;
+        held.fd = new.fd.0;
+        held.limit_sec = new.limit.sec;
+        held.limit_nano = new.limit.nano;
+        held.stored = new.now;
+        held.uid = new.uid;
+        held.pid = new.pid;
+        held.last_pid = 0;
+        held.retrievals = 0;
+        (held.dev, held.ino) = new.identity;
+        for (to, from) in held.name.iter_mut().zip(new.id.iter().chain(&[0])) {
+            *to = *from;
+        }
+        held.checksum = identity_sum(held);
+        compiler_fence(Ordering::SeqCst);
+        held.used = 1;
+        compiler_fence(Ordering::SeqCst);
+        Ok(free)
+    }
+
+    /// Notes that process `pid` was given the descriptor in `slot`.
+    pub fn retrieved(&mut self, slot: usize, pid: u32) {
+        if let Some(held) = self.slots.get_mut(slot) {
+            held.last_pid = pid;
+            held.retrievals = held.retrievals.saturating_add(1);
+        }
+    }
+
+    /// Lets go of `slot`: its descriptor, which is the caller's to close.
+    pub fn remove(&mut self, slot: usize) -> Option<Fd> {
+        let fd = Fd(self.get(slot)?.fd);
+        self.changed = true;
+        self.slots.get_mut(slot)?.used = 0;
+        compiler_fence(Ordering::SeqCst);
+        while self.touched().last().is_some_and(|held| held.used == 0) {
+            *self.top -= 1;
+        }
+        Some(fd)
+    }
+
+    /// Lets go of one descriptor whose limit has come by `wall`, if there is one. Call it until there is none.
+    pub fn remove_expired(&mut self, wall: Stamp) -> Option<Fd> {
+        let slot = self.iter().find(|(_, held)| limit(held) <= wall)?.0;
+        self.remove(slot)
+    }
+
+    /// The earliest limit.
+    pub fn earliest(&self) -> Option<Stamp> {
+        self.iter().map(|(_, held)| limit(held)).min()
+    }
+}
+
+/// Identifier of a record.
+pub fn name(held: &Held) -> &[u8] {
+    held.name.get(..held.name_len.into()).unwrap_or(&[])
+}
+
+/// Until when it is held.
+pub fn limit(held: &Held) -> Stamp {
+    Stamp { sec: held.limit_sec, nano: held.limit_nano }
+}
+
+fn identity_sum(held: &Held) -> u32 {
+    checksum(&[&[held.name_len], name(held), &limit(held).to_bytes()])
+}
+
+/// Whether a used record is what [`Table::store`] wrote: for an arena that was handed over.
+pub fn intact(held: &Held) -> bool {
+    held.name_len > 0 && held.fd >= 0 && held.limit_nano < 1_000_000_000 && held.checksum == identity_sum(held)
+}
+
+const _: () = assert!(HELD_NAME == u8::MAX as usize, "a record keeps the length in one byte");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use zerocopy::FromZeros;
+
+    fn slots(n: usize) -> Vec<Held> {
+        (0..n).map(|_| Held::new_zeroed()).collect()
+    }
+
+    fn new(id: &[u8], fd: i32, limit: u64) -> New<'_> {
+        let limit = Stamp { sec: limit, nano: 0 };
+        New { id, limit, fd: Fd(fd), board: false, pid: 7, uid: 8, now: 9, identity: (1, 2) }
+    }
+
+    #[test]
+    fn a_record_remembers_who_stored_it_and_who_retrieved_it_last() {
+        let (mut slots, mut top) = (slots(2), 0);
+        let mut table = Table::new(&mut slots, &mut top);
+        let slot = table.store(&new(b"a", 5, 100)).unwrap();
+        table.retrieved(slot, 42);
+        table.retrieved(slot, 43);
+        let held = table.get(slot).unwrap();
+        assert_eq!((held.uid, held.pid, held.stored), (8, 7, 9));
+        assert_eq!((held.last_pid, held.retrievals), (43, 2));
+        assert_eq!((held.dev, held.ino), (1, 2));
+    }
+
+    #[test]
+    fn a_full_table_says_so_before_it_looks_at_the_name() {
+        let (mut slots, mut top) = (slots(1), 0);
+        let mut table = Table::new(&mut slots, &mut top);
+        table.store(&new(b"a", 5, 100)).unwrap();
+        assert_eq!(table.store(&new(b"a", 6, 100)), Err(Errno::NFILE));
+    }
+
+    #[test]
+    fn names_have_1_to_255_bytes_and_no_nul() {
+        let (mut slots, mut top) = (slots(4), 0);
+        let mut table = Table::new(&mut slots, &mut top);
+        for bad in [&b""[..], b"a\0b", &[b'x'; 256]] {
+            assert_eq!(table.store(&new(bad, 5, 100)), Err(Errno::INVAL));
+        }
+        let longest = [b'x'; 255];
+        let slot = table.store(&new(&longest, 5, 100)).unwrap();
+        assert_eq!(table.find(&longest), Some(slot));
+    }
+
+    #[test]
+    fn a_freed_slot_is_used_again_so_a_list_is_in_slot_order() {
+        let (mut slots, mut top) = (slots(4), 0);
+        let mut table = Table::new(&mut slots, &mut top);
+        for (fd, id) in [b"a", b"b"].iter().enumerate() {
+            table.store(&new(*id, fd as i32, 100)).unwrap();
+        }
+        table.remove(0);
+        table.store(&new(b"c", 9, 100)).unwrap();
+        let names: Vec<_> = table.iter().map(|(_, held)| name(held).to_vec()).collect();
+        assert_eq!(names, [b"c", b"b"]);
+    }
+
+    #[test]
+    fn a_damaged_name_or_limit_is_noticed() {
+        let (mut slots, mut top) = (slots(1), 0);
+        Table::new(&mut slots, &mut top).store(&new(b"a", 5, 100)).unwrap();
+        assert!(intact(&slots[0]));
+        slots[0].name[0] ^= 1;
+        assert!(!intact(&slots[0]));
+        slots[0].name[0] ^= 1;
+        slots[0].limit_sec ^= 1;
+        assert!(!intact(&slots[0]));
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Store(u8, u64),
+        Remove(u8),
+        Purge(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            (0u8..12, 0u64..50).prop_map(|(id, limit)| Step::Store(id, limit)),
+            (0u8..12).prop_map(Step::Remove),
+            (0u64..50).prop_map(Step::Purge),
+        ]
+    }
+
+    proptest! {
+        /// Against a list of (name, descriptor, limit): whatever is done, the table holds the same, each descriptor
+        /// comes out exactly once, and nothing above `top` is used.
+        #[test]
+        fn the_table_is_a_map_of_bounded_size(steps in prop::collection::vec(step(), 0..60)) {
+            let (mut slots, mut top) = (slots(8), 0);
+            let mut model: Vec<(Vec<u8>, i32, u64)> = Vec::new();
+            for (fd, step) in steps.into_iter().enumerate() {
+                let mut table = Table::new(&mut slots, &mut top);
+                match step {
+                    Step::Store(id, limit) => {
+                        let name = vec![b'n', id];
+                        let name = if id == 0 { b"n".to_vec() } else { name };
+                        let expected = if model.len() == 8 {
+                            Err(Errno::NFILE)
+                        } else if model.iter().any(|(n, ..)| *n == name) {
+                            Err(Errno::BUSY)
+                        } else {
+                            Ok(())
+                        };
+                        prop_assert_eq!(table.store(&new(&name, fd as i32, limit)).map(drop), expected);
+                        if expected.is_ok() {
+                            model.push((name, fd as i32, limit));
+                        }
+                    }
+                    Step::Remove(id) => {
+                        let name = if id == 0 { b"n".to_vec() } else { vec![b'n', id] };
+                        let at = model.iter().position(|(n, ..)| *n == name);
+                        let expected = at.map(|at| Fd(model.remove(at).1));
+                        let slot = table.find(&name);
+                        prop_assert_eq!(slot.and_then(|slot| table.remove(slot)), expected);
+                    }
+                    Step::Purge(now) => {
+                        let wall = Stamp { sec: now, nano: 0 };
+                        while let Some(fd) = table.remove_expired(wall) {
+                            let at = model.iter().position(|(_, f, limit)| *f == fd.0 && *limit <= now);
+                            prop_assert!(at.is_some());
+                            model.remove(at.unwrap());
+                        }
+                        prop_assert!(model.iter().all(|(.., limit)| *limit > now));
+                    }
+                }
+                prop_assert_eq!(table.iter().count(), model.len());
+                for (name, fd, limit) in &model {
+                    let held = table.get(table.find(name).unwrap()).unwrap();
+                    prop_assert_eq!((held.fd, held.limit_sec), (*fd, *limit));
+                    prop_assert!(intact(held));
+                }
+                prop_assert_eq!(table.earliest().map(|s| s.sec), model.iter().map(|m| m.2).min());
+                prop_assert!(slots.iter().skip(top as usize).all(|held| held.used == 0));
+            }
+        }
+    }
+}

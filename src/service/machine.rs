@@ -1,0 +1,414 @@
+//! The state machine of one supervised process: a pure function from (record, event, time) to (record, actions).
+//!
+//! States are s6-supervise's: down, up, finishing, and the last two once more for "and then the supervisor exits"
+//! (`LastUp`, `LastFinish`); `Gone` is after that. What is wanted (`want_up`) is kept beside the state, so that any
+//! order can be given at any time. `supervisor.rs` performs the actions and feeds their outcome back as events.
+//!
+//! Differences from s6, both deliberate: the second between two starts counts from start to start, so what was up for
+//! longer than that comes back at once; and a start that fails because a program cannot be executed is not a death.
+
+use crate::state::Service;
+use crate::sys::signal::number as sig;
+use crate::sys::time::{Nanos, SECOND};
+use crate::text::tai::Stamp;
+
+/// Where a service is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum State {
+    /// Neither run nor finish is running.
+    Down = 0,
+    /// `run` is running.
+    Up = 1,
+    /// `finish` is running.
+    Finish = 2,
+    /// As `Up`; the supervisor exits after the next death.
+    LastUp = 3,
+    /// As `Finish`; the supervisor exits after it.
+    LastFinish = 4,
+    /// The supervisor has exited.
+    Gone = 5,
+}
+
+impl State {
+    /// All states, in the order of their numbers.
+    pub const ALL: [State; 6] = [State::Down, State::Up, State::Finish, State::LastUp, State::LastFinish, State::Gone];
+
+    /// The state that a record holds; `None` if its byte is none.
+    pub fn of(record: &Service) -> Option<State> {
+        State::ALL.get(usize::from(record.state)).copied()
+    }
+}
+
+/// What a record's deadline is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Timer {
+    /// Nothing.
+    None = 0,
+    /// Start run.
+    Start = 1,
+    /// Kill a run that was told to go down.
+    Kill = 2,
+    /// Kill a finish that takes too long.
+    KillFinish = 3,
+    /// Start the supervisor again (the engine's business: the machine is gone meanwhile).
+    Respawn = 4,
+}
+
+impl Timer {
+    /// The timer that a record holds.
+    pub fn of(record: &Service) -> Timer {
+        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn]
+            .get(usize::from(record.timer))
+            .copied()
+            .unwrap_or(Timer::None)
+    }
+}
+
+/// A change of what is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// `u`: up, from now on.
+    Up,
+    /// `d`: down, from now on.
+    Down,
+    /// `o`: up once.
+    Once,
+    /// `O`: do not restart it.
+    AtMostOnce,
+}
+
+/// What happens to a service.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// The deadline has passed.
+    Timer,
+    /// `run` was executed (its pid is in the record).
+    Started,
+    /// `run` could not be started; try again after so many nanoseconds.
+    StartFailed(Nanos),
+    /// The child in the record ended, with this wait status.
+    Died(u32),
+    /// `finish` was executed (its pid is in the record) and has so many nanoseconds, 0 for no limit.
+    FinishStarted(Nanos),
+    /// There is no `finish`, or it could not be executed.
+    NoFinish,
+    /// The service said that it is ready.
+    Ready,
+    /// `timeout-kill`, read after [`Action::ArmKill`]: nanoseconds, 0 for never.
+    KillAfter(Nanos),
+    /// Order: what is wanted.
+    Want(Want),
+    /// Order: a signal to the process.
+    Signal(i32),
+    /// Order: a signal to the process group.
+    SignalGroup(i32),
+    /// Order `r`: the down signal, and nothing else.
+    Restart,
+    /// Order `l`: the reload signal.
+    Reload,
+    /// Order `x`: exit after the next death.
+    Exit,
+    /// SIGTERM to the supervisor: bring it down and exit.
+    Terminate,
+    /// SIGHUP to the supervisor: close stdin and stdout, exit after the next death.
+    Hangup,
+    /// SIGQUIT to the supervisor: exit now, leave the process alone.
+    Quit,
+    /// SIGINT to the supervisor: SIGINT to the process group, exit now.
+    Interrupt,
+}
+
+/// What is to be done, in order.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Execute `run`; answer `Started` or `StartFailed`.
+    Start,
+    /// Execute `finish`; answer `FinishStarted` or `NoFinish`.
+    Finish,
+    /// Send a signal to the pid.
+    Signal(i32),
+    /// Send a signal to the process group.
+    SignalGroup(i32),
+    /// Send the signal that `down-signal` names.
+    SignalDown,
+    /// Send the signal that `reload-signal` names.
+    SignalReload,
+    /// Read `timeout-kill`; answer `KillAfter`.
+    ArmKill,
+    /// SIGKILL to the pid, or to the group with `flag-timeout-killpg`; then SIGCONT.
+    Kill,
+    /// Close the readiness pipe.
+    CloseNotify,
+    /// Give later children the null device as stdin and stdout.
+    CloseStdio,
+    /// Add the death to the tally.
+    Tally,
+    /// Write the status file.
+    Publish,
+    /// Send these bytes to the event directory.
+    Tell(&'static [u8]),
+    /// The supervisor is over: let go of lock and control.
+    Gone,
+}
+
+/// Actions of one step: never more than this.
+pub type Actions = heapless::Vec<Action, 8>;
+
+/// Shortest time between two starts of `run`.
+pub const RESTART_INTERVAL: Nanos = SECOND;
+/// A kill is repeated after this.
+const KILL_AGAIN: Nanos = 5 * SECOND;
+/// Exit code of `finish` that means: do not start it again.
+const PERMANENT_FAILURE: u32 = 125 << 8;
+
+/// Makes a record that of a supervisor that has just started.
+pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
+    service.state = State::Down as u8;
+    service.want_up = want_up.into();
+    service.paused = 0;
+    service.ready = 1;
+    service.fresh = 1;
+    service.stdio_closed = 0;
+    service.pid = 0;
+    service.wstat = 0;
+    service.started = 0;
+    set_stamp(service, stamp);
+    set_ready_stamp(service, stamp);
+    if want_up { arm(service, Timer::Start, now) } else { disarm(service) }
+}
+
+/// One step.
+pub fn step(service: &mut Service, event: Event, now: Nanos, stamp: Stamp) -> Actions {
+    let mut step = Step { service, now, stamp, actions: Actions::new() };
+    match State::of(step.service).unwrap_or(State::Gone) {
+        State::Down => step.down(event),
+        State::Up => step.up(event, false),
+        State::LastUp => step.up(event, true),
+        State::Finish => step.finish(event, false),
+        State::LastFinish => step.finish(event, true),
+        State::Gone => {}
+    }
+    if step.actions.contains(&Action::Publish) {
+        step.service.fresh = 0;
+        step.service.sequence = step.service.sequence.wrapping_add(2);
+    }
+    step.actions
+}
+
+struct Step<'a> {
+    service: &'a mut Service,
+    now: Nanos,
+    stamp: Stamp,
+    actions: Actions,
+}
+
+impl Step<'_> {
+    fn act(&mut self, action: Action) {
+        let _ = self.actions.push(action);
+    }
+
+    fn enter(&mut self, state: State) {
+        self.service.state = state as u8;
+    }
+
+    fn publish(&mut self, tell: &'static [u8]) {
+        self.act(Action::Publish);
+        if !tell.is_empty() {
+            self.act(Action::Tell(tell));
+        }
+    }
+
+    fn want(&mut self, up: bool) {
+        self.service.want_up = up.into();
+        self.act(Action::Publish);
+    }
+
+    fn exit(&mut self) {
+        disarm(self.service);
+        self.act(Action::CloseNotify);
+        self.act(Action::Tell(b"x"));
+        self.act(Action::Gone);
+        self.enter(State::Gone);
+    }
+
+    fn down(&mut self, event: Event) {
+        match event {
+            Event::Timer => {
+                disarm(self.service);
+                if self.service.want_up != 0 {
+                    self.act(Action::Start);
+                }
+            }
+            Event::Started => {
+                self.enter(State::Up);
+                disarm(self.service);
+                self.service.ready = 0;
+                self.service.started = self.now;
+                self.service.starts = self.service.starts.wrapping_add(1);
+                set_stamp(self.service, self.stamp);
+                self.publish(b"u");
+            }
+            Event::StartFailed(retry) if self.service.want_up != 0 => {
+                arm(self.service, Timer::Start, self.now.saturating_add(retry));
+            }
+            Event::Want(want @ (Want::Up | Want::Once)) => {
+                disarm(self.service);
+                self.want(want == Want::Up);
+                self.act(Action::Start);
+            }
+            Event::Want(Want::Down | Want::AtMostOnce) => {
+                disarm(self.service);
+                self.want(false);
+            }
+            Event::Exit | Event::Terminate | Event::Hangup | Event::Quit | Event::Interrupt => self.exit(),
+            _ => {}
+        }
+    }
+
+    fn up(&mut self, event: Event, last: bool) {
+        match event {
+            Event::Timer => {
+                disarm(self.service);
+                self.act(Action::Kill);
+                arm(self.service, Timer::Kill, self.now.saturating_add(KILL_AGAIN));
+            }
+            Event::KillAfter(0) => {}
+            Event::KillAfter(time) => arm(self.service, Timer::Kill, self.now.saturating_add(time)),
+            Event::Died(wstat) => {
+                self.service.paused = 0;
+                self.service.ready = 0;
+                self.service.pid = 0;
+                self.service.wstat = wstat;
+                set_stamp(self.service, self.stamp);
+                disarm(self.service);
+                self.enter(if last { State::LastFinish } else { State::Finish });
+                self.act(Action::CloseNotify);
+                self.act(Action::Tally);
+                self.act(Action::Finish);
+            }
+            Event::Ready => {
+                self.service.ready = 1;
+                set_ready_stamp(self.service, self.stamp);
+                self.act(Action::CloseNotify);
+                self.publish(b"U");
+            }
+            Event::Want(Want::Up) => self.want(true),
+            Event::Want(Want::Once | Want::AtMostOnce) => self.want(false),
+            Event::Want(Want::Down) => self.go_down(),
+            Event::Signal(signal) => {
+                self.act(Action::Signal(signal));
+                self.note_pause(signal);
+            }
+            Event::SignalGroup(signal) => {
+                self.act(Action::SignalGroup(signal));
+                self.note_pause(signal);
+            }
+            Event::Restart => self.act(Action::SignalDown),
+            Event::Reload => self.act(Action::SignalReload),
+            Event::Exit | Event::Hangup => {
+                self.enter(State::LastUp);
+                self.act(Action::CloseStdio);
+            }
+            Event::Terminate => {
+                self.enter(State::LastUp);
+                self.go_down();
+            }
+            Event::Quit => self.exit(),
+            Event::Interrupt => {
+                self.act(Action::SignalGroup(sig::INT));
+                self.exit();
+            }
+            Event::Started | Event::StartFailed(_) | Event::FinishStarted(_) | Event::NoFinish => {}
+        }
+    }
+
+    fn go_down(&mut self) {
+        self.service.paused = 0;
+        self.act(Action::SignalDown);
+        self.act(Action::Signal(sig::CONT));
+        self.want(false);
+        self.act(Action::ArmKill);
+    }
+
+    fn note_pause(&mut self, signal: i32) {
+        if signal == sig::STOP || signal == sig::CONT {
+            self.service.paused = (signal == sig::STOP).into();
+            self.act(Action::Publish);
+        }
+    }
+
+    fn finish(&mut self, event: Event, last: bool) {
+        match event {
+            Event::FinishStarted(limit) => {
+                if limit > 0 {
+                    arm(self.service, Timer::KillFinish, self.now.saturating_add(limit));
+                }
+                self.publish(b"d");
+            }
+            Event::NoFinish => self.over(b"dD", last),
+            Event::Died(PERMANENT_FAILURE) => {
+                self.service.want_up = 0;
+                self.over(b"OD", last);
+            }
+            Event::Died(_) => self.over(b"D", last),
+            Event::Timer => {
+                self.act(Action::Signal(sig::CONT));
+                self.act(Action::Signal(sig::KILL));
+                arm(self.service, Timer::KillFinish, self.now.saturating_add(KILL_AGAIN));
+            }
+            Event::Want(want) => self.want(want == Want::Up),
+            Event::Exit | Event::Hangup | Event::Terminate if !last => {
+                self.enter(State::LastFinish);
+                self.act(Action::CloseStdio);
+            }
+            Event::Exit | Event::Hangup => self.act(Action::CloseStdio),
+            Event::Quit => self.exit(),
+            Event::Interrupt => {
+                self.act(Action::SignalGroup(sig::INT));
+                self.exit();
+            }
+            _ => {}
+        }
+    }
+
+    /// Run is dead and finish is over.
+    fn over(&mut self, tell: &'static [u8], last: bool) {
+        self.service.pid = 0;
+        self.service.ready = 1;
+        set_ready_stamp(self.service, self.stamp);
+        disarm(self.service);
+        self.enter(State::Down);
+        self.publish(tell);
+        if last {
+            self.exit();
+        } else if self.service.want_up != 0 {
+            let earliest = self.service.started.saturating_add(RESTART_INTERVAL);
+            arm(self.service, Timer::Start, earliest.max(self.now));
+        }
+    }
+}
+
+fn set_stamp(service: &mut Service, stamp: Stamp) {
+    (service.stamp_sec, service.stamp_nano) = (stamp.sec, stamp.nano);
+}
+
+fn set_ready_stamp(service: &mut Service, stamp: Stamp) {
+    (service.ready_sec, service.ready_nano) = (stamp.sec, stamp.nano);
+}
+
+/// Arms the record's one timer.
+pub fn arm(service: &mut Service, timer: Timer, at: Nanos) {
+    service.timer = timer as u8;
+    service.deadline = at.max(1);
+}
+
+fn disarm(service: &mut Service) {
+    service.timer = Timer::None as u8;
+    service.deadline = 0;
+}
+
+#[cfg(test)]
+#[path = "machine_tests.rs"]
+mod tests;

@@ -1,0 +1,258 @@
+//! The machine's table, row by row, and what holds over the whole product of states and events.
+
+use super::*;
+use proptest::prelude::*;
+use zerocopy::FromZeros;
+
+const STAMP: Stamp = Stamp { sec: (1 << 62) + 1000, nano: 5 };
+const SIGTERM_DEATH: u32 = 15;
+
+fn fresh(want_up: bool) -> Box<Service> {
+    let mut service = Box::new(Service::new_zeroed());
+    begin(&mut service, want_up, 10, STAMP);
+    service
+}
+
+fn go(service: &mut Service, event: Event) -> Vec<Action> {
+    step(service, event, 10, STAMP).to_vec()
+}
+
+fn at(state: State) -> Box<Service> {
+    let mut service = fresh(true);
+    if state == State::Down {
+        return service;
+    }
+    service.pid = 100;
+    go(&mut service, Event::Started);
+    match state {
+        State::Finish => drop(go(&mut service, Event::Died(0))),
+        State::LastUp => drop(go(&mut service, Event::Exit)),
+        State::LastFinish => {
+            go(&mut service, Event::Exit);
+            go(&mut service, Event::Died(0));
+        }
+        State::Gone => drop(go(&mut service, Event::Quit)),
+        State::Up | State::Down => {}
+    }
+    assert_eq!(State::of(&service), Some(state));
+    service
+}
+
+fn events() -> Vec<Event> {
+    let mut all = vec![
+        Event::Timer,
+        Event::Started,
+        Event::StartFailed(60 * SECOND),
+        Event::Died(0),
+        Event::Died(SIGTERM_DEATH),
+        Event::Died(125 << 8),
+        Event::FinishStarted(5 * SECOND),
+        Event::FinishStarted(0),
+        Event::NoFinish,
+        Event::Ready,
+        Event::KillAfter(0),
+        Event::KillAfter(300),
+        Event::Restart,
+        Event::Reload,
+        Event::Exit,
+        Event::Terminate,
+        Event::Hangup,
+        Event::Quit,
+        Event::Interrupt,
+    ];
+    all.extend([Want::Up, Want::Down, Want::Once, Want::AtMostOnce].map(Event::Want));
+    all.extend([sig::HUP, sig::KILL, sig::STOP, sig::CONT].map(Event::Signal));
+    all.extend([sig::KILL, sig::STOP, sig::CONT].map(Event::SignalGroup));
+    all
+}
+
+/// An environment that does what the actions ask: whatever it answers, the machine must get along with it.
+fn answer(action: Action, executable: bool) -> Option<Event> {
+    match action {
+        Action::Start if executable => Some(Event::Started),
+        Action::Start => Some(Event::StartFailed(60 * SECOND)),
+        Action::Finish if executable => Some(Event::FinishStarted(5 * SECOND)),
+        Action::Finish => Some(Event::NoFinish),
+        Action::ArmKill => Some(Event::KillAfter(3)),
+        _ => None,
+    }
+}
+
+#[test]
+fn a_wanted_service_starts_at_once_and_an_unwanted_one_does_not() {
+    let mut up = fresh(true);
+    assert_eq!((Timer::of(&up), up.deadline), (Timer::Start, 10));
+    assert_eq!(go(&mut up, Event::Timer), [Action::Start]);
+    let down = fresh(false);
+    assert_eq!((Timer::of(&down), down.deadline), (Timer::None, 0));
+}
+
+#[test]
+fn a_start_is_published_before_it_is_told() {
+    let mut service = fresh(true);
+    assert_eq!(go(&mut service, Event::Started), [Action::Publish, Action::Tell(b"u")]);
+    assert_eq!((service.ready, service.fresh), (0, 0));
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_not_a_death() {
+    let mut service = fresh(true);
+    go(&mut service, Event::Timer);
+    assert_eq!(go(&mut service, Event::StartFailed(60 * SECOND)), []);
+    assert_eq!(State::of(&service), Some(State::Down));
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Start, 10 + 60 * SECOND));
+    assert_eq!(go(&mut service, Event::Want(Want::Up)), [Action::Publish, Action::Start]);
+}
+
+#[test]
+fn a_death_is_tallied_before_finish_is_started() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Died(3 << 8)), [Action::CloseNotify, Action::Tally, Action::Finish]);
+    assert_eq!(service.wstat, 3 << 8);
+    assert_eq!(go(&mut service, Event::FinishStarted(SECOND)), [Action::Publish, Action::Tell(b"d")]);
+    assert_eq!(go(&mut service, Event::Died(0)), [Action::Publish, Action::Tell(b"D")]);
+    assert_eq!((service.ready, service.pid), (1, 0));
+}
+
+#[test]
+fn without_finish_both_events_come_in_one_write() {
+    let mut service = at(State::Finish);
+    assert_eq!(go(&mut service, Event::NoFinish), [Action::Publish, Action::Tell(b"dD")]);
+}
+
+#[test]
+fn finish_may_say_that_it_should_not_be_started_again() {
+    let mut service = at(State::Finish);
+    assert_eq!(go(&mut service, Event::Died(125 << 8)), [Action::Publish, Action::Tell(b"OD")]);
+    assert_eq!((service.want_up, Timer::of(&service)), (0, Timer::None));
+}
+
+#[test]
+fn the_second_between_starts_counts_from_start_to_start() {
+    let mut service = at(State::Up);
+    service.started = 10;
+    step(&mut service, Event::Died(0), 10 + 400_000_000, STAMP);
+    step(&mut service, Event::NoFinish, 10 + 400_000_000, STAMP);
+    assert_eq!(service.deadline, 10 + SECOND);
+    let mut old = at(State::Up);
+    old.started = 10;
+    step(&mut old, Event::Died(0), 10 + 7 * SECOND, STAMP);
+    step(&mut old, Event::NoFinish, 10 + 7 * SECOND, STAMP);
+    assert_eq!(old.deadline, 10 + 7 * SECOND);
+}
+
+#[test]
+fn going_down_signals_continues_and_arms_the_kill() {
+    let mut service = at(State::Up);
+    let expected = [Action::SignalDown, Action::Signal(sig::CONT), Action::Publish, Action::ArmKill];
+    assert_eq!(go(&mut service, Event::Want(Want::Down)), expected);
+    go(&mut service, Event::KillAfter(300));
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 310));
+    assert_eq!(go(&mut service, Event::Timer), [Action::Kill]);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 + 5 * SECOND));
+}
+
+#[test]
+fn a_restart_order_is_the_down_signal_and_nothing_else() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Restart), [Action::SignalDown]);
+    assert_eq!((service.want_up, Timer::of(&service)), (1, Timer::None));
+}
+
+#[test]
+fn signals_are_ignored_unless_run_is_running() {
+    for state in [State::Down, State::Finish, State::LastFinish, State::Gone] {
+        for event in [Event::Signal(sig::KILL), Event::SignalGroup(sig::KILL), Event::Restart, Event::Reload] {
+            assert_eq!(go(&mut at(state), event), [], "{state:?} {event:?}");
+        }
+    }
+}
+
+#[test]
+fn a_pause_is_published_but_not_told() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Signal(sig::STOP)), [Action::Signal(sig::STOP), Action::Publish]);
+    assert_eq!(service.paused, 1);
+    assert_eq!(go(&mut service, Event::SignalGroup(sig::CONT)), [Action::SignalGroup(sig::CONT), Action::Publish]);
+    assert_eq!(service.paused, 0);
+}
+
+#[test]
+fn exit_waits_for_the_next_death_whatever_is_wanted() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Exit), [Action::CloseStdio]);
+    go(&mut service, Event::Want(Want::Up));
+    go(&mut service, Event::Died(0));
+    let expected = [Action::Publish, Action::Tell(b"dD"), Action::CloseNotify, Action::Tell(b"x"), Action::Gone];
+    assert_eq!(go(&mut service, Event::NoFinish), expected);
+}
+
+#[test]
+fn quit_leaves_the_process_alone_and_interrupt_signals_its_group() {
+    assert!(!go(&mut at(State::Up), Event::Quit).iter().any(|a| matches!(a, Action::Signal(_))));
+    assert_eq!(go(&mut at(State::Up), Event::Interrupt)[0], Action::SignalGroup(sig::INT));
+}
+
+#[test]
+fn no_state_and_event_overflow_the_actions_or_act_when_gone() {
+    for state in State::ALL {
+        for event in events() {
+            let mut service = at(state);
+            let actions = step(&mut service, event, 10, STAMP);
+            assert!(actions.len() < actions.capacity(), "{state:?} {event:?}");
+            assert!(State::of(&service).is_some());
+            if state == State::Gone {
+                assert_eq!(actions, [], "{event:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn terminate_reaches_gone_from_every_state_after_at_most_two_deaths() {
+    for state in State::ALL {
+        for executable in [true, false] {
+            let mut service = at(state);
+            let mut queue = vec![Event::Terminate];
+            let mut deaths = 0;
+            while State::of(&service) != Some(State::Gone) {
+                let event = queue.pop().unwrap_or_else(|| {
+                    deaths += 1;
+                    Event::Died(SIGTERM_DEATH)
+                });
+                assert!(deaths <= 2, "{state:?}");
+                queue.extend(go(&mut service, event).into_iter().filter_map(|a| answer(a, executable)));
+            }
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_happens_the_machine_is_consistent(
+        wanted: bool, executable: bool, script in prop::collection::vec((0usize..28, 0u64..3_000_000_000), 0..60),
+    ) {
+        let all = events();
+        let mut service = fresh(wanted);
+        let mut now = 10;
+        for (which, pause) in script {
+            now += pause;
+            let mut queue = vec![all[which % all.len()]];
+            while let Some(event) = queue.pop() {
+                let state = State::of(&service).unwrap();
+                let actions = step(&mut service, event, now, STAMP);
+                // A start is only ever asked for when nothing is running.
+                if actions.contains(&Action::Start) {
+                    prop_assert_eq!(state, State::Down);
+                }
+                prop_assert!(!actions.contains(&Action::Gone) || State::of(&service) == Some(State::Gone));
+                prop_assert!(service.deadline != 0 || Timer::of(&service) == Timer::None);
+                queue.extend(actions.into_iter().filter_map(|a| answer(a, executable)));
+            }
+            // Down and wanted always has a date.
+            if State::of(&service) == Some(State::Down) && service.want_up == 1 {
+                prop_assert_ne!(service.deadline, 0);
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The shell around the machine: performs its actions, feeds back their outcome. One supervisor is a record in the
+//! arena and a few descriptors; there is no process for it.
+
+use super::machine::{self, Action, Event};
+use super::{event, files, kind, label, status, tally};
+use crate::state::Service;
+use crate::sys::args::{Argv, Env};
+use crate::sys::epoll::{Epoll, Flags, Token};
+use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
+use crate::sys::signal::number as sig;
+use crate::sys::time::{MILLI, Nanos, SECOND};
+use crate::sys::{Errno, Fd, Result, file};
+use crate::text::CPath;
+use crate::text::errno::Reason;
+use crate::text::number::Decimal;
+use crate::text::tai::Stamp;
+use crate::{info, warning};
+use rustix::fs::OFlags;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// `run` could not be executed: it is tried again after this.
+const EXEC_AGAIN: Nanos = 60 * SECOND;
+/// Somebody else holds the service lock: it is tried again after this.
+const LOCK_AGAIN: Nanos = SECOND;
+
+/// What a supervisor needs from the engine.
+pub struct Context<'a> {
+    /// Where the readiness pipe is watched.
+    pub epoll: &'a Epoll,
+    /// Token for it.
+    pub readiness: Token,
+    /// Environment of the children.
+    pub env: Env,
+    /// RLIMIT_NOFILE of the children, if ours was raised.
+    pub nofile: Option<Rlimit>,
+    /// A null device, for stdio that was closed.
+    pub null: Fd,
+    /// Stderr of the catch-all logger, or `NONE`.
+    pub console: Fd,
+    /// Boot time.
+    pub now: Nanos,
+    /// Wall clock.
+    pub stamp: Stamp,
+}
+
+/// Feeds `first` to the service's machine and performs everything that follows from it.
+pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) {
+    let mut queue = heapless::Deque::<Event, 8>::new();
+    let _ = queue.push_back(first);
+    // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
+    for _ in 0..16 {
+        let Some(event) = queue.pop_front() else { return };
+        for action in machine::step(service, event, context.now, context.stamp) {
+            if let Some(outcome) = perform(context, service, action) {
+                let _ = queue.push_back(outcome);
+            }
+        }
+    }
+}
+
+/// Writes the first status of a supervisor and sends its first event.
+pub fn announce(service: &mut Service) {
+    publish(service);
+    tell(Fd(service.dir_fd), b"s");
+}
+
+fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> Option<Event> {
+    let dir = Fd(service.dir_fd);
+    match action {
+        Action::Start => return Some(start(context, service)),
+        Action::Finish => return Some(start_finish(context, service)),
+        Action::Signal(signal) => send(service, signal, false),
+        Action::SignalGroup(signal) => send(service, signal, true),
+        Action::SignalDown => send(service, noted(service, "down-signal", files::down_signal(dir)), false),
+        Action::SignalReload => send(service, noted(service, "reload-signal", files::reload_signal(dir)), false),
+        Action::ArmKill => {
+            let millis = noted(service, "timeout-kill", files::timeout_kill(dir));
+            return Some(Event::KillAfter(Nanos::from(millis) * MILLI));
+        }
+        Action::Kill => {
+            warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
+            send(service, sig::KILL, noted(service, "flag-timeout-killpg", files::flag_timeout_killpg(dir)));
+            send(service, sig::CONT, false);
+        }
+        Action::CloseNotify => close(&mut service.notify_fd),
+        Action::CloseStdio => service.stdio_closed = 1,
+        Action::Tally => {
+            let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
+            let record = tally::Record::new(context.stamp, service.wstat as u16);
+            if let Err(e) = tally::append(dir, &record, limit) {
+                warning!("{}: cannot write its death tally: {}", label(service), Reason(e));
+            }
+        }
+        Action::Publish => publish(service),
+        Action::Tell(bytes) => {
+            report(service, bytes);
+            tell(dir, bytes);
+        }
+        Action::Gone => {}
+    }
+    None
+}
+
+/// Sends events to whoever listens. Nobody may: that the directory cannot be read is no reason to stop supervising.
+fn tell(dir: Fd, events: &[u8]) {
+    let _ = event::notify(dir, c"event", events);
+}
+
+/// One line for each thing that an operator of a machine wants to find in its log.
+fn report(service: &Service, told: &[u8]) {
+    match told {
+        b"u" => info!("{} started, pid {}", label(service), service.pid),
+        b"U" => info!("{} is ready", label(service)),
+        b"d" | b"dD" => match service.wstat & 0x7f {
+            0 => info!("{} ended, exit code {}", label(service), service.wstat >> 8),
+            signal => info!("{} ended by SIG{}", label(service), crate::sys::signal::name(signal as i32)),
+        },
+        b"OD" => warning!("{} asks not to be started again", label(service)),
+        _ => {}
+    }
+}
+
+fn publish(service: &mut Service) {
+    let running = service.pid > 0;
+    let finishing =
+        running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
+    let record = status::Status {
+        stamp: Stamp { sec: service.stamp_sec, nano: service.stamp_nano },
+        ready_stamp: Stamp { sec: service.ready_sec, nano: service.ready_nano },
+        pid: service.pid,
+        wstat: service.wstat as u16,
+        paused: service.paused != 0 || service.fresh != 0,
+        finishing,
+        want_up: service.want_up != 0,
+        ready: service.ready != 0,
+    };
+    match status::write(Fd(service.dir_fd), &record) {
+        Ok(()) => service.published = service.sequence,
+        Err(e) => warning!("{}: cannot write its status: {}", label(service), Reason(e)),
+    }
+}
+
+/// The value of a file of the service directory; says what is wrong with the file, if something is.
+fn noted<T>(service: &Service, name: &str, reading: files::Reading<T>) -> T {
+    if let Some(problem) = reading.problem {
+        match problem {
+            files::Problem::Unreadable(e) => warning!("{}: cannot read its {name}: {}", label(service), Reason(e)),
+            files::Problem::Invalid => warning!("{}: what its {name} says is not valid", label(service)),
+        }
+    }
+    reading.value
+}
+
+fn send(service: &Service, signal: i32, group: bool) {
+    if service.pid <= 0 {
+        return;
+    }
+    let target = if group { -service.pid } else { service.pid };
+    match process::kill(target, signal) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(e) => warning!("{}: cannot send SIG{}: {}", label(service), crate::sys::signal::name(signal), Reason(e)),
+    }
+}
+
+/// Descriptors 0, 1 and 2 of the service's children; `NONE` where they get ours.
+fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
+    let pipe = Fd(service.pipe_fd);
+    let mut stdio = match service.kind {
+        kind::LOGGER => [pipe, Fd::NONE, Fd::NONE],
+        kind::CATCH_ALL => [Fd::NONE, Fd::NONE, context.console],
+        _ => [Fd::NONE, pipe, Fd::NONE],
+    };
+    if service.stdio_closed != 0 {
+        stdio[0] = context.null;
+        stdio[1] = context.null;
+    }
+    stdio
+}
+
+fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
+    let mut extra = heapless::Vec::<(Fd, i32), 2>::new();
+    let started = start_run(context, service, &mut extra);
+    for (fd, _) in &mut extra {
+        fd.close();
+    }
+    match started {
+        Ok(()) => {
+            service.trouble = 0;
+            Event::Started
+        }
+        Err((what, e, again)) => {
+            close(&mut service.notify_fd);
+            if service.trouble != e.raw_os_error() as u32 {
+                service.trouble = e.raw_os_error() as u32;
+                warning!(
+                    "{} cannot be started: {what}: {}; tried again every {} s",
+                    label(service),
+                    Reason(e),
+                    again / SECOND
+                );
+            }
+            Event::StartFailed(again)
+        }
+    }
+}
+
+type Failure = (&'static str, Errno, Nanos);
+
+fn start_run(
+    context: &mut Context<'_>,
+    service: &mut Service,
+    extra: &mut heapless::Vec<(Fd, i32), 2>,
+) -> core::result::Result<(), Failure> {
+    let dir = Fd(service.dir_fd);
+    if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
+        let lock = open_service_lock(dir).map_err(|e| {
+            let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
+            ("supervise/service-lock", e, again)
+        })?;
+        let _ = extra.push((lock, number as i32));
+    }
+    if let Some(number) = noted(service, "notification-fd", files::notification_fd(dir)) {
+        if extra.iter().any(|(_, taken)| *taken == number as i32) {
+            return Err(("notification-fd is the same as lock-fd", Errno::INVAL, EXEC_AGAIN));
+        }
+        let (mut read, write) = readiness_pipe().map_err(|e| ("the readiness pipe", e, EXEC_AGAIN))?;
+        let _ = extra.push((write, number as i32));
+        if let Err(e) = context.epoll.add(read, context.readiness, Flags::IN) {
+            read.close();
+            return Err(("watching its readiness pipe", e, EXEC_AGAIN));
+        }
+        service.notify_fd = read.0;
+    }
+    let name = service_name(service);
+    let name = name.path().map_err(|e| ("its name", e, EXEC_AGAIN))?;
+    let argv = Argv::<3>::new(&[c"./run", name]);
+    let spawn = Spawn {
+        path: c"./run",
+        argv: &argv,
+        env: context.env,
+        dir,
+        stdio: stdio(context, service),
+        extra,
+        session: true,
+        new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
+        nofile: context.nofile,
+    };
+    spawn.start(&mut service.pid).map_err(|why| match why {
+        SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
+        SpawnError::Setup(e) => ("setting up its process", e, EXEC_AGAIN),
+        SpawnError::Exec(e) => ("./run", e, EXEC_AGAIN),
+    })
+}
+
+fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
+    let dir = Fd(service.dir_fd);
+    // Most services have none: do not make a process to find that out.
+    if !file::exists(dir, c"finish").unwrap_or(true) {
+        return Event::NoFinish;
+    }
+    let (code, signal) = match service.wstat & 0x7f {
+        0 => (service.wstat >> 8 & 0xff, 0),
+        signal => (256, signal),
+    };
+    let number = |n: u32| CPath::<24>::of(&[Decimal::new(n.into()).as_bytes()]);
+    // The process group of the dead run is its pid, which was its session's too.
+    let (code, signal, group) = (number(code), number(signal), number(service.dead_pid as u32));
+    let name = service_name(service);
+    let words = [code.path(), signal.path(), name.path(), group.path()];
+    let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
+    let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
+    let spawn = Spawn {
+        path: c"./finish",
+        argv: &argv,
+        env: context.env,
+        dir,
+        stdio: stdio(context, service),
+        extra: &[],
+        session: true,
+        new_pidns: false,
+        nofile: context.nofile,
+    };
+    match spawn.start(&mut service.pid) {
+        Ok(()) => {
+            Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
+        }
+        Err(why) => {
+            warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
+            Event::NoFinish
+        }
+    }
+}
+
+/// The name that scripts get: `NAME` or `NAME/log`.
+fn service_name(service: &Service) -> CPath<272> {
+    let suffix: &[u8] = if service.kind == kind::LOGGER { b"/log" } else { b"" };
+    CPath::of(&[service.name_bytes(), suffix])
+}
+
+/// A pipe whose reading side does not block.
+fn readiness_pipe() -> Result<(Fd, Fd)> {
+    let (read, write) = pipe_with(PipeFlags::CLOEXEC)?;
+    let (mut read, mut write) = (Fd::from_owned(read), Fd::from_owned(write));
+    if let Err(e) = read.set_nonblocking(true) {
+        read.close();
+        write.close();
+        return Err(e);
+    }
+    Ok((read, write))
+}
+
+/// `supervise/service-lock`, locked. The lock belongs to the open file that the service inherits, and lives as long.
+fn open_service_lock(dir: Fd) -> Result<Fd> {
+    let mut fd = file::open(dir, c"supervise/service-lock", OFlags::WRONLY | OFlags::CREATE | OFlags::NONBLOCK, 0o666)?;
+    match file::lock_open(fd) {
+        Ok(()) => Ok(fd),
+        Err(e) => {
+            fd.close();
+            Err(e)
+        }
+    }
+}
+
+/// Reads what has come through the readiness pipe; answers whether a newline was in it. Closes the pipe when the
+/// service did.
+pub fn said_ready(service: &mut Service) -> bool {
+    let mut bytes = [0u8; 512];
+    // What does not fit in these turns is read in the next: the pipe stays readable.
+    for _ in 0..8 {
+        match rustix::io::read(Fd(service.notify_fd), &mut bytes) {
+            Ok(0) => {
+                close(&mut service.notify_fd);
+                return false;
+            }
+            Ok(n) if bytes.get(..n).unwrap_or_default().contains(&b'\n') => return true,
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return false,
+            Err(_) => {
+                close(&mut service.notify_fd);
+                return false;
+            }
+        }
+    }
+    false
+}
+
+/// Closes what a supervisor holds open (not the log pipe, which is the record's).
+pub fn close_all(service: &mut Service) {
+    close(&mut service.notify_fd);
+    close(&mut service.control_fd);
+    close(&mut service.lock_fd);
+    close(&mut service.dir_fd);
+}
+
+fn close(number: &mut i32) {
+    Fd(*number).close();
+    *number = -1;
+}

@@ -1,0 +1,149 @@
+//! Deaths, and children that are no services: handlers of signals, the init script. One sweep takes every death there
+//! is; orphans that process 1 inherits are reaped and forgotten.
+
+use super::engine::Engine;
+use crate::service::machine::Event;
+use crate::service::supervisor;
+use crate::state::Job;
+use crate::sys::args::Argv;
+use crate::sys::process::{self, Spawn, SpawnError};
+use crate::sys::time::Nanos;
+use crate::sys::{Errno, Fd, signal};
+use crate::text::errno::Reason;
+use crate::{info, warning};
+use core::ffi::CStr;
+
+/// What a job is, as [`Job::kind`] holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum JobKind {
+    /// A `.s6-svscan/SIGxxx` handler.
+    SignalHandler = 1,
+    /// The board's init script.
+    InitScript = 2,
+    /// Unmounts everything at the end.
+    Unmounter = 3,
+}
+
+impl JobKind {
+    fn name(kind: u8) -> &'static str {
+        match kind {
+            1 => "signal handler",
+            2 => "init script",
+            3 => "unmounter",
+            _ => "job",
+        }
+    }
+}
+
+/// Deaths taken per turn: more wait for the next, so that a flood of orphans does not keep others waiting.
+const DEATHS_PER_TURN: usize = 256;
+
+impl Engine {
+    /// Takes every death there is, up to a bound; answers whether there may be more.
+    pub(super) fn sweep(&mut self, now: Nanos) -> bool {
+        for _ in 0..DEATHS_PER_TURN {
+            // Seen first, reaped last: if we fault in between, the same death is seen again.
+            let Some(death) = process::peek_death() else { return false };
+            if let Some(slot) = self.derived.pids.get(death.pid as u64) {
+                self.service_died(slot, death.pid, death.wstat, now);
+            } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
+                job_ended(job, death.wstat);
+            }
+            process::reap(death.pid);
+        }
+        true
+    }
+
+    fn service_died(&mut self, slot: usize, pid: i32, wstat: u32, now: Nanos) {
+        self.derived.pids.remove(pid as u64);
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        if service.pid != pid || service.dead_pid == pid {
+            return;
+        }
+        service.dead_pid = pid;
+        // It may have said that it is ready in its last moment.
+        if service.notify_fd >= 0 && supervisor::said_ready(service) {
+            self.drive(slot, Event::Ready, now);
+        }
+        self.drive(slot, Event::Died(wstat), now);
+        if let Some(service) = self.tables.services.get_mut(slot) {
+            service.dead_pid = 0;
+        }
+    }
+
+    /// Starts a child that is no service, in the scan directory. ENFILE: there are [`crate::limits::JOBS`] already.
+    pub fn start_job(&mut self, kind: JobKind, path: &CStr, argv: &[&CStr], session: bool) -> Result<(), SpawnError> {
+        let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used == 0) else {
+            return Err(SpawnError::Setup(Errno::NFILE));
+        };
+        let header = &self.tables.header;
+        let argv = Argv::<4>::new(argv);
+        let spawn = Spawn {
+            path,
+            argv: &argv,
+            env: self.env,
+            dir: Fd(header.scandir_fd),
+            stdio: [Fd::NONE; 3],
+            extra: &[],
+            session,
+            new_pidns: false,
+            nofile: self.config.nofile,
+        };
+        job.kind = kind as u8;
+        job.deadline = 0;
+        job.started = crate::sys::time::boot();
+        spawn.start(&mut job.pid)?;
+        job.used = 1;
+        Ok(())
+    }
+
+    /// Runs `work` in a forked child until it ends or the deadline passes; whatever else happens is served meanwhile.
+    /// Answers whether it ended by itself.
+    pub fn run_job(&mut self, kind: JobKind, work: fn() -> i32, limit: Nanos) -> bool {
+        let Some(slot) = self.tables.jobs.iter().position(|job| job.used == 0) else { return false };
+        let pid = match process::fork_job(work) {
+            Ok(pid) => pid,
+            Err(e) => {
+                warning!("cannot start the {}: {}", JobKind::name(kind as u8), Reason(e));
+                return false;
+            }
+        };
+        let running = |engine: &Engine| engine.tables.jobs.get(slot).is_some_and(|job| job.used != 0 && job.pid == pid);
+        if let Some(job) = self.tables.jobs.get_mut(slot) {
+            *job =
+                Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: crate::sys::time::boot(), deadline: 0 };
+        }
+        while running(self) && crate::sys::time::boot() < limit {
+            self.turn(Some(limit));
+        }
+        let ended = !running(self);
+        if !ended {
+            let _ = process::kill(pid, signal::number::KILL);
+        }
+        ended
+    }
+
+    pub(super) fn job_deadline(&self) -> Option<Nanos> {
+        self.tables.jobs.iter().filter(|job| job.used != 0 && job.deadline > 0).map(|job| job.deadline).min()
+    }
+
+    pub(super) fn expire_jobs(&mut self, now: Nanos) {
+        for job in self.tables.jobs.iter_mut().filter(|job| job.used != 0 && job.deadline > 0 && job.deadline <= now) {
+            warning!("the {} (pid {}) takes too long: killed", JobKind::name(job.kind), job.pid);
+            let _ = process::kill(job.pid, signal::number::KILL);
+            job.deadline = 0;
+        }
+    }
+}
+
+fn job_ended(job: &mut Job, wstat: u32) {
+    let name = JobKind::name(job.kind);
+    match (wstat & 0x7f, wstat >> 8) {
+        (0, 0) => info!("the {name} is done"),
+        (0, code) => warning!("the {name} exited with {code}"),
+        (signal, _) => warning!("the {name} was killed by SIG{}", crate::sys::signal::name(signal as i32)),
+    }
+    job.used = 0;
+    job.pid = 0;
+}

@@ -1,0 +1,283 @@
+//! The loop: one epoll set, one signalfd, the deadlines. Everything that happens to process 1 (or to `svscan`) comes
+//! through [`Engine::turn`]; nothing in it waits for anything else.
+//!
+//! The engine owns the tables of the arena and what is derived from them. It must never block, never exit while there
+//! is something to supervise, and never act on an event whose handle is out of date.
+
+use super::index::Index;
+use super::timers::Timers;
+use super::{Plan, Role};
+use crate::fdholder::server::{self, Now, Records, Server};
+use crate::limits::SERVICES;
+use crate::service::label;
+use crate::service::machine::{Event, State, Timer};
+use crate::service::supervisor::{self, Context};
+use crate::state::slot::Handle;
+use crate::state::{Arena, Service, Tables};
+use crate::sys::args::Env;
+use crate::sys::cell::TakeCell;
+use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::process::Rlimit;
+use crate::sys::time::{self, Nanos};
+use crate::sys::{self, Fd, file, signal};
+use crate::text::tai::Stamp;
+use crate::{error, warning};
+
+/// Kinds of epoll tokens (those of the fd-holder are its own).
+pub mod token {
+    /// The signalfd.
+    pub const SIGNALS: u8 = 1;
+    /// `.s6-svscan/control`.
+    pub const CONTROL: u8 = 2;
+    /// A service's `supervise/control`.
+    pub const SERVICE_CONTROL: u8 = 3;
+    /// A service's readiness pipe.
+    pub const READINESS: u8 = 4;
+}
+
+/// What is derived from the tables.
+pub struct Derived {
+    pub(super) timers: Timers<SERVICES>,
+    pub(super) pids: Index<{ 2 * SERVICES }>,
+    pub(super) identities: Index<{ 2 * SERVICES }>,
+}
+
+static DERIVED: TakeCell<Derived> =
+    TakeCell::new(Derived { timers: Timers::new(), pids: Index::new(), identities: Index::new() });
+
+/// How the engine is to behave.
+pub struct Config {
+    /// Process 1 or `svscan`.
+    pub role: Role,
+    /// Most supervised processes, loggers included; at most [`SERVICES`].
+    pub services_max: usize,
+    /// Longest name of a service.
+    pub name_max: usize,
+    /// Scan again after so long; 0 for only when told.
+    pub rescan: Nanos,
+    /// How long a stop waits before it kills; 0 for ever.
+    pub stop_timeout: Nanos,
+    /// RLIMIT_NOFILE for children, if ours was raised.
+    pub nofile: Option<Rlimit>,
+}
+
+/// Process 1's (or svscan's) loop and all it needs.
+pub struct Engine {
+    pub(super) tables: &'static mut Tables,
+    pub(super) derived: &'static mut Derived,
+    pub(super) epoll: Epoll,
+    pub(super) signals: Fd,
+    pub(super) env: Env,
+    pub(super) config: Config,
+    /// The fd-holder, if it lives in this process.
+    pub(super) holder: Option<Server>,
+    /// Slots from here on were never used.
+    pub(super) high: usize,
+    /// Deaths may be left that no SIGCHLD will announce again.
+    pub(super) more_deaths: bool,
+    /// What the last scan complained about.
+    pub(super) complaints: super::scan::Complaints,
+}
+
+impl Engine {
+    /// An engine over `arena`. The descriptors of the scan directory and of the fd-holder's listener (if there is one) are
+    /// in its header already. Errors: see epoll_create(2),
+    /// signalfd(2); EBUSY if there is an engine in this process already.
+    pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
+        let derived = DERIVED.take().ok_or(sys::Errno::BUSY)?;
+        let epoll = Epoll::new()?;
+        let watched = config.role.signals();
+        let signals = signal::open_signalfd(watched)?;
+        epoll.add(signals, Token { kind: token::SIGNALS, slot: 0, generation: 0 }, Flags::IN)?;
+        let control = Fd(arena.tables.header.control_fd);
+        epoll.add(control, Token { kind: token::CONTROL, slot: 0, generation: 0 }, Flags::IN)?;
+        let mut engine = Engine {
+            tables: arena.tables,
+            derived,
+            epoll,
+            signals,
+            env,
+            config,
+            holder: None,
+            high: 0,
+            more_deaths: true,
+            complaints: super::scan::Complaints::new(),
+        };
+        let listener = Fd(engine.tables.header.fdholder_fd);
+        if listener.is_some() {
+            let mut records = Records::of(engine.tables);
+            engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
+        }
+        engine.tables.header.scan_deadline = 1; // the first scan is due
+        Ok(engine)
+    }
+
+    /// Runs until what was asked for is done: every service is stopped, or the stop's deadline has passed.
+    pub fn run(&mut self) -> Plan {
+        loop {
+            let plan = Plan::of(&self.tables.header);
+            if plan != Plan::Run && self.stopped(plan) {
+                return plan;
+            }
+            self.turn(None);
+        }
+    }
+
+    /// One turn: what is due, then what has happened, waiting for it at most until `limit` (boot-time).
+    pub fn turn(&mut self, limit: Option<Nanos>) {
+        let now = time::boot();
+        self.fire(now);
+        let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
+        let due = if self.more_deaths { Some(now) } else { self.next_deadline() };
+        let due = [due, limit].into_iter().flatten().min();
+        let timeout = due.map(|at| at.saturating_sub(time::boot()));
+        let ready = match self.epoll.wait(&mut events, timeout) {
+            Ok(n) => events.get(..n).unwrap_or_default(),
+            Err(e) => {
+                error!("the event queue answers {}: this is a bug", crate::text::errno::Reason(e));
+                &[]
+            }
+        };
+        let now = time::boot();
+        // What a service said before it died comes before its death, and its death before orders that came later.
+        for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
+            self.readiness(*token, now);
+        }
+        if ready.iter().any(|(token, _)| token.kind == token::SIGNALS) {
+            self.read_signals(now);
+        }
+        if self.more_deaths {
+            self.more_deaths = self.sweep(now);
+        }
+        for (token, _) in ready {
+            match token.kind {
+                token::CONTROL => self.read_control(now),
+                token::SERVICE_CONTROL => self.service_control(*token, now),
+                server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, now),
+                _ => {}
+            }
+        }
+    }
+
+    fn next_deadline(&mut self) -> Option<Nanos> {
+        let service = self.derived.timers.first().map(|(_, at)| at);
+        let holder = match &self.holder {
+            Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::read()),
+            None => None,
+        };
+        let header = &self.tables.header;
+        let nonzero = |at: Nanos| (at > 0).then_some(at);
+        [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    fn fire(&mut self, now: Nanos) {
+        let header = &self.tables.header;
+        if header.scan_deadline > 0 && header.scan_deadline <= now {
+            self.scan(now);
+        }
+        // Each slot at most once a turn: one that is due again at once waits for the next.
+        for _ in 0..self.high {
+            let Some(slot) = self.derived.timers.expired(now) else { break };
+            match self.tables.services.get(slot).map(Timer::of) {
+                Some(Timer::Respawn) => self.begin_supervisor(slot, now),
+                Some(_) => self.drive(slot, Event::Timer, now),
+                None => {}
+            }
+        }
+        self.expire_jobs(now);
+        self.expire_stop(now);
+        if let Some(holder) = &mut self.holder {
+            holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::read());
+        }
+    }
+
+    fn holder_event(&mut self, token: Token, now: Nanos) {
+        let Some(holder) = &mut self.holder else { return };
+        let mut records = Records::of(self.tables);
+        let now = Now { boot: now, wall: Stamp::now() };
+        if token.kind == server::LISTENER_KIND {
+            holder.accept(&mut records, &self.epoll, &now);
+        } else {
+            let known = holder.client_ready(token.slot, token.generation, &mut records, &self.epoll, &now);
+            if !known {
+                self.tables.header.late_events = self.tables.header.late_events.wrapping_add(1);
+            }
+        }
+    }
+
+    /// Feeds an event to a service and does what follows from it.
+    pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
+        let Tables { header, services, .. } = &mut *self.tables;
+        let Some(service) = services.get_mut(slot) else { return };
+        let mut context = Context {
+            epoll: &self.epoll,
+            readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
+            env: self.env,
+            nofile: self.config.nofile,
+            null: Fd(header.null_fd),
+            console: Fd(header.console_fd),
+            now,
+            stamp: Stamp::now(),
+        };
+        let pid = service.pid;
+        supervisor::drive(&mut context, service, event);
+        if service.pid != pid && service.pid > 0 && !self.derived.pids.insert(service.pid as u64, slot) {
+            warning!(
+                "{}: there is no room to remember pid {}: its death will not be seen",
+                label(service),
+                service.pid
+            );
+        }
+        self.derived.timers.set(slot, service.deadline);
+        if State::of(service) == Some(State::Gone) && service.supervised != 0 {
+            self.supervisor_gone(slot, now);
+        }
+    }
+
+    fn readiness(&mut self, token: Token, now: Nanos) {
+        let Some(slot) = self.current(token, |service| service.notify_fd) else { return };
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        if supervisor::said_ready(service) {
+            self.drive(slot, Event::Ready, now);
+        }
+    }
+
+    fn service_control(&mut self, token: Token, now: Nanos) {
+        let Some(slot) = self.current(token, |service| service.control_fd) else { return };
+        let Some(service) = self.tables.services.get(slot) else { return };
+        let mut bytes = [0u8; 256];
+        match file::read_fifo(Fd(service.control_fd), &mut bytes) {
+            Ok(Some(n)) => {
+                for byte in bytes.iter().take(n) {
+                    self.order(slot, *byte, now);
+                }
+            }
+            Ok(None) => {}
+            Err(e) => warning!("cannot read the control FIFO of {}: {}", label(service), crate::text::errno::Reason(e)),
+        }
+    }
+
+    /// The slot that a token means, if it still belongs to whom it belonged to when the token was made.
+    fn current(&mut self, token: Token, fd: impl Fn(&Service) -> i32) -> Option<usize> {
+        let handle = Handle { slot: token.slot as usize, generation: token.generation };
+        let service = self.tables.services.get(handle.slot)?;
+        if service.used != 0 && service.generation == handle.generation && fd(service) >= 0 {
+            return Some(handle.slot);
+        }
+        self.tables.header.late_events = self.tables.header.late_events.wrapping_add(1);
+        None
+    }
+
+    /// Notes how far the boot (or the end) has come.
+    pub fn set_progress(&mut self, progress: u32) {
+        self.tables.header.boot_progress = progress;
+    }
+
+    /// Slots that are in use.
+    pub(super) fn used(&self) -> impl Iterator<Item = (usize, &Service)> {
+        self.tables.services.iter().take(self.high).enumerate().filter(|(_, service)| service.used != 0)
+    }
+}

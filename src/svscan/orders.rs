@@ -1,0 +1,186 @@
+//! Orders: bytes on the control FIFOs, and signals.
+
+use super::children::JobKind;
+use super::engine::Engine;
+use super::stop::Manner;
+use super::{Dialect, Plan, Role, shutdown_signal};
+use crate::service::command::{Command, Delivery, ScanCommand, Signal};
+use crate::service::machine::{Event, Want};
+use crate::service::{files, label};
+use crate::sys::process::SpawnError;
+use crate::sys::signal::{self, Received, number as sig};
+use crate::sys::time::Nanos;
+use crate::sys::{Errno, Fd, file};
+use crate::text::CPath;
+use crate::text::errno::Reason;
+use crate::{info, notice, warning};
+
+impl Engine {
+    /// A byte of a service's control FIFO.
+    pub(super) fn order(&mut self, slot: usize, byte: u8, now: Nanos) {
+        let Some(command) = Command::from_byte(byte) else { return };
+        if let Some(down) = command.down_file() {
+            self.change_down_file(slot, down);
+        }
+        let event = match (command.delivery(), command) {
+            (Some(Delivery { signal: Signal::Number(signal), group: false }), _) => Event::Signal(signal),
+            (Some(Delivery { signal: Signal::Number(signal), group: true }), _) => Event::SignalGroup(signal),
+            (Some(Delivery { signal: Signal::Down, .. }), _) => Event::Restart,
+            (Some(Delivery { signal: Signal::Reload, .. }), _) => Event::Reload,
+            (None, Command::Up | Command::UpForGood) => Event::Want(Want::Up),
+            (None, Command::Down | Command::DownForGood) => Event::Want(Want::Down),
+            (None, Command::Once) => Event::Want(Want::Once),
+            (None, Command::AtMostOnce | Command::AtMostOnceForGood) => Event::Want(Want::AtMostOnce),
+            (None, Command::Exit) => Event::Exit,
+            (None, _) => return, // all others deliver a signal
+        };
+        self.drive(slot, event, now);
+    }
+
+    /// `U`, `D`, `Q`: the order outlives the supervisor.
+    fn change_down_file(&self, slot: usize, down: bool) {
+        if let Some(service) = self.tables.services.get(slot) {
+            if let Err(e) = files::set_down(Fd(service.dir_fd), down) {
+                warning!("{}: cannot change its file down: {}", label(service), Reason(e));
+            }
+        }
+    }
+
+    /// The scan directory's control FIFO.
+    pub(super) fn read_control(&mut self, now: Nanos) {
+        let mut bytes = [0u8; 256];
+        let read = match file::read_fifo(Fd(self.tables.header.control_fd), &mut bytes) {
+            Ok(Some(n)) => bytes.get(..n).unwrap_or_default(),
+            Ok(None) => return,
+            Err(e) => return warning!("cannot read the control FIFO: {}", Reason(e)),
+        };
+        let mut nuke = None;
+        let mut stop = None;
+        for byte in read {
+            match ScanCommand::from_byte(*byte) {
+                Some(ScanCommand::Reap) => self.more_deaths = true,
+                Some(ScanCommand::Scan) => self.scan_soon(),
+                Some(ScanCommand::Rescan) => {
+                    self.scan_soon();
+                    nuke = Some(Manner::LoggersDrain);
+                }
+                Some(ScanCommand::Nuke) => nuke = Some(Manner::LoggersDrain),
+                Some(ScanCommand::NukeAll) => nuke = Some(Manner::All),
+                Some(ScanCommand::Terminate | ScanCommand::Interrupt) => {
+                    stop = Some((self.leaving_plan(), Manner::LoggersDrain))
+                }
+                Some(ScanCommand::Quit) => stop = Some((self.leaving_plan(), Manner::All)),
+                Some(ScanCommand::Abandon) => self.abort(&mut stop),
+                None => warning!("unknown byte {byte:#04x} on the control FIFO: ignored"),
+            }
+        }
+        // Killing comes after scanning, whatever their order was.
+        if nuke.is_some() && self.tables.header.scan_deadline == 1 {
+            self.scan(now);
+        }
+        if let Some(manner) = nuke {
+            self.nuke(manner, now);
+        }
+        if let Some((plan, manner)) = stop {
+            self.stop(plan, manner, now);
+        }
+    }
+
+    fn scan_soon(&mut self) {
+        self.tables.header.scan_deadline = 1;
+    }
+
+    fn abort(&self, stop: &mut Option<(Plan, Manner)>) {
+        match self.config.role {
+            Role::Svscan => *stop = Some((Plan::Leave, stop.map_or(Manner::All, |(_, manner)| manner))),
+            Role::Init(_) => warning!("process 1 does not leave its loop: the order is ignored"),
+        }
+    }
+
+    /// What follows when the scan directory is told to end.
+    fn leaving_plan(&self) -> Plan {
+        match self.config.role {
+            Role::Svscan => Plan::Finish,
+            Role::Init(_) => Plan::Reboot,
+        }
+    }
+
+    /// All pending signals.
+    pub(super) fn read_signals(&mut self, now: Nanos) {
+        // As many as there are signals: each is pending at most once (real-time ones may come again next turn).
+        for _ in 0..64 {
+            match signal::read_signalfd(self.signals) {
+                Ok(Some(received)) => self.signal(received, now),
+                Ok(None) => return,
+                Err(e) => return warning!("cannot read the signalfd: {}", Reason(e)),
+            }
+        }
+    }
+
+    fn signal(&mut self, received: Received, now: Nanos) {
+        let signal = received.signal;
+        match signal {
+            sig::CHLD => self.more_deaths = true,
+            sig::ALRM => self.scan_soon(),
+            sig::ABRT => {
+                let mut stop = None;
+                self.abort(&mut stop);
+                if let Some((plan, manner)) = stop {
+                    self.stop(plan, manner, now);
+                }
+            }
+            _ if self.divert(signal) => {}
+            _ => match self.config.role {
+                Role::Svscan => self.svscan_signal(signal, now),
+                Role::Init(dialect) => self.init_signal(dialect, received, now),
+            },
+        }
+    }
+
+    fn svscan_signal(&mut self, signal: i32, now: Nanos) {
+        match signal {
+            sig::HUP => {
+                self.scan(now);
+                self.nuke(Manner::LoggersDrain, now);
+            }
+            sig::INT | sig::TERM => self.stop(Plan::Finish, Manner::LoggersDrain, now),
+            sig::QUIT => self.stop(Plan::Finish, Manner::All, now),
+            _ => {}
+        }
+    }
+
+    fn init_signal(&mut self, dialect: Dialect, received: Received, now: Nanos) {
+        let plan = match (received.signal, dialect) {
+            (shutdown_signal::HALT, _) | (sig::USR2, Dialect::S6) | (sig::USR1, Dialect::Busybox) => Plan::Halt,
+            (shutdown_signal::POWEROFF, _) | (sig::USR1 | sig::PWR, Dialect::S6) => Plan::Poweroff,
+            (sig::USR2 | sig::PWR, Dialect::Busybox) => Plan::Poweroff,
+            (shutdown_signal::REBOOT | sig::INT, _) | (sig::TERM, Dialect::Busybox) => Plan::Reboot,
+            (sig::HUP, _) => {
+                self.scan(now);
+                return self.nuke(Manner::LoggersDrain, now);
+            }
+            _ => return info!("SIG{} from pid {}: ignored", signal::name(received.signal), received.pid),
+        };
+        if received.pid == 0 {
+            notice!("{}: asked for by the kernel (ctrl-alt-del, power)", plan.name());
+        } else {
+            notice!("{}: asked for by pid {}, uid {}", plan.name(), received.pid, received.uid);
+        }
+        self.stop(plan, Manner::LoggersDrain, now);
+    }
+
+    /// Runs `.s6-svscan/SIGxxx` in place of the built-in action, if there is one that can be run.
+    fn divert(&mut self, signal: i32) -> bool {
+        let name = signal::name(signal);
+        let path = CPath::<32>::of(&[b".s6-svscan/SIG", name.as_bytes()]);
+        let Ok(path) = path.path() else { return false };
+        match self.start_job(JobKind::SignalHandler, path, &[path], false) {
+            Ok(()) => true,
+            Err(SpawnError::Exec(Errno::NOENT)) => false,
+            Err(why) => {
+                warning!("cannot run .s6-svscan/SIG{name}: {}; the built-in action is taken", Reason(why.errno()));
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Directory entries: making, renaming and removing them; their kind, mode and group. By directory descriptor and
+//! name; links are followed unless it says otherwise.
+
+use super::{Errno, Fd, Result};
+use crate::text::CPath;
+use core::ffi::CStr;
+use core::mem::MaybeUninit;
+use rustix::fs::{AtFlags, Gid, Mode};
+
+pub use rustix::fs::FileType;
+
+/// Longest text of a dangling link that [`make_dir`] follows: s6's own limit.
+const LINK: usize = 512;
+
+/// mkfifo(3), with `mode` less the umask. EEXIST: the name is taken.
+pub fn make_fifo(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    rustix::fs::mkfifoat(dir, path, Mode::from_raw_mode(mode))
+}
+
+/// Makes a directory of mode 0700 less the umask, unless there is one; says whether it did. Where `path` is a dangling
+/// symbolic link it makes what that points to (one level). ENOTDIR: something else has that name. ENAMETOOLONG: the
+/// link is longer than 511 bytes.
+pub fn make_dir(dir: Fd, path: &CStr) -> Result<bool> {
+    let private = Mode::from_raw_mode(0o700);
+    match rustix::fs::mkdirat(dir, path, private) {
+        Ok(()) => return Ok(true),
+        Err(Errno::EXIST) => {}
+        Err(e) => return Err(e),
+    }
+    match kind(dir, path) {
+        Ok(FileType::Directory) => Ok(false),
+        Ok(_) => Err(Errno::NOTDIR),
+        Err(Errno::NOENT) => {
+            let mut text = [MaybeUninit::<u8>::uninit(); LINK];
+            let (target, rest) = rustix::fs::readlinkat_raw(dir, path, &mut text[..])?;
+            if rest.is_empty() {
+                return Err(Errno::NAMETOOLONG);
+            }
+            // The text counts from the directory that the link is in.
+            let bytes = path.to_bytes();
+            let parent = match bytes.iter().rposition(|b| *b == b'/') {
+                Some(slash) if !target.starts_with(b"/") => bytes.get(..=slash).unwrap_or(b""),
+                _ => b"",
+            };
+            let target = CPath::<{ 2 * LINK }>::of(&[parent, target]);
+            rustix::fs::mkdirat(dir, target.path()?, private).map(|()| true)
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// unlink(2). ENOENT: there is none.
+pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::empty())
+}
+
+/// rename(2), inside `dir`.
+pub fn rename(dir: Fd, from: &CStr, to: &CStr) -> Result<()> {
+    rustix::fs::renameat(dir, from, dir, to)
+}
+
+/// chmod(2): all twelve bits, whatever the umask.
+pub fn set_mode(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    rustix::fs::chmodat(dir, path, Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+/// chgrp(1).
+pub fn set_group(dir: Fd, path: &CStr, group: u32) -> Result<()> {
+    rustix::fs::chownat(dir, path, None, Some(Gid::from_raw(group)), AtFlags::empty())
+}
+
+/// What an entry is.
+pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
+    rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// What an open descriptor is.
+pub fn kind_of(fd: Fd) -> Result<FileType> {
+    rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}

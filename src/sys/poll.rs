@@ -1,0 +1,46 @@
+//! Waiting for one descriptor: for clients, never for PID 1's loop.
+
+use super::time::{self, MILLI, Nanos, SECOND};
+use super::{Errno, Fd, Result};
+use rustix::event::{PollFd, PollFlags, Timespec};
+
+fn wait(fd: Fd, flags: PollFlags, deadline: Option<Nanos>) -> Result<()> {
+    loop {
+        let limit = deadline.map(|deadline| {
+            let left = deadline.saturating_sub(time::boot()).next_multiple_of(MILLI);
+            Timespec { tv_sec: (left / SECOND) as _, tv_nsec: (left % SECOND) as _ }
+        });
+        match rustix::event::poll(&mut [PollFd::new(&fd, flags)], limit.as_ref()) {
+            Ok(0) => return Err(Errno::TIMEDOUT),
+            Err(Errno::INTR) => {}
+            done => return done.map(drop),
+        }
+    }
+}
+
+/// Waits until `fd` can be read, has ended or has failed. ETIMEDOUT: `deadline` has passed.
+pub fn readable(fd: Fd, deadline: Option<Nanos>) -> Result<()> {
+    wait(fd, PollFlags::IN, deadline)
+}
+
+/// Waits until `fd` can be written or has failed. ETIMEDOUT: `deadline` has passed.
+pub fn writable(fd: Fd, deadline: Option<Nanos>) -> Result<()> {
+    wait(fd, PollFlags::OUT, deadline)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_writable_at_once_and_readable_once_something_is_in_it() {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).unwrap();
+        let (mut read, mut write) = (Fd::from_owned(read), Fd::from_owned(write));
+        writable(write, None).unwrap();
+        assert_eq!(readable(read, Some(time::boot() + 5 * MILLI)), Err(Errno::TIMEDOUT));
+        rustix::io::write(write, b"x").unwrap();
+        readable(read, Some(time::boot() + SECOND)).unwrap();
+        read.close();
+        write.close();
+    }
+}

@@ -26,7 +26,7 @@ fn ours(name: &str) -> (TempDir, impl Fn() -> Command) {
     (dir, move || {
         let mut command = Command::new(&link);
         std::os::unix::process::CommandExt::arg0(&mut command, &arg0);
-        command.current_dir(&work);
+        command.current_dir(&work).env("PATH", "/usr/bin:/bin");
         command
     })
 }
@@ -44,7 +44,7 @@ fn debians(name: &str) -> Option<(TempDir, impl Fn() -> Command)> {
     Some((dir, move || {
         let mut command = Command::new(&path);
         std::os::unix::process::CommandExt::arg0(&mut command, &arg0);
-        command.current_dir(&work);
+        command.current_dir(&work).env("PATH", "/usr/bin:/bin");
         command
     }))
 }
@@ -154,7 +154,7 @@ fn what_is_at_the_path_is_replaced_or_refused_as_in_s6() {
         ("no directory for the lock file", &[], |dir| std::fs::create_dir(dir.join("p.lock")).unwrap()),
         ("lock file without permissions", &["-a", "0070"], |dir| {
             std::fs::write(dir.join("p.lock"), "").unwrap();
-            let none = std::os::unix::fs::PermissionsExt::from_mode(0o000);
+            let none = std::os::unix::fs::PermissionsExt::from_mode(0o0);
             std::fs::set_permissions(dir.join("p.lock"), none).unwrap();
         }),
     ];

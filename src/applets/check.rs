@@ -27,7 +27,7 @@ pub fn check(cli: &Cli) -> i32 {
 
 fn check_file(cli: &Cli, path: &CStr) -> i32 {
     let name = Printable(path.to_bytes());
-    let loaded = load_file(path, true, &mut |mistake| {
+    let loaded = load_file(path, &mut |mistake| {
         let mut line = Line::<1024>::new();
         let _ = write!(line, "{name}:{mistake}");
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());

@@ -21,12 +21,8 @@ impl Display for Summary<'_, '_> {
             row(f, "init", init, format_args!(""))?;
         }
         for mount in board.mounts() {
-            row(
-                f,
-                "mount",
-                mount.target,
-                format_args!("{} from {} {}", Word(mount.kind), Word(mount.source), Word(mount.options)),
-            )?;
+            let (kind, source, options) = (Word(mount.kind), Word(mount.source), Word(mount.options));
+            row(f, "mount", mount.target, format_args!("{kind} from {source} {options}"))?;
         }
         for socket in board.sockets() {
             row(f, "socket", socket.name, format_args!("{}", Details(socket)))?;

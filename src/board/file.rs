@@ -5,7 +5,7 @@ use super::model::Board;
 use super::reader::load;
 use crate::limits::{BOARD_FILE, BOARD_SCRATCH};
 use crate::sys::cell::TakeCell;
-use crate::sys::{Fd, Result, file};
+use crate::sys::{Fd, Result, file, process};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 
@@ -16,12 +16,11 @@ static BOARD: TakeCell<Board<'static>> = TakeCell::new(Board::new());
 /// A board, and how many mistakes its file had, or why the file could not be read.
 pub type Loaded = (&'static Board<'static>, Result<usize>);
 
-/// Reads the board config at `path`, once in the life of the process (after that: `None`); mistakes go to `report`. If
-/// the file cannot be read, the board is all defaults. EAGAIN: it is a pipe, with nothing in it yet; only with `wait`
-/// (not in PID 1) is it waited for.
-pub fn load_file(path: &CStr, wait: bool, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option<Loaded> {
+/// Reads the board config at `path`, once in the life of the process; mistakes go to `report`. Returns the board and
+/// how many mistakes there were; if the file cannot be read, the board is all defaults. `None`: it was read before.
+pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option<Loaded> {
     let (board, buffer, scratch) = (BOARD.take()?, TEXT.take()?, SCRATCH.take()?);
-    let mut text: &'static [u8] = match read(path, wait, buffer) {
+    let mut text: &'static [u8] = match read(path, buffer) {
         Ok(text) => text,
         Err(e) => return Some((board, Err(e))),
     };
@@ -39,9 +38,10 @@ pub fn load_file(path: &CStr, wait: bool, report: &mut dyn FnMut(&Diagnostic<'_>
     Some((board, Ok(mistakes)))
 }
 
-fn read(path: &CStr, wait: bool, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
-    let flags = if wait { OFlags::RDONLY } else { OFlags::RDONLY | OFlags::NONBLOCK };
-    let mut fd = file::open(Fd::CWD, path, flags, 0)?;
+fn read(path: &CStr, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
+    // `check` may be given a pipe and wait for it; PID 1 waits for nothing.
+    let patience = if process::pid() == 1 { OFlags::NONBLOCK } else { OFlags::empty() };
+    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY | patience, 0)?;
     let done = file::read_full(fd, buffer);
     fd.close();
     let buffer: &'static [u8] = buffer;

@@ -101,7 +101,7 @@ fn progress(tables: &mut Tables, progress: Progress) {
 fn load_board(cmdline: &cmdline::Cmdline) -> Option<&'static Board<'static>> {
     let path = cmdline.board.path().unwrap_or(c"");
     let shown = Printable(path.to_bytes());
-    let (board, read) = board::load_file(path, false, &mut |mistake| warning!("{shown}:{mistake}"))?;
+    let (board, read) = board::load_file(path, &mut |mistake| warning!("{shown}:{mistake}"))?;
     if let Err(e) = read {
         warning!("board config {shown}: {}: everything has its default", Reason(e));
     }

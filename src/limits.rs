@@ -34,7 +34,7 @@ pub const FDHOLDER_ACCEPTS: usize = 8;
 pub const FDHOLDER_FDS: usize = 2 * 253;
 
 /// Nanoseconds after which an fd-holder client is cut off that does not finish its request or does not take its
-/// answer; also one that is idle, while all places are taken. A client that is alive needs milliseconds.
+/// answer; also the one that has been idle longest, when all places are taken. A client that is alive needs milliseconds.
 pub const FDHOLDER_PATIENCE: u64 = 10_000_000_000;
 
 /// Nanoseconds after which an idle fd-holder client is cut off: connections may be kept, but not for ever.

@@ -14,7 +14,7 @@ use core::fmt::{self, Write};
 pub fn check(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        if options.next()?.is_some() {
+        if options.option()?.is_some() {
             return Err(WrongUsage);
         }
         let words = options.operands(1)?;
@@ -27,11 +27,12 @@ pub fn check(cli: &Cli) -> i32 {
 
 fn check_file(cli: &Cli, path: &CStr) -> i32 {
     let name = Printable(path.to_bytes());
-    let (board, mistakes) = load_file(path, &mut |mistake| {
+    let loaded = load_file(path, &mut |mistake| {
         let mut line = Line::<1024>::new();
         let _ = write!(line, "{name}:{mistake}");
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
     });
+    let Some((board, mistakes)) = loaded else { return SYSTEM };
     match mistakes {
         Err(e) => cli.unable(format_args!("read {name}"), e),
         Ok(mistakes) if write!(Stdout, "{}", Summary(board)).is_ok() => i32::from(mistakes > 0),

@@ -49,7 +49,7 @@ pub struct Options<I: Iterator<Item = &'static [u8]>> {
 
 impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
     /// The next option, if there is one.
-    pub fn next(&mut self) -> Result<Option<Opt>, WrongUsage> {
+    pub fn option(&mut self) -> Result<Option<Opt>, WrongUsage> {
         match self.parser.next_opt() {
             Ok(None) => Ok(None),
             Ok(Some(getargs::Opt::Short(letter))) => Ok(Some(Opt::Short(letter))),
@@ -68,7 +68,7 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         parse_u32(self.value()?).ok_or(WrongUsage)
     }
 
-    /// The words after the options; at least `min` of them. Call it when [`Options::next`] has answered `None`.
+    /// The words after the options; at least `min` of them. Call it when [`Options::option`] has answered `None`.
     pub fn operands(self, min: usize) -> Result<Args, WrongUsage> {
         let left = self.parser.into_positionals().count();
         if left < min { Err(WrongUsage) } else { Ok(self.args.skip(self.args.len() - left)) }

@@ -45,7 +45,7 @@ fn target<I: ExactSizeIterator<Item = &'static [u8]>>(
     mut other: impl FnMut(u8, &mut Options<I>) -> Result<(), WrongUsage>,
 ) -> Result<(Target, crate::sys::args::Args), WrongUsage> {
     let mut timeout = 0;
-    while let Some(option) = options.next()? {
+    while let Some(option) = options.option()? {
         match option {
             Opt::Short(b't') => timeout = options.number()?,
             Opt::Short(letter) => other(letter, &mut options)?,

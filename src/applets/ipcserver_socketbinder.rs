@@ -9,14 +9,14 @@ use crate::sys::Fd;
 use crate::sys::listener::Kind;
 use crate::text::number::parse_octal;
 use crate::text::quote::Printable;
-use core::fmt::Display;
+use core::fmt::Arguments;
 
 /// The command.
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut how = Options::S6;
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             match option {
                 Opt::Short(b'd') => how.reuse = true,
                 Opt::Short(b'D') => how.reuse = false,
@@ -31,7 +31,10 @@ pub fn run(cli: &Cli) -> i32 {
         let words = options.operands(2)?;
         let path = words.get(0).map_or(&b""[..], |path| path.to_bytes());
         let made = bind_to_stdin(&Address::Path(path), &how);
-        Ok(made.map_or_else(|failure| failed(cli, failure, Printable(path)), |()| cli.exec(words.skip(1))))
+        Ok(match made {
+            Ok(()) => cli.exec(words.skip(1)),
+            Err(failure) => failed(cli, failure, format_args!("{}", Printable(path))),
+        })
     })
 }
 
@@ -44,7 +47,7 @@ pub fn bind_to_stdin(address: &Address<'_>, how: &Options) -> Result<(), Failure
 }
 
 /// Says, in s6's words, what did not work; returns 111.
-pub fn failed(cli: &Cli, Failure { step, errno }: Failure, address: impl Display) -> i32 {
+pub fn failed(cli: &Cli, Failure { step, errno }: Failure, address: Arguments<'_>) -> i32 {
     match step {
         Step::Create => cli.unable("create socket", errno),
         Step::Listen => cli.unable(format_args!("listen to {address}"), errno),

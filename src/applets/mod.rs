@@ -7,13 +7,13 @@ mod fdholder;
 mod help;
 mod init;
 mod install;
-mod shutdown;
-mod svscan;
-mod svc;
-mod svscanctl;
-mod svstat;
 mod ipcserver_socketbinder;
 mod setuidgid;
+mod shutdown;
+mod svc;
+mod svscan;
+mod svscanctl;
+mod svstat;
 mod tcpserver_socketbinder;
 
 use crate::sys::args::Args;
@@ -45,28 +45,23 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
 pub static APPLETS: &[Applet] = &[
     own("init", "[linchpin.board=PATH]", "process 1: boots the board, supervises, holds its sockets", init::init),
     s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
-    own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
-    own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
-    own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
-    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
-    s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
-    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
-    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
-    s6(
-        "fdholder-retrieve",
-        "[ -D ] [ -t timeout ] socket id prog...",
-        "runs a program with a held descriptor as its standard input",
-        fdholder::retrieve,
-    ),
+    s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
     s6(
         "fdholder-store",
         "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
         "gives a descriptor to a fd-holder",
         fdholder::store,
     ),
-    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    s6(
+        "fdholder-retrieve",
+        "[ -D ] [ -t timeout ] socket id prog...",
+        "runs a program with a held descriptor as its standard input",
+        fdholder::retrieve,
+    ),
+    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
+    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
     s6(
         "ipcserver-socketbinder",
         "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
@@ -80,6 +75,11 @@ pub static APPLETS: &[Applet] = &[
         tcpserver_socketbinder::run,
     ),
     s6("setuidgid", "account prog...", "runs prog as another user (name, or uid:gid)", setuidgid::run),
+    own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
+    own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
+    own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
+    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
 ];
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.

@@ -14,7 +14,7 @@ use crate::text::quote::Printable;
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        if options.next()?.is_some() {
+        if options.option()?.is_some() {
             return Err(WrongUsage);
         }
         let words = options.operands(2)?;
@@ -53,6 +53,7 @@ fn become_account(cli: &Cli, name: &[u8]) -> Result<(), i32> {
 }
 
 /// Takes on `uid` and `groups`, the first of which is the primary one.
+#[inline(never)]
 fn become_user(cli: &Cli, uid: u32, groups: &[u32]) -> Result<(), i32> {
     identity::set_groups(groups).map_err(|e| cli.unable("set supplementary group list", e))?;
     if let Some(gid) = groups.first() {

@@ -28,7 +28,7 @@ fn ask(cli: &Cli, plan: Plan, signal: i32) -> i32 {
     cli.with_usage(|| {
         let (mut force, mut sync) = (false, true);
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             match option {
                 Opt::Short(b'f') => force = true,
                 Opt::Short(b'n') => sync = false,

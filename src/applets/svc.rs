@@ -38,7 +38,7 @@ pub fn svc(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut request = Request { commands: Vec::new(), goal: None, timeout: 0 };
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             let command = match option {
                 Opt::Short(b'w') => {
                     let [letter] = options.value()? else { return Err(WrongUsage) };

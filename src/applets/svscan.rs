@@ -50,7 +50,7 @@ fn parse(cli: &Cli) -> Result<Parsed, WrongUsage> {
         console: Fd::NONE,
     };
     let mut options = cli.options();
-    while let Some(option) = options.next()? {
+    while let Some(option) = options.option()? {
         match option {
             Opt::Short(b'C' | b'c') | Opt::Long(b"services-max") => parsed.services_max = options.number()? as usize,
             Opt::Short(b'L') | Opt::Long(b"name-max") => parsed.name_max = options.number()? as usize,
@@ -92,7 +92,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         name_max: parsed.name_max,
         rescan: parsed.rescan,
         stop_timeout: 0,
-        nofile: nofile.clone(),
+        nofile,
     };
     let mut engine = match Engine::new(arena, cli.env(), config) {
         Ok(engine) => engine,
@@ -121,4 +121,3 @@ fn open_holder(scandir: Fd) -> Fd {
         Fd::NONE
     })
 }
-

@@ -17,7 +17,7 @@ pub fn svscanctl(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut commands = Vec::<u8, COMMANDS>::new();
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             let Opt::Short(letter) = option else { return Err(WrongUsage) };
             let command = ScanCommand::from_byte(letter).ok_or(WrongUsage)?;
             if commands.push(command.byte()).is_err() {

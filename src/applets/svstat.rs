@@ -69,7 +69,7 @@ pub fn svstat(cli: &Cli) -> i32 {
         let mut fields = Vec::<Field, FIELDS>::new();
         let mut numeric = false;
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             let fits = match option {
                 Opt::Short(b'n') => {
                     numeric = true;

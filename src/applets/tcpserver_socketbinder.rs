@@ -9,13 +9,14 @@ use crate::socket::address::{Address, parse_ip, parse_port};
 use crate::socket::bind::Options;
 use crate::sys::listener::Kind;
 use crate::text::number::parse_u32;
+use crate::text::quote::Printable;
 
 /// The command.
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut how = Options::S6;
         let mut options = cli.options();
-        while let Some(option) = options.next()? {
+        while let Some(option) = options.option()? {
             match option {
                 Opt::Short(b'd') | Opt::Long(b"reuse-address") => how.reuse = true,
                 Opt::Short(b'D') | Opt::Long(b"no-reuse-address") => how.reuse = false,
@@ -35,11 +36,9 @@ pub fn run(cli: &Cli) -> i32 {
         let word = |i| words.get(i).map_or(&b""[..], |word| word.to_bytes());
         let address = parse_port(word(1)).and_then(|port| parse_ip(word(0), port)).ok_or(WrongUsage)?;
         // The kind decides: an IP datagram socket is UDP.
-        let made = bind_to_stdin(&Address::Tcp(address), &how);
-        let (ip, port) = (address.ip(), address.port());
-        Ok(made.map_or_else(
-            |failure| failed(cli, failure, format_args!("{ip} port {port} ")),
-            |()| cli.exec(words.skip(2)),
-        ))
+        Ok(match bind_to_stdin(&Address::Tcp(address), &how) {
+            Ok(()) => cli.exec(words.skip(2)),
+            Err(failure) => failed(cli, failure, format_args!("{} port {} ", Printable(word(0)), Printable(word(1)))),
+        })
     })
 }

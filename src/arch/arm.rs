@@ -11,7 +11,8 @@ pub unsafe fn syscall6(nr: usize, a: [usize; 6]) -> isize {
     let ret: isize;
     // SAFETY: the caller vouches for the call; the kernel preserves every register but r0.
     unsafe {
-        asm!("svc 0", in("r7") nr, inlateout("r0") a[0] as isize => ret, in("r1") a[1], in("r2") a[2], in("r3") a[3],
+        asm!("mov {save}, r7", "mov r7, {nr}", "svc 0", "mov r7, {save}", nr = in(reg) nr, save = out(reg) _,
+            inlateout("r0") a[0] as isize => ret, in("r1") a[1], in("r2") a[2], in("r3") a[3],
             in("r4") a[4], in("r5") a[5], options(nostack));
     }
     ret

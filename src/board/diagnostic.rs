@@ -35,15 +35,13 @@ impl fmt::Display for Diagnostic<'_> {
         let Mistake { subject, read, wrong, now } = self.mistake;
         write!(f, "{}:{}: {subject} ", self.line, self.column)?;
         if !read.is_empty() {
-            let line = read.split(['\n', '\r']).next().unwrap_or("");
-            let mut keep = line.len().min(QUOTED);
-            while !line.is_char_boundary(keep) {
-                keep -= 1;
-            }
-            let mark = if keep < read.len() { "... " } else { " " };
+            let bytes = read.as_bytes();
+            let line = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(bytes.len());
+            let shown = bytes.get(..line.min(QUOTED)).unwrap_or_default();
+            let mark = if shown.len() < bytes.len() { "... " } else { " " };
             // A backslash stands for itself here, as it does in the file.
-            for (i, part) in line[..keep].split('\\').enumerate() {
-                write!(f, "{}{}", if i > 0 { "\\" } else { "" }, Printable(part.as_bytes()))?;
+            for (i, part) in shown.split(|byte| *byte == b'\\').enumerate() {
+                write!(f, "{}{}", if i > 0 { "\\" } else { "" }, Printable(part))?;
             }
             f.write_str(mark)?;
         }

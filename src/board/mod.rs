@@ -6,9 +6,12 @@
 pub mod check;
 pub mod diagnostic;
 pub mod file;
+mod keys;
+mod line;
 pub mod model;
-pub mod reader;
-pub mod syntax;
+mod reader;
+mod string;
+mod syntax;
 pub mod users;
 
 pub use diagnostic::Diagnostic;

@@ -1,90 +1,16 @@
-//! From the file's lines to the board's values: which keys there are, what each may hold, and what a mistake costs.
-//! Pure. A mistake in a value costs that value, a socket or mount that lacks what it must have costs that entry; the
+//! From the file's lines to the board's values: what each key may hold, and what a mistake costs. Pure. A mistake in a value costs that value, a socket or mount that lacks what it must have costs that entry; the
 //! rest counts.
 
 use super::diagnostic::{Diagnostic, Mistake, position};
+use super::keys::{KEYS, Key, Table, table};
 use super::model::{Board, Mount, Owner, SOCKET_MODE, Signals, Socket};
-use super::syntax::{Item, Parser, Value};
+use super::syntax::{Item, Parser, Path, Value};
 use crate::limits::BOARD_MISTAKES;
 use crate::socket::Address;
 use crate::socket::bind::BACKLOG;
 use crate::sys::listener::{Kind, UNIX_NAME};
 use crate::text::duration;
 use crate::text::number::parse_octal;
-
-/// The tables.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Table {
-    Root,
-    Board,
-    Boot,
-    Mount,
-    Socket,
-    Fdholder,
-    Shutdown,
-    /// Not known, or not readable: its keys are passed over.
-    Lost,
-}
-
-/// Name of a table and whether it is written in double brackets, once for each entry.
-const TABLES: [(&str, Table, bool); 6] = [
-    ("board", Table::Board, false),
-    ("boot", Table::Boot, false),
-    ("mount", Table::Mount, true),
-    ("socket", Table::Socket, true),
-    ("fdholder", Table::Fdholder, false),
-    ("shutdown", Table::Shutdown, false),
-];
-
-/// The keys.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Key {
-    Name,
-    Hostname,
-    Services,
-    Scandir,
-    Init,
-    Signals,
-    Target,
-    Source,
-    Type,
-    Options,
-    Address,
-    Mode,
-    Owner,
-    Backlog,
-    Delivery,
-    Freebind,
-    V6Only,
-    ReusePort,
-    HolderPath,
-    Timeout,
-    KillTimeout,
-}
-
-const KEYS: [(Table, &str, Key); 21] = [
-    (Table::Board, "name", Key::Name),
-    (Table::Board, "hostname", Key::Hostname),
-    (Table::Boot, "services", Key::Services),
-    (Table::Boot, "scandir", Key::Scandir),
-    (Table::Boot, "init", Key::Init),
-    (Table::Boot, "signals", Key::Signals),
-    (Table::Mount, "target", Key::Target),
-    (Table::Mount, "source", Key::Source),
-    (Table::Mount, "type", Key::Type),
-    (Table::Mount, "options", Key::Options),
-    (Table::Socket, "name", Key::Address),
-    (Table::Socket, "mode", Key::Mode),
-    (Table::Socket, "owner", Key::Owner),
-    (Table::Socket, "backlog", Key::Backlog),
-    (Table::Socket, "type", Key::Delivery),
-    (Table::Socket, "freebind", Key::Freebind),
-    (Table::Socket, "v6only", Key::V6Only),
-    (Table::Socket, "reuseport", Key::ReusePort),
-    (Table::Fdholder, "path", Key::HolderPath),
-    (Table::Shutdown, "timeout", Key::Timeout),
-    (Table::Shutdown, "kill-timeout", Key::KillTimeout),
-];
 
 const DEFAULT_KEPT: &str = "the default is kept";
 const IGNORED: &str = "it is ignored";
@@ -172,7 +98,9 @@ struct Reader<'a, 'r> {
     mount: Mount<'a>,
     socket: Socket<'a>,
     address: Option<Address<'a>>,
-    kind: Option<(Kind, Place<'a>)>,
+    /// Where the socket's type is said.
+    kind: Option<Place<'a>>,
+    /// Where its backlog is said.
     backlog: Option<Place<'a>>,
 }
 
@@ -195,16 +123,16 @@ impl<'a> Reader<'a, '_> {
         self.say(place.at, Mistake { subject, read: place.read, wrong, now });
     }
 
-    fn header(&mut self, at: usize, array: bool, path: &str, read: &'a str) {
+    fn header(&mut self, at: usize, array: bool, path: &Path<'a>, read: &'a str) {
         self.end_entry();
         let place = Place { at, read };
-        let Some((_, table, entries)) = TABLES.iter().find(|(name, ..)| *name == path) else {
+        let Some((_, table, entries)) = path.one().and_then(table) else {
             self.table = Table::Lost;
             return self.wrong("the table", place, "is not known", "its keys are ignored");
         };
         if array != *entries {
-            let wrong = if array { "is written in single brackets" } else { "is written in double brackets" };
-            self.wrong("the table", place, wrong, "it is read as if it were");
+            let wrong = if array { "should have single brackets" } else { "should have double brackets" };
+            self.wrong("the table", place, wrong, "it is read as if it had");
         }
         self.table = *table;
         if *entries {
@@ -243,17 +171,15 @@ impl<'a> Reader<'a, '_> {
     }
 
     fn end_mount(&mut self) {
-        let mut mount = self.mount;
-        if mount.target.is_empty() {
-            return self.drop_entry("the mount", "has no target");
-        }
-        if mount.kind.is_empty() {
-            return self.drop_entry("the mount", "has no type");
-        }
+        let mount = &mut self.mount;
         if mount.source.is_empty() {
             mount.source = mount.kind;
         }
-        if self.board.mounts.push(mount).is_err() {
+        if mount.target.is_empty() {
+            self.drop_entry("the mount", "has no target");
+        } else if mount.kind.is_empty() {
+            self.drop_entry("the mount", "has no type");
+        } else if self.board.mounts.push(*mount).is_err() {
             self.drop_entry("the mount", "is one too many (32 at most)");
         }
     }
@@ -262,183 +188,164 @@ impl<'a> Reader<'a, '_> {
         let Some(address) = self.address else {
             return self.drop_entry("the socket", "has no name");
         };
-        let mut socket = Socket { address, ..self.socket };
-        let datagram = matches!(address, Address::Udp(_));
-        socket.kind = if datagram { Kind::Datagram } else { Kind::Stream };
-        if let Some((kind, place)) = self.kind {
-            match (address, kind) {
-                (Address::Tcp(_), Kind::Datagram | Kind::SeqPacket) => {
-                    self.wrong("type", place, "is not TCP's", "the socket is a stream socket");
-                }
-                (Address::Udp(_), Kind::Stream | Kind::SeqPacket) => {
-                    self.wrong("type", place, "is not UDP's", "the socket is a datagram socket");
-                }
-                _ => socket.kind = kind,
+        let ip_kind = match address {
+            Address::Tcp(_) => Some((Kind::Stream, "is not TCP's", "the socket is a stream socket")),
+            Address::Udp(_) => Some((Kind::Datagram, "is not UDP's", "the socket is a datagram socket")),
+            Address::Path(_) | Address::Abstract(_) => None,
+        };
+        let socket = &mut self.socket;
+        socket.address = address;
+        if let Some((kind, wrong, now)) = ip_kind {
+            let asked = core::mem::replace(&mut socket.kind, kind);
+            if let Some(place) = self.kind.filter(|_| asked != kind) {
+                self.wrong("type", place, wrong, now);
             }
         }
-        if socket.kind == Kind::Datagram {
-            socket.backlog = 0;
+        if self.socket.kind == Kind::Datagram {
+            self.socket.backlog = 0;
             if let Some(place) = self.backlog {
                 self.wrong("backlog", place, "means nothing to a datagram socket", IGNORED);
             }
         }
         if self.board.sockets.iter().any(|other| other.address == address) {
-            return self.drop_entry("the socket", "has the address of one above");
-        }
-        if self.board.sockets.push(socket).is_err() {
+            self.drop_entry("the socket", "has the address of one above");
+        } else if self.board.sockets.push(self.socket).is_err() {
             self.drop_entry("the socket", "is one too many (128 at most)");
         }
     }
 
-    fn pair(&mut self, key: Place<'a>, path: &str, value: Value<'a>, place: Place<'a>) {
-        let (table, name) = match (self.table, path.split_once('.')) {
+    fn pair(&mut self, key: Place<'a>, path: &Path<'a>, value: Value<'a>, at: Place<'a>) {
+        let table = match (self.table, path.two()) {
             (Table::Lost, _) => return,
-            (Table::Root, Some((table, name))) => {
-                let known = TABLES.iter().find(|(known, _, entries)| *known == table && !entries);
-                (known.map_or(Table::Root, |(_, table, _)| *table), name)
-            }
-            (table, _) => (table, path),
+            (Table::Root, Some((first, _))) => table(first).filter(|row| !row.2).map_or(Table::Root, |row| row.1),
+            (table, _) => table,
         };
-        let row = KEYS.iter().enumerate().find(|(_, (of, known, _))| *of == table && *known == name);
-        let Some((bit, (_, _, found))) = row else {
-            let wrong = match table {
-                Table::Root => "is in no table",
-                Table::Board => "is not a key of [board]",
-                Table::Boot => "is not a key of [boot]",
-                Table::Mount => "is not a key of [[mount]]",
-                Table::Socket => "is not a key of [[socket]]",
-                Table::Fdholder => "is not a key of [fdholder]",
-                Table::Shutdown | Table::Lost => "is not a key of [shutdown]",
-            };
-            return self.wrong("the key", key, wrong, IGNORED);
+        let name = if self.table == Table::Root { path.two().map(|(_, name)| name) } else { path.one() };
+        let row = KEYS.iter().enumerate().find(|(_, (of, known, _))| *of == table && Some(*known) == name);
+        let Some((bit, (_, subject, key_read))) = row else {
+            return self.wrong("the key", key, table.not_its_key(), IGNORED);
         };
         if self.seen & 1 << bit != 0 {
-            return self.wrong("the key", key, "is there twice", "the first one counts");
+            if !matches!(table, Table::Mount | Table::Socket) {
+                return self.wrong("the key", key, "is there twice", "the first one counts");
+            }
+            // Most likely a header went missing: these lines are another entry's.
+            self.wrong("the key", key, "is there twice", "it and the lines up to the next header are ignored");
+            return self.end_entry();
         }
         self.seen |= 1 << bit;
-        self.set(*found, value, place);
+        if let Err((wrong, now)) = self.set(*key_read, value, at) {
+            self.wrong(subject, at, wrong, now);
+        }
     }
 
-    fn set(&mut self, key: Key, value: Value<'a>, at: Place<'a>) {
-        match key {
-            Key::Name => self.board.name = self.text("name", value, at),
-            Key::Hostname => {
-                self.board.hostname = self.text("hostname", value, at);
-                if self.board.hostname.is_some_and(|name| name.is_empty() || name.len() > HOST_NAME) {
-                    self.wrong("hostname", at, "is not 1 to 64 bytes long", IGNORED);
-                    self.board.hostname = None;
-                }
-            }
-            Key::Services => self.board.services = self.path("services", value, at, DEFAULT_KEPT),
-            Key::Scandir => self.board.scandir = self.path("scandir", value, at, DEFAULT_KEPT),
-            Key::Init => self.board.init = self.path("init", value, at, "no script is run"),
-            Key::Signals => match value {
-                Value::Text("s6") => self.board.signals = Signals::S6,
-                Value::Text("busybox") => self.board.signals = Signals::Busybox,
-                _ => self.wrong("signals", at, "is neither \"s6\" nor \"busybox\"", "they are s6's"),
-            },
-            Key::Target => match self.path("target", value, at, "the mount is left out") {
-                Some(target) => self.mount.target = target,
-                None => self.spoilt = true,
-            },
-            Key::Source => self.mount.source = self.text("source", value, at).unwrap_or_default(),
-            Key::Type => self.mount.kind = self.text("type", value, at).unwrap_or_default(),
-            Key::Options => self.mount.options = self.text("options", value, at).unwrap_or_default(),
-            Key::Address => self.set_address(value, at),
+    /// Sets what a key says. Errors: what is wrong, and what happens now.
+    fn set(&mut self, key: Key, value: Value<'a>, at: Place<'a>) -> Result<(), (&'static str, &'static str)> {
+        let now = match key {
+            Key::Address | Key::Target => "it is left out",
+            Key::Mode => "the socket keeps 0600",
+            Key::Owner => "the socket is root's",
+            Key::Init => "no script is run",
+            Key::Name | Key::Hostname | Key::Source | Key::Type | Key::Options => IGNORED,
+            _ => DEFAULT_KEPT,
+        };
+        let (board, socket, mount) = (&mut *self.board, &mut self.socket, &mut self.mount);
+        let done = match key {
+            Key::Name => text(value).map(|text| board.name = Some(text)),
+            Key::Hostname => text(value).and_then(|text| {
+                let fits = !text.is_empty() && text.len() <= HOST_NAME;
+                board.hostname = fits.then_some(text);
+                if fits { Ok(()) } else { Err("is not 1 to 64 bytes long") }
+            }),
+            Key::Services => path(value).map(|path| board.services = Some(path)),
+            Key::Scandir => path(value).map(|path| board.scandir = Some(path)),
+            Key::Init => path(value).map(|path| board.init = Some(path)),
+            Key::Signals => choice(value, ["s6", "busybox", ""], "is neither \"s6\" nor \"busybox\"")
+                .map(|i| board.signals = if i == 0 { Signals::S6 } else { Signals::Busybox }),
+            Key::Target => path(value).map(|path| mount.target = path),
+            Key::Source => text(value).map(|text| mount.source = text),
+            Key::Type => text(value).map(|text| mount.kind = text),
+            Key::Options => text(value).map(|text| mount.options = text),
+            Key::Address => text(value).and_then(|text| {
+                socket.name = text;
+                self.address = Some(Address::parse(text.as_bytes()).map_err(|wrong| wrong.text())?);
+                Ok(())
+            }),
             Key::Mode => match value {
-                Value::Text(text) => match parse_octal(text.as_bytes()).and_then(|mode| u16::try_from(mode).ok()) {
-                    Some(mode) if mode <= 0o777 => self.socket.mode = mode,
-                    Some(_) => self.wrong("mode", at, "is more than 0777", "the socket keeps 0600"),
-                    None => self.wrong("mode", at, "is not an octal number", "the socket keeps 0600"),
+                Value::Text(text) => match parse_octal(text.as_bytes()) {
+                    Some(mode @ 0..=0o777) => {
+                        socket.mode = mode as u16;
+                        Ok(())
+                    }
+                    Some(_) => Err("is more than 0777"),
+                    None => Err("is not an octal number"),
                 },
-                _ => self.wrong("mode", at, "is not a string (like \"0660\")", "the socket keeps 0600"),
+                _ => Err("is not a string (like \"0660\")"),
             },
             Key::Owner => match value {
-                Value::Text(text) if Owner::parse(text).is_some() => {
-                    self.socket.owner = Owner::parse(text).unwrap_or_default();
-                }
-                _ => self.wrong("owner", at, "is not \"user:group\", \"user\" or \":group\"", "the socket is root's"),
-            },
+                Value::Text(text) => Owner::parse(text),
+                _ => None,
+            }
+            .map(|owner| socket.owner = owner)
+            .ok_or("is not \"user:group\", \"user\" or \":group\""),
             Key::Backlog => match value {
-                Value::Number(n) => {
-                    self.socket.backlog = n;
+                Value::Number(backlog) => {
+                    socket.backlog = backlog;
                     self.backlog = Some(at);
+                    Ok(())
                 }
-                _ => self.wrong("backlog", at, "is not a number", DEFAULT_KEPT),
+                _ => Err("is not a number"),
             },
-            Key::Delivery => match value {
-                Value::Text("stream") => self.kind = Some((Kind::Stream, at)),
-                Value::Text("dgram") => self.kind = Some((Kind::Datagram, at)),
-                Value::Text("seqpacket") => self.kind = Some((Kind::SeqPacket, at)),
-                _ => self.wrong("type", at, "is not \"stream\", \"dgram\" or \"seqpacket\"", DEFAULT_KEPT),
-            },
-            Key::Freebind => self.socket.freebind = self.flag("freebind", value, at, true),
-            Key::V6Only => self.socket.v6only = self.flag("v6only", value, at, true),
-            Key::ReusePort => self.socket.reuseport = self.flag("reuseport", value, at, false),
-            Key::HolderPath => {
-                self.board.fdholder = self.path("path", value, at, DEFAULT_KEPT);
-                if self.board.fdholder.is_some_and(|path| path.len() > UNIX_NAME) {
-                    self.wrong("path", at, "is longer than a unix socket's 107 bytes", DEFAULT_KEPT);
-                    self.board.fdholder = None;
-                }
+            Key::Delivery => {
+                let wrong = "is not \"stream\", \"dgram\" or \"seqpacket\"";
+                choice(value, ["stream", "dgram", "seqpacket"], wrong).map(|i| {
+                    socket.kind = [Kind::Stream, Kind::Datagram, Kind::SeqPacket].get(i).copied().unwrap_or_default();
+                    self.kind = Some(at);
+                })
             }
-            Key::Timeout => self.board.timeout = self.duration("timeout", value, at),
-            Key::KillTimeout => self.board.kill_timeout = self.duration("kill-timeout", value, at),
-        }
-    }
-
-    fn set_address(&mut self, value: Value<'a>, at: Place<'a>) {
-        let wrong = match value {
-            Value::Text(text) => match Address::parse(text.as_bytes()) {
-                Ok(address) => {
-                    self.socket.name = text;
-                    self.address = Some(address);
-                    return;
-                }
-                Err(wrong) => wrong.text(),
-            },
-            _ => "is not a string",
+            Key::Freebind => flag(value).map(|on| socket.freebind = on),
+            Key::V6Only => flag(value).map(|on| socket.v6only = on),
+            Key::ReusePort => flag(value).map(|on| socket.reuseport = on),
+            Key::HolderPath => path(value).and_then(|path| {
+                let fits = path.len() <= UNIX_NAME;
+                board.fdholder = fits.then_some(path);
+                if fits { Ok(()) } else { Err("is longer than a unix socket's 107 bytes") }
+            }),
+            Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
+            Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
         };
-        self.spoilt = true;
-        self.wrong("name", at, wrong, "the socket is left out");
-    }
-
-    fn text(&mut self, subject: &'static str, value: Value<'a>, at: Place<'a>) -> Option<&'a str> {
-        match value {
-            Value::Text(text) if !text.contains('\0') => return Some(text),
-            Value::Text(_) => self.wrong(subject, at, "holds a NUL", IGNORED),
-            _ => self.wrong(subject, at, "is not a string", IGNORED),
+        if done.is_err() {
+            self.spoilt |= key == Key::Address || key == Key::Target;
         }
-        None
+        done.map_err(|wrong| (wrong, now))
     }
+}
 
-    fn path(&mut self, subject: &'static str, value: Value<'a>, at: Place<'a>, now: &'static str) -> Option<&'a str> {
-        match value {
-            Value::Text(text) if text.starts_with('/') && !text.contains('\0') => return Some(text),
-            Value::Text(_) => self.wrong(subject, at, "is not an absolute path", now),
-            _ => self.wrong(subject, at, "is not a string", now),
-        }
-        None
-    }
+/// What a value is instead of what it should be.
+type Read<T> = Result<T, &'static str>;
 
-    fn flag(&mut self, subject: &'static str, value: Value<'a>, at: Place<'a>, default: bool) -> bool {
-        match value {
-            Value::Flag(on) => on,
-            _ => {
-                self.wrong(subject, at, "is neither true nor false", DEFAULT_KEPT);
-                default
-            }
-        }
+fn text<'a>(value: Value<'a>) -> Read<&'a str> {
+    match value {
+        Value::Text(text) if text.contains('\0') => Err("holds a NUL"),
+        Value::Text(text) => Ok(text),
+        _ => Err("is not a string"),
     }
+}
 
-    fn duration(&mut self, subject: &'static str, value: Value<'a>, at: Place<'a>) -> Option<u64> {
-        let read = match value {
-            Value::Text(text) => duration::parse(text),
-            _ => None,
-        };
-        if read.is_none() {
-            self.wrong(subject, at, "is not a duration (like \"1500ms\", \"10s\" or \"2m\")", DEFAULT_KEPT);
-        }
-        read
-    }
+fn path<'a>(value: Value<'a>) -> Read<&'a str> {
+    text(value).and_then(|text| if text.starts_with('/') { Ok(text) } else { Err("is not an absolute path") })
+}
+
+fn choice(value: Value<'_>, words: [&str; 3], wrong: &'static str) -> Read<usize> {
+    let Value::Text(text) = value else { return Err(wrong) };
+    words.iter().position(|word| !text.is_empty() && *word == text).ok_or(wrong)
+}
+
+fn flag(value: Value<'_>) -> Read<bool> {
+    if let Value::Flag(on) = value { Ok(on) } else { Err("is neither true nor false") }
+}
+
+fn duration(value: Value<'_>) -> Read<u64> {
+    let read = if let Value::Text(text) = value { duration::parse(text) } else { None };
+    read.ok_or("is not a duration (like \"1500ms\", \"10s\" or \"2m\")")
 }

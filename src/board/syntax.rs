@@ -1,4 +1,4 @@
-//! TOML, one header or one `key = value` at a time, over toml_parser's lexer and string decoder. Pure.
+//! TOML, one header or one `key = value` at a time, over toml_parser's lexer. Pure.
 //!
 //! The grammar is here, not toml_parser's own, so that no token table is needed (a file may be one big array), nesting
 //! costs no stack, and a mistake costs the line it is in: what is not closed (a bracket, a multi-line string) ends with
@@ -6,13 +6,36 @@
 //! no key of a board wants one.
 
 use super::diagnostic::Mistake;
+use super::line::{Fault, Line, Result};
+use super::string::{self, Wrong};
 use core::str::from_utf8;
-use toml_parser::Source;
-use toml_parser::decoder::StringBuilder;
-use toml_parser::lexer::{Lexer, Token, TokenKind};
+use toml_parser::lexer::TokenKind;
 
-/// A dotted key or table name, decoded, or empty if it cannot be one of ours (too long, dots inside a quoted part).
-pub type Path = heapless::String<64>;
+/// A dotted key or table name, decoded. Only the first parts are kept: none of ours has more.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Path<'a> {
+    parts: [&'a str; 2],
+    count: usize,
+}
+
+impl<'a> Path<'a> {
+    fn push(&mut self, part: &'a str) {
+        if let Some(slot) = self.parts.get_mut(self.count) {
+            *slot = part;
+        }
+        self.count += 1;
+    }
+
+    /// The name, if it has one part.
+    pub fn one(&self) -> Option<&'a str> {
+        if self.count == 1 { Some(self.parts[0]) } else { None }
+    }
+
+    /// Both parts, if it has two.
+    pub fn two(&self) -> Option<(&'a str, &'a str)> {
+        if self.count == 2 { Some((self.parts[0], self.parts[1])) } else { None }
+    }
+}
 
 /// What follows the `=`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,7 +51,7 @@ pub enum Value<'a> {
 }
 
 /// A piece of the file. `at` counts bytes from its beginning; `read` is how it is written there.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Item<'a> {
     /// `[path]`, or `[[path]]`
     Header {
@@ -37,7 +60,7 @@ pub enum Item<'a> {
         /// Two brackets.
         array: bool,
         /// What is in them.
-        path: Path,
+        path: Path<'a>,
         /// See above.
         read: &'a str,
     },
@@ -46,7 +69,7 @@ pub enum Item<'a> {
         /// Where the key begins.
         at: usize,
         /// The key.
-        path: Path,
+        path: Path<'a>,
         /// How the key is written.
         read: &'a str,
         /// Where the value begins.
@@ -81,16 +104,6 @@ pub struct Parser<'a> {
     scratch: &'a mut [u8],
 }
 
-/// Why a line is [`Item::Broken`]; all offsets are within the segment.
-struct Fault<'a> {
-    at: usize,
-    mistake: Mistake<'a>,
-    /// Where to go on.
-    resume: usize,
-}
-
-type Result<'a, T> = core::result::Result<T, Fault<'a>>;
-
 const LINE_IGNORED: &str = "the line is ignored";
 const TABLE_IGNORED: &str = "the lines up to the next header are ignored";
 
@@ -120,8 +133,7 @@ impl<'a> Parser<'a> {
     /// The line after the segment, if there is one: it is not UTF-8.
     fn bad_line(&mut self) -> Option<Item<'a>> {
         let at = self.bad?;
-        let line = self.text.get(self.at..).unwrap_or_default();
-        let header = line.iter().find(|byte| !matches!(byte, b' ' | b'\t')) == Some(&b'[');
+        let header = looks_like_header(self.text.get(self.at..).unwrap_or_default());
         let rest = self.text.get(at..).unwrap_or_default();
         self.at = at + rest.iter().position(|byte| *byte == b'\n').map_or(rest.len(), |newline| newline + 1);
         self.open_segment();
@@ -142,7 +154,7 @@ impl<'a> Parser<'a> {
                 if array {
                     line.advance();
                 }
-                let path = path(line)?;
+                let path = self.path(line)?;
                 for _ in 0..=usize::from(array) {
                     if line.kind() != TokenKind::RightSquareBracket {
                         let wrong = if array { "does not end in ]]" } else { "does not end in ]" };
@@ -153,8 +165,8 @@ impl<'a> Parser<'a> {
                 Some(Item::Header { at: offset + at, array, path, read: line.since(at) })
             }
             _ => {
-                let path = path(line)?;
-                let read = line.since(at).trim_end_matches([' ', '\t']);
+                let path = self.path(line)?;
+                let read = line.since(at);
                 if line.kind() != TokenKind::Equals {
                     return Err(line.fault("the key", read, "is not followed by ="));
                 }
@@ -190,7 +202,7 @@ impl<'a> Parser<'a> {
                     line.advance();
                 }
                 let word = line.since(at);
-                plain_value(word).ok_or_else(|| Fault {
+                plain(word).ok_or_else(|| Fault {
                     at,
                     ..line.fault("the value", word, "is no value (strings are written in quotes)")
                 })
@@ -202,22 +214,51 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// The string token at hand, decoded.
+    /// Consumes the string token at hand and decodes it.
     fn string(&mut self, line: &mut Line<'a>) -> Result<'a, &'a str> {
-        let buf = core::mem::take(&mut self.scratch);
-        let mut text = Text { plain: "", buf, len: 0, copied: false, full: false };
-        let decoded = line.decode(&mut text, |raw, out, sink| {
-            let _ = raw.decode_scalar(out, sink);
-        });
-        let Text { plain, buf, len, copied, full } = text;
-        let used = if decoded.is_ok() && copied && !full { len } else { 0 };
-        let (used, free) = buf.split_at_mut(used);
-        self.scratch = free;
-        decoded?;
-        match full {
-            true => Err(line.fault("the string", "", "and those before it have too many escapes")),
-            false if copied => Ok(from_utf8(used).unwrap_or_default()),
-            false => Ok(plain),
+        let word = line.word();
+        let at = line.start();
+        let wrong = match string::decode(word, &mut self.scratch) {
+            Ok(text) => {
+                line.advance();
+                return Ok(text);
+            }
+            Err(wrong) => wrong,
+        };
+        if wrong != Wrong::Open {
+            line.advance();
+        }
+        let (offset, wrong) = match wrong {
+            // The token may have swallowed the rest of the file: it costs its first line only.
+            Wrong::Open => (0, "is not closed"),
+            Wrong::Full => (0, "is one too many with escapes"),
+            Wrong::Character(offset) => (offset, "has a character or an escape that it may not have"),
+        };
+        Err(Fault { at: at + offset, ..line.fault("the string", word, wrong) })
+    }
+
+    /// A key or table name: parts with dots between them.
+    fn path(&mut self, line: &mut Line<'a>) -> Result<'a, Path<'a>> {
+        let mut path = Path::default();
+        loop {
+            line.blanks();
+            let word = line.word();
+            match line.kind() {
+                TokenKind::Atom => {
+                    if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
+                        return Err(line.fault("the key", word, "has characters that need quotes"));
+                    }
+                    path.push(word);
+                    line.advance();
+                }
+                TokenKind::BasicString | TokenKind::LiteralString => path.push(self.string(line)?),
+                _ => return Err(line.fault("the text", line.rest_of_line(), "begins where a key should be")),
+            }
+            line.blanks();
+            if line.kind() != TokenKind::Dot {
+                return Ok(path);
+            }
+            line.advance();
         }
     }
 }
@@ -233,7 +274,6 @@ impl<'a> Iterator for Parser<'a> {
             }
             let offset = self.at;
             let mut line = Line::new(rest);
-            let header = rest.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('[');
             match self.item(&mut line, offset) {
                 Ok(item) => {
                     self.at = offset + line.end;
@@ -243,42 +283,13 @@ impl<'a> Iterator for Parser<'a> {
                 }
                 Err(fault) => {
                     self.at = offset + fault.resume.max(1);
+                    let header = looks_like_header(rest.as_bytes());
                     let now = if header { TABLE_IGNORED } else { LINE_IGNORED };
                     let mistake = Mistake { now, ..fault.mistake };
                     return Some(Item::Broken { at: offset + fault.at, header, mistake });
                 }
             }
         }
-    }
-}
-
-/// A key or table name: parts with dots between them.
-fn path<'a>(line: &mut Line<'a>) -> Result<'a, Path> {
-    let mut key = Key { path: Path::new(), part: 0, ours: true };
-    loop {
-        line.blanks();
-        match line.kind() {
-            TokenKind::Atom => {
-                let word = line.word();
-                if !word.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-                    return Err(line.fault("the key", word, "has characters that need quotes"));
-                }
-                key.push(word);
-                line.advance();
-            }
-            TokenKind::BasicString | TokenKind::LiteralString => {
-                line.decode(&mut key, |raw, out, sink| raw.decode_key(out, sink))?;
-                key.ours &= !key.path.get(key.part..).unwrap_or_default().contains('.');
-            }
-            _ => return Err(line.fault("the text", line.rest_of_line(), "begins where a key should be")),
-        }
-        line.blanks();
-        if line.kind() != TokenKind::Dot {
-            return Ok(if key.ours { key.path } else { Path::new() });
-        }
-        line.advance();
-        key.push(".");
-        key.part = key.path.len();
     }
 }
 
@@ -308,8 +319,13 @@ fn skip_nested<'a>(line: &mut Line<'a>) -> Result<'a, ()> {
     }
 }
 
+/// Whether a broken line may have been meant as a header: a bracket comes before what ends a key.
+fn looks_like_header(line: &[u8]) -> bool {
+    line.iter().find(|byte| b"[]=#\n".contains(byte)).is_some_and(|byte| matches!(byte, b'[' | b']'))
+}
+
 /// A value without quotes or brackets: `None` if it is none at all.
-fn plain_value<'a>(word: &str) -> Option<Value<'a>> {
+fn plain(word: &str) -> Option<Value<'static>> {
     match word {
         "true" => return Some(Value::Flag(true)),
         "false" => return Some(Value::Flag(false)),
@@ -320,216 +336,28 @@ fn plain_value<'a>(word: &str) -> Option<Value<'a>> {
     if !first.is_ascii_digit() && first != b'+' && first != b'-' {
         return None;
     }
-    Some(integer(word).map_or(Value::Other, Value::Number))
+    Some(integer(word.as_bytes()).map_or(Value::Other, Value::Number))
 }
 
 /// TOML's integers: `+17`, `1_000`, `0x1f`, `0o17`, `0b1`. `None`: something else, or too large, or negative.
-fn integer(word: &str) -> Option<u32> {
-    let (digits, radix) = match word.as_bytes() {
-        [b'0', b'x', ..] => (&word[2..], 16),
-        [b'0', b'o', ..] => (&word[2..], 8),
-        [b'0', b'b', ..] => (&word[2..], 2),
+fn integer(word: &[u8]) -> Option<u32> {
+    let (digits, radix) = match word {
+        [b'0', b'x', digits @ ..] => (digits, 16),
+        [b'0', b'o', digits @ ..] => (digits, 8),
+        [b'0', b'b', digits @ ..] => (digits, 2),
         [b'0', _, ..] | [b'+', b'0', _, ..] => return None,
-        [b'+', ..] => (&word[1..], 10),
-        _ => (word, 10),
+        [b'+', digits @ ..] => (digits, 10),
+        digits => (digits, 10),
     };
     let mut after_digit = false;
     let mut sum = 0u32;
-    for c in digits.chars() {
-        if c == '_' && after_digit {
+    for byte in digits {
+        if *byte == b'_' && after_digit {
             after_digit = false;
             continue;
         }
-        sum = sum.checked_mul(radix)?.checked_add(c.to_digit(radix)?)?;
+        sum = sum.checked_mul(radix)?.checked_add(char::from(*byte).to_digit(radix)?)?;
         after_digit = true;
     }
     after_digit.then_some(sum)
-}
-
-/// The tokens of a line (or of several, where a value has them), one of them at hand. Offsets are within `source`.
-struct Line<'a> {
-    source: Source<'a>,
-    lexer: Lexer<'a>,
-    token: Option<Token>,
-    /// End of the last token that was consumed.
-    end: usize,
-}
-
-impl<'a> Line<'a> {
-    fn new(text: &'a str) -> Line<'a> {
-        let source = Source::new(text);
-        let mut lexer = source.lex();
-        let token = lexer.next();
-        Line { source, lexer, token, end: 0 }
-    }
-
-    fn kind(&self) -> TokenKind {
-        self.token.map_or(TokenKind::Eof, |token| token.kind())
-    }
-
-    fn start(&self) -> usize {
-        self.token.map_or(self.end, |token| token.span().start())
-    }
-
-    fn word(&self) -> &'a str {
-        self.token.and_then(|token| self.source.get(token)).map_or("", |raw| raw.as_str())
-    }
-
-    fn advance(&mut self) {
-        if let Some(token) = self.token {
-            self.end = token.span().end();
-            self.token = self.lexer.next();
-        }
-    }
-
-    fn blanks(&mut self) {
-        while self.kind() == TokenKind::Whitespace {
-            self.advance();
-        }
-    }
-
-    /// What was consumed from `at` on.
-    fn since(&self, at: usize) -> &'a str {
-        self.source.input().get(at..self.end).unwrap_or_default()
-    }
-
-    fn rest_of_line(&self) -> &'a str {
-        self.source.input().get(self.start()..self.end_of_line()).unwrap_or_default().trim_end()
-    }
-
-    /// Where the line of the token at hand ends, its newline included.
-    fn end_of_line(&self) -> usize {
-        let input = self.source.input();
-        let rest = input.get(self.start()..).unwrap_or_default();
-        rest.find('\n').map_or(input.len(), |newline| self.start() + newline + 1)
-    }
-
-    /// False if the token at hand is a string that is not closed.
-    fn string_is_closed(&self) -> bool {
-        let quote = match self.kind() {
-            TokenKind::LiteralString => "'",
-            TokenKind::BasicString => "\"",
-            TokenKind::MlLiteralString => "'''",
-            TokenKind::MlBasicString => "\"\"\"",
-            _ => return true,
-        };
-        let word = self.word();
-        word.len() >= 2 * quote.len() && word.ends_with(quote)
-    }
-
-    /// Decodes the string token at hand into `out` and consumes it.
-    fn decode<B: StringBuilder<'a>>(
-        &mut self,
-        out: &mut B,
-        decode: fn(toml_parser::Raw<'a>, &mut dyn StringBuilder<'a>, &mut dyn toml_parser::ErrorSink),
-    ) -> Result<'a, ()> {
-        let at = self.start();
-        let first = self.fault("the string", self.word(), "is not closed");
-        if !self.string_is_closed() {
-            // The token may have swallowed the rest of the file.
-            return Err(first);
-        }
-        let mut error = None;
-        if let Some(raw) = self.token.and_then(|token| self.source.get(token)) {
-            decode(raw, out, &mut error);
-        }
-        self.advance();
-        match error {
-            None => Ok(()),
-            Some(error) => {
-                let at = error.unexpected().map_or(at, |span| span.start());
-                Err(Fault {
-                    at,
-                    ..self.fault("the string", self.since(first.at), "has a character or escape it may not have")
-                })
-            }
-        }
-    }
-
-    /// A mistake at the token at hand, which costs its line.
-    fn fault(&self, subject: &'static str, read: &'a str, wrong: &'static str) -> Fault<'a> {
-        let mistake = Mistake { subject, read, wrong, now: "" };
-        Fault { at: self.start(), mistake, resume: self.end_of_line() }
-    }
-}
-
-/// Takes the parts of a key.
-struct Key {
-    path: Path,
-    /// Where the current part begins.
-    part: usize,
-    /// False once it cannot be a key of a board.
-    ours: bool,
-}
-
-impl Key {
-    fn push(&mut self, text: &str) {
-        self.ours &= self.path.push_str(text).is_ok();
-    }
-}
-
-impl<'s> StringBuilder<'s> for Key {
-    fn clear(&mut self) {}
-
-    fn push_str(&mut self, append: &'s str) -> bool {
-        self.push(append);
-        true
-    }
-
-    fn push_char(&mut self, append: char) -> bool {
-        self.ours &= self.path.push(append).is_ok();
-        true
-    }
-}
-
-/// Takes a string: the file's own bytes as long as it is in one piece there, else a copy.
-struct Text<'a> {
-    plain: &'a str,
-    buf: &'a mut [u8],
-    len: usize,
-    copied: bool,
-    full: bool,
-}
-
-impl Text<'_> {
-    fn append(&mut self, bytes: &[u8]) {
-        match self.buf.get_mut(self.len..self.len + bytes.len()) {
-            Some(room) if !self.full => {
-                room.copy_from_slice(bytes);
-                self.len += bytes.len();
-            }
-            _ => self.full = true,
-        }
-    }
-
-    fn copy(&mut self) {
-        if !self.copied {
-            self.copied = true;
-            self.append(self.plain.as_bytes());
-        }
-    }
-}
-
-impl<'a> StringBuilder<'a> for Text<'a> {
-    fn clear(&mut self) {
-        self.plain = "";
-        self.len = 0;
-        self.copied = false;
-    }
-
-    fn push_str(&mut self, append: &'a str) -> bool {
-        if self.plain.is_empty() && !self.copied {
-            self.plain = append;
-        } else if !append.is_empty() {
-            self.copy();
-            self.append(append.as_bytes());
-        }
-        true
-    }
-
-    fn push_char(&mut self, append: char) -> bool {
-        self.copy();
-        self.append(append.encode_utf8(&mut [0; 4]).as_bytes());
-        true
-    }
 }

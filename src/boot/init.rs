@@ -46,7 +46,7 @@ pub fn run(args: Args) -> i32 {
     let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
     let nofile = raise_nofile(true);
 
-    let board = load_board(&cmdline::read(args));
+    let Some(board) = load_board(&cmdline::read(args)) else { return 111 }; // read twice: it cannot be
     if let Some(name) = board.hostname() {
         if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
             warning!("cannot set the host name {name}: {}", Reason(e));
@@ -98,14 +98,14 @@ fn progress(tables: &mut Tables, progress: Progress) {
 }
 
 /// Reads the board config; without one, everything has its default.
-fn load_board(cmdline: &cmdline::Cmdline) -> &'static Board<'static> {
+fn load_board(cmdline: &cmdline::Cmdline) -> Option<&'static Board<'static>> {
     let path = cmdline.board.path().unwrap_or(c"");
     let shown = Printable(path.to_bytes());
-    let (board, read) = board::load_file(path, &mut |mistake| warning!("{shown}:{mistake}"));
+    let (board, read) = board::load_file(path, &mut |mistake| warning!("{shown}:{mistake}"))?;
     if let Err(e) = read {
         warning!("board config {shown}: {}: everything has its default", Reason(e));
     }
-    board
+    Some(board)
 }
 
 fn mount_all(board: &Board<'_>) {
@@ -163,9 +163,10 @@ fn copy_run_image(board: &Board<'_>, tables: &Tables) {
 fn start_init_script(engine: &mut Engine, board: &Board<'_>) {
     let Some(script) = board.init() else { return };
     let path = CPath::<512>::of(&[script.as_bytes()]);
-    let started = path.path().map_err(process::SpawnError::Setup).and_then(|path| {
-        engine.start_job(JobKind::InitScript, path, &[path], true)
-    });
+    let started = path
+        .path()
+        .map_err(process::SpawnError::Setup)
+        .and_then(|path| engine.start_job(JobKind::InitScript, path, &[path], true));
     if let Err(why) = started {
         warning!("cannot run the init script {script}: {}", Reason(why.errno()));
     }

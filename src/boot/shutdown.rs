@@ -9,9 +9,9 @@ use crate::sys::cell::TakeCell;
 use crate::sys::signal::number as sig;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, file, process};
+use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::text::CPath;
 use crate::{log, notice, warning};
 use rustix::fs::OFlags;
 use rustix::mount::{MountFlags, UnmountFlags};
@@ -112,9 +112,28 @@ fn read_mounts(table: &mut [u8; MOUNTINFO]) -> crate::sys::Result<&[u8]> {
 
 /// File systems without data of their own.
 const VIRTUAL: [&[u8]; 22] = [
-    b"proc", b"sysfs", b"devtmpfs", b"devpts", b"tmpfs", b"ramfs", b"rootfs", b"cgroup", b"cgroup2", b"debugfs",
-    b"tracefs", b"securityfs", b"pstore", b"efivarfs", b"bpf", b"configfs", b"fusectl", b"mqueue", b"hugetlbfs",
-    b"binfmt_misc", b"autofs", b"nsfs",
+    b"proc",
+    b"sysfs",
+    b"devtmpfs",
+    b"devpts",
+    b"tmpfs",
+    b"ramfs",
+    b"rootfs",
+    b"cgroup",
+    b"cgroup2",
+    b"debugfs",
+    b"tracefs",
+    b"securityfs",
+    b"pstore",
+    b"efivarfs",
+    b"bpf",
+    b"configfs",
+    b"fusectl",
+    b"mqueue",
+    b"hugetlbfs",
+    b"binfmt_misc",
+    b"autofs",
+    b"nsfs",
 ];
 
 struct Mount {

@@ -8,16 +8,17 @@
 use super::session::{self, End};
 use super::table::{New, Table};
 use super::wire::NEVER;
-use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_PAUSE};
+use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_PATIENCE, FDHOLDER_PAUSE};
 use crate::state::{Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file, socket, unix};
+use crate::sys::{Errno, Fd, Result, file, memory, socket, unix};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
 use core::ffi::CStr;
 use core::fmt;
+use zerocopy::IntoBytes;
 
 /// [`Token::kind`] of the listener; slot and generation are 0.
 pub const LISTENER_KIND: u8 = 10;
@@ -27,6 +28,9 @@ pub const CLIENT_KIND: u8 = 11;
 
 /// Expiry is looked at so often at least while something can expire: the wall clock may be set.
 const EXPIRY_CHECK: Nanos = 60 * SECOND;
+
+/// So many unused slots of held descriptors keep their memory, for the next ones.
+const HELD_KEPT: usize = 64;
 
 /// The time, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -48,10 +52,13 @@ impl Now {
 pub struct Records<'a> {
     /// Held descriptors.
     pub held: Table<'a>,
-    /// Clients, and how many slots have ever been used: the others are not looked at, so that they cost no memory.
+    /// Clients, and the number of those slots that are, or lie below, used ones: the others are not looked at, so that
+    /// they cost no memory.
     pub clients: &'a mut [Client],
     /// See above.
     pub top: &'a mut u32,
+    /// The generation of the next client.
+    pub next_generation: &'a mut u32,
 }
 
 impl<'a> Records<'a> {
@@ -63,12 +70,32 @@ impl<'a> Records<'a> {
             held: Table::new(&mut tables.held, &mut header.held_top),
             clients: &mut tables.clients,
             top: &mut header.clients_top,
+            next_generation: &mut header.next_generation,
         }
     }
 
     /// The clients there are.
     fn connected(&self) -> impl Iterator<Item = (usize, &Client)> {
         self.clients.iter().enumerate().take(*self.top as usize).filter(|(_, client)| client.used != 0)
+    }
+
+    /// Gives back the memory of a slot that has become free, and of free ones above it: what is above the highest
+    /// client is not looked at, and looking would bring it back.
+    fn give_back(&mut self, slot: usize) {
+        let end = *self.top as usize;
+        let unused = self.clients.iter().take(end).rev().take_while(|client| client.used == 0).count();
+        *self.top = (end - unused) as u32;
+        let freed = if unused > 0 { end - unused..end } else { slot..slot + 1 };
+        memory::release(self.clients.get_mut(freed).unwrap_or_default().as_mut_bytes());
+    }
+
+    /// If all places are taken: who is to make room, and when, unless something comes from it until then.
+    fn longest_waited_for(&self) -> Option<(usize, Nanos)> {
+        if self.free().is_some() {
+            return None;
+        }
+        let (slot, client) = self.connected().min_by_key(|(_, client)| client.since)?;
+        Some((slot, client.since.saturating_add(FDHOLDER_PATIENCE)))
     }
 
     fn free(&self) -> Option<usize> {
@@ -101,6 +128,8 @@ pub struct Server {
     watched: bool,
     /// The earliest limit of a held descriptor.
     earliest: Option<Stamp>,
+    /// Held slots whose memory has been touched.
+    touched: usize,
     /// When accepting is tried again after it failed.
     retry: Option<Nanos>,
     /// A failure to accept has been reported.
@@ -119,6 +148,7 @@ impl Server {
             owner,
             watched: true,
             earliest: records.held.earliest(),
+            touched: records.held.top(),
             retry: None,
             troubled: false,
             logged: None,
@@ -174,7 +204,8 @@ impl Server {
         }
         *records.top = (*records.top).max(slot as u32 + 1);
         let Some(client) = records.clients.get_mut(slot) else { return fd.close() };
-        session::open(client, fd, peer, now.boot);
+        session::open(client, *records.next_generation, fd, peer, now.boot);
+        *records.next_generation = records.next_generation.wrapping_add(1).max(1);
         if let Err(e) = epoll.add(fd, token(slot, client), Flags::IN) {
             session::close(client);
             self.tell(now, peer.pid, peer.uid, format_args!("cannot be watched: {}", Reason(e)));
@@ -202,9 +233,7 @@ impl Server {
         }
         let before = session::interest(client);
         let mut done = session::serve(client, &mut records.held, now);
-        if records.held.take_changed() {
-            self.earliest = records.held.earliest();
-        }
+        self.note_changes(&mut records.held);
         let after = session::interest(client);
         if done.is_ok() && before != after {
             done = epoll.modify(Fd(client.fd), token(slot, client), after).map_err(End::Failed);
@@ -225,10 +254,9 @@ impl Server {
     /// again. Call it when [`Server::next_deadline`] has passed, or every turn.
     pub fn expire(&mut self, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
         self.purge(records, now);
-        let crowded = records.free().is_none();
         for slot in 0..*records.top as usize {
             let Some(client) = records.clients.get(slot).filter(|client| client.used != 0) else { continue };
-            if session::deadline(client, crowded) > now.boot {
+            if session::deadline(client) > now.boot {
                 continue;
             }
             let (pid, uid, busy) = (client.pid, client.uid, session::busy(client));
@@ -239,6 +267,11 @@ impl Server {
                 info!("fdholder: client pid {pid} uid {uid} is cut off: idle");
             }
         }
+        if let Some((slot, _)) = records.longest_waited_for().filter(|(_, until)| *until <= now.boot) {
+            let who = records.clients.get(slot).map_or((0, 0), |client| (client.pid, client.uid));
+            self.end(slot, records, epoll);
+            self.tell(now, who.0, who.1, format_args!("is cut off: idle, and all places are taken"));
+        }
         if self.retry.is_some_and(|retry| retry <= now.boot) {
             self.retry = None;
             self.watch(records, epoll);
@@ -247,10 +280,10 @@ impl Server {
 
     /// When [`Server::expire`] is to be called next, on the boot-time clock.
     pub fn next_deadline(&self, records: &Records<'_>, now: &Now) -> Option<Nanos> {
-        let crowded = records.free().is_none();
-        let clients = records.connected().map(|(_, client)| session::deadline(client, crowded)).min();
+        let clients = records.connected().map(|(_, client)| session::deadline(client)).min();
+        let crowded = records.longest_waited_for().map(|(_, until)| until);
         let expiry = self.earliest.and_then(|limit| time_until(limit, now));
-        [clients, expiry, self.retry].into_iter().flatten().min()
+        [clients, crowded, expiry, self.retry].into_iter().flatten().min()
     }
 
     /// Closes what has expired: before anything is served, so that nobody is ever served it.
@@ -261,7 +294,20 @@ impl Server {
         while let Some(mut fd) = records.held.remove_expired(now.wall) {
             fd.close();
         }
-        self.earliest = records.held.earliest();
+        self.note_changes(&mut records.held);
+    }
+
+    /// Takes note of what has been stored and removed. Memory is given back a few pages at a time.
+    pub(super) fn note_changes(&mut self, held: &mut Table<'_>) {
+        if !held.take_changed() {
+            return;
+        }
+        self.earliest = held.earliest();
+        self.touched = self.touched.max(held.top());
+        if self.touched - held.top() >= HELD_KEPT {
+            memory::release(held.unused(self.touched));
+            self.touched = held.top();
+        }
     }
 
     /// Ends a connection, and lets the next one in.
@@ -269,6 +315,7 @@ impl Server {
         if let Some(client) = records.clients.get_mut(slot) {
             epoll.remove(Fd(client.fd));
             session::close(client);
+            records.give_back(slot);
         }
         self.watch(records, epoll);
     }

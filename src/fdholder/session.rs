@@ -53,11 +53,11 @@ enum Progress {
     Deferred,
 }
 
-/// Makes `client` the record of a new connection.
-pub fn open(client: &mut Client, fd: Fd, peer: Peer, now: Nanos) {
+/// Makes `client` the record of a new connection. `generation` is one that no earlier connection had.
+pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos) {
     client.used = 0;
     compiler_fence(Ordering::SeqCst);
-    client.generation = client.generation.wrapping_add(1);
+    client.generation = generation;
     client.closing = 0;
     client.rights = 0;
     client.serving = 0;
@@ -78,22 +78,14 @@ pub fn open(client: &mut Client, fd: Fd, peer: Peer, now: Nanos) {
     client.used = 1;
 }
 
-/// Ends a connection: closes it and what it sent and nobody took.
+/// Ends a connection: closes what it sent and nobody took, and itself.
 pub fn close(client: &mut Client) {
     client.used = 0;
     compiler_fence(Ordering::SeqCst);
     for fd in client.fds.iter().take(client.fds_len as usize) {
         Fd(*fd).close();
     }
-    client.fds_len = 0;
     Fd(client.fd).close();
-    client.fd = -1;
-    if client.request_len as usize > PAGE {
-        memory::release(&mut client.request);
-    }
-    if client.reply_len as usize > PAGE {
-        memory::release(&mut client.reply);
-    }
 }
 
 /// Whether a record that was handed over can be gone on with: its numbers are possible, and nothing was being done
@@ -112,9 +104,9 @@ pub fn busy(client: &Client) -> bool {
     client.request_len > client.request_done || client.fds_len > 0 || client.reply_len > 0 || client.stalled != 0
 }
 
-/// When the client is cut off. `crowded`: all places are taken.
-pub fn deadline(client: &Client, crowded: bool) -> Nanos {
-    client.since.saturating_add(if crowded || busy(client) { FDHOLDER_PATIENCE } else { FDHOLDER_IDLE })
+/// When the client is cut off.
+pub fn deadline(client: &Client) -> Nanos {
+    client.since.saturating_add(if busy(client) { FDHOLDER_PATIENCE } else { FDHOLDER_IDLE })
 }
 
 /// What to wait for: a client that has an answer to take, or requests that were left for the next turn, is not read.
@@ -243,13 +235,7 @@ enum Answer {
     List,
 }
 
-fn carry_out(
-    client: &mut Client,
-    held: &mut Table<'_>,
-    now: &Now,
-    size: usize,
-    takes: usize,
-) -> Result<Progress, End> {
+fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, takes: usize) -> Result<Progress, End> {
     let start = client.request_done as usize;
     let payload = client.request.get(start + HEADER..start + size).unwrap_or(&[]);
     let answer = match Request::decode(payload, takes)? {
@@ -260,8 +246,7 @@ fn carry_out(
             compiler_fence(Ordering::SeqCst);
             let (pid, uid) = (client.pid, client.uid);
             let identity = file::identity(fd).unwrap_or((0, 0));
-            let new =
-                New { id: entry.id, limit: entry.limit, fd, board: false, pid, uid, now: now.boot, identity };
+            let new = New { id: entry.id, limit: entry.limit, fd, board: false, pid, uid, now: now.boot, identity };
             match held.store(&new) {
                 Ok(_) => Answer::Done,
                 Err(e) => {

@@ -10,6 +10,7 @@ use crate::state::slot::checksum;
 use crate::sys::{Errno, Fd, time::Nanos};
 use crate::text::tai::Stamp;
 use core::sync::atomic::{Ordering, compiler_fence};
+use zerocopy::IntoBytes;
 
 /// A descriptor to be held.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +51,16 @@ impl<'a> Table<'a> {
     /// Whether something was stored or removed since this was last asked.
     pub fn take_changed(&mut self) -> bool {
         core::mem::take(&mut self.changed)
+    }
+
+    /// Slots that are, or lie below, used ones.
+    pub fn top(&self) -> usize {
+        *self.top as usize
+    }
+
+    /// The memory of the slots from [`Table::top`] to `end`, in which nothing is of use.
+    pub fn unused(&mut self, end: usize) -> &mut [u8] {
+        self.slots.get_mut(*self.top as usize..end).unwrap_or_default().as_mut_bytes()
     }
 
     fn touched(&self) -> &[Held] {

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_fifodir_has_its_mode_whatever_the_umask() {
+    fn a_new_fifodir_has_the_mode_of_its_kind() {
         let scratch = Scratch::new();
         assert_eq!(make(scratch.fd, c"restricted", Access::own_group()), Ok(true));
         assert_eq!(make(scratch.fd, c"public", Access::Public), Ok(true));

@@ -32,8 +32,7 @@ pub enum State {
 
 impl State {
     /// All states, in the order of their numbers.
-    pub const ALL: [State; 6] =
-        [State::Down, State::Up, State::Finish, State::LastUp, State::LastFinish, State::Gone];
+    pub const ALL: [State; 6] = [State::Down, State::Up, State::Finish, State::LastUp, State::LastFinish, State::Gone];
 
     /// The state that a record holds; `None` if its byte is none.
     pub fn of(record: &Service) -> Option<State> {
@@ -251,10 +250,8 @@ impl Step<'_> {
                 set_stamp(self.service, self.stamp);
                 self.publish(b"u");
             }
-            Event::StartFailed(retry) => {
-                if self.service.want_up != 0 {
-                    arm(self.service, Timer::Start, self.now.saturating_add(retry));
-                }
+            Event::StartFailed(retry) if self.service.want_up != 0 => {
+                arm(self.service, Timer::Start, self.now.saturating_add(retry));
             }
             Event::Want(want @ (Want::Up | Want::Once)) => {
                 disarm(self.service);

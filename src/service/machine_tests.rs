@@ -40,10 +40,25 @@ fn at(state: State) -> Box<Service> {
 
 fn events() -> Vec<Event> {
     let mut all = vec![
-        Event::Timer, Event::Started, Event::StartFailed(60 * SECOND), Event::Died(0), Event::Died(SIGTERM_DEATH),
-        Event::Died(125 << 8), Event::FinishStarted(5 * SECOND), Event::FinishStarted(0), Event::NoFinish,
-        Event::Ready, Event::KillAfter(0), Event::KillAfter(300), Event::Restart, Event::Reload, Event::Exit,
-        Event::Terminate, Event::Hangup, Event::Quit, Event::Interrupt,
+        Event::Timer,
+        Event::Started,
+        Event::StartFailed(60 * SECOND),
+        Event::Died(0),
+        Event::Died(SIGTERM_DEATH),
+        Event::Died(125 << 8),
+        Event::FinishStarted(5 * SECOND),
+        Event::FinishStarted(0),
+        Event::NoFinish,
+        Event::Ready,
+        Event::KillAfter(0),
+        Event::KillAfter(300),
+        Event::Restart,
+        Event::Reload,
+        Event::Exit,
+        Event::Terminate,
+        Event::Hangup,
+        Event::Quit,
+        Event::Interrupt,
     ];
     all.extend([Want::Up, Want::Down, Want::Once, Want::AtMostOnce].map(Event::Want));
     all.extend([sig::HUP, sig::KILL, sig::STOP, sig::CONT].map(Event::Signal));
@@ -168,8 +183,7 @@ fn exit_waits_for_the_next_death_whatever_is_wanted() {
     assert_eq!(go(&mut service, Event::Exit), [Action::CloseStdio]);
     go(&mut service, Event::Want(Want::Up));
     go(&mut service, Event::Died(0));
-    let expected =
-        [Action::Publish, Action::Tell(b"dD"), Action::CloseNotify, Action::Tell(b"x"), Action::Gone];
+    let expected = [Action::Publish, Action::Tell(b"dD"), Action::CloseNotify, Action::Tell(b"x"), Action::Gone];
     assert_eq!(go(&mut service, Event::NoFinish), expected);
 }
 

@@ -1,14 +1,14 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
-pub mod machine;
-pub mod supervisor;
 pub mod client;
 pub mod command;
 pub mod event;
 pub mod files;
+pub mod machine;
 #[cfg(test)]
 mod scratch;
 pub mod status;
+pub mod supervisor;
 pub mod tally;
 pub mod wait;
 pub mod watch;

@@ -32,7 +32,7 @@ pub struct Context<'a> {
     /// Environment of the children.
     pub env: Env,
     /// RLIMIT_NOFILE of the children, if ours was raised.
-    pub nofile: &'a Option<Rlimit>,
+    pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
     pub null: Fd,
     /// Stderr of the catch-all logger, or `NONE`.
@@ -122,7 +122,8 @@ fn report(service: &Service, told: &[u8]) {
 
 fn publish(service: &mut Service) {
     let running = service.pid > 0;
-    let finishing = running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
+    let finishing =
+        running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
     let record = status::Status {
         stamp: Stamp { sec: service.stamp_sec, nano: service.stamp_nano },
         ready_stamp: Stamp { sec: service.ready_sec, nano: service.ready_nano },
@@ -191,7 +192,12 @@ fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
             close(&mut service.notify_fd);
             if service.trouble != e.raw_os_error() as u32 {
                 service.trouble = e.raw_os_error() as u32;
-                warning!("{} cannot be started: {what}: {}; tried again every {} s", label(service), Reason(e), again / SECOND);
+                warning!(
+                    "{} cannot be started: {what}: {}; tried again every {} s",
+                    label(service),
+                    Reason(e),
+                    again / SECOND
+                );
             }
             Event::StartFailed(again)
         }
@@ -237,7 +243,7 @@ fn start_run(
         extra,
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
-        nofile: context.nofile.clone(),
+        nofile: context.nofile,
     };
     spawn.start(&mut service.pid).map_err(|why| match why {
         SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
@@ -272,10 +278,12 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         extra: &[],
         session: true,
         new_pidns: false,
-        nofile: context.nofile.clone(),
+        nofile: context.nofile,
     };
     match spawn.start(&mut service.pid) {
-        Ok(()) => Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI),
+        Ok(()) => {
+            Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
+        }
         Err(why) => {
             warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
             Event::NoFinish

@@ -106,9 +106,9 @@ record! {
         pub nofile_soft: u64,
         /// See above.
         pub nofile_hard: u64,
-        /// Held slots from here on are free; most of them were never touched.
+        /// Held slots from here on are free.
         pub held_top: u32,
-        /// Client slots from here on have never been used.
+        /// Client slots from here on are free.
         pub clients_top: u32,
     }
 }

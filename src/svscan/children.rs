@@ -88,7 +88,7 @@ impl Engine {
             extra: &[],
             session,
             new_pidns: false,
-            nofile: self.config.nofile.clone(),
+            nofile: self.config.nofile,
         };
         job.kind = kind as u8;
         job.deadline = 0;
@@ -111,7 +111,8 @@ impl Engine {
         };
         let running = |engine: &Engine| engine.tables.jobs.get(slot).is_some_and(|job| job.used != 0 && job.pid == pid);
         if let Some(job) = self.tables.jobs.get_mut(slot) {
-            *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: crate::sys::time::boot(), deadline: 0 };
+            *job =
+                Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: crate::sys::time::boot(), deadline: 0 };
         }
         while running(self) && crate::sys::time::boot() < limit {
             self.turn(Some(limit));

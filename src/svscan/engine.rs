@@ -9,8 +9,8 @@ use super::timers::Timers;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
 use crate::limits::SERVICES;
-use crate::service::machine::{Event, State, Timer};
 use crate::service::label;
+use crate::service::machine::{Event, State, Timer};
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables};
@@ -216,7 +216,7 @@ impl Engine {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
             env: self.env,
-            nofile: &self.config.nofile,
+            nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
             now,
@@ -225,7 +225,11 @@ impl Engine {
         let pid = service.pid;
         supervisor::drive(&mut context, service, event);
         if service.pid != pid && service.pid > 0 && !self.derived.pids.insert(service.pid as u64, slot) {
-            warning!("{}: there is no room to remember pid {}: its death will not be seen", label(service), service.pid);
+            warning!(
+                "{}: there is no room to remember pid {}: its death will not be seen",
+                label(service),
+                service.pid
+            );
         }
         self.derived.timers.set(slot, service.deadline);
         if State::of(service) == Some(State::Gone) && service.supervised != 0 {

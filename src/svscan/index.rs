@@ -2,77 +2,74 @@
 //! in the records, the index holds slots only, and is rebuilt from them.
 
 /// A hash index of at most `N` entries; keep it half empty. `N` a power of two, at most 32768.
-pub struct Index<const N: usize> {
-    /// Slot plus one; 0: empty.
-    entries: [u16; N],
-    keys: [u64; N],
+pub struct Index<const N: usize>([Entry; N]);
+
+#[derive(Clone, Copy)]
+struct Entry {
+    key: u64,
+    /// Slot plus one; 0: the entry is empty.
+    slot: u16,
 }
 
 impl<const N: usize> Index<N> {
     /// An empty index; all zero, so a static one costs no memory until it is used.
     pub const fn new() -> Self {
         assert!(N.is_power_of_two() && N <= 32768);
-        Index { entries: [0; N], keys: [0; N] }
+        Index([Entry { key: 0, slot: 0 }; N])
     }
 
+    /// Pids and inodes that are made one after the other are neighbours here, on one page of memory: mixing the bits
+    /// better would make each touch a page of its own.
     fn home(key: u64) -> usize {
-        // Fibonacci hashing: the high bits of the product are well mixed.
-        (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (64 - N.trailing_zeros())) as usize
+        key as usize % N
     }
 
-    /// The slot stored under `key`.
-    pub fn get(&self, key: u64) -> Option<usize> {
+    /// Where `key` is, or else where the run ends in which it would be.
+    fn find(&self, key: u64) -> Option<(usize, bool)> {
         let mut at = Self::home(key);
         for _ in 0..N {
-            match self.entries[at] {
-                0 => return None,
-                slot if self.keys[at] == key => return Some(usize::from(slot) - 1),
+            match self.0[at] {
+                Entry { slot: 0, .. } => return Some((at, false)),
+                entry if entry.key == key => return Some((at, true)),
                 _ => at = (at + 1) % N,
             }
         }
         None
     }
 
+    /// The slot stored under `key`.
+    pub fn get(&self, key: u64) -> Option<usize> {
+        let (at, found) = self.find(key)?;
+        found.then(|| usize::from(self.0[at].slot) - 1)
+    }
+
     /// Stores `slot` under `key`, in place of what was there. False if the index is full.
     pub fn insert(&mut self, key: u64, slot: usize) -> bool {
-        let mut at = Self::home(key);
-        for _ in 0..N {
-            if self.entries[at] == 0 || self.keys[at] == key {
-                self.entries[at] = slot as u16 + 1;
-                self.keys[at] = key;
-                return true;
+        match self.find(key) {
+            Some((at, _)) => {
+                self.0[at] = Entry { key, slot: slot as u16 + 1 };
+                true
             }
-            at = (at + 1) % N;
+            None => false,
         }
-        false
     }
 
     /// Forgets `key`, and moves later entries of the same run up so that they are still found.
     pub fn remove(&mut self, key: u64) {
-        let mut hole = Self::home(key);
-        for _ in 0..N {
-            match self.entries[hole] {
-                0 => return,
-                _ if self.keys[hole] == key => break,
-                _ => hole = (hole + 1) % N,
-            }
-        }
-        if self.keys[hole] != key {
-            return;
-        }
-        self.entries[hole] = 0;
+        let Some((mut hole, true)) = self.find(key) else { return };
+        self.0[hole].slot = 0;
         let mut at = hole;
         for _ in 0..N {
             at = (at + 1) % N;
-            if self.entries[at] == 0 {
+            let entry = self.0[at];
+            if entry.slot == 0 {
                 return;
             }
-            let home = Self::home(self.keys[at]);
-            // Movable if its home is not between the hole (exclusive) and where it is (inclusive).
-            if (at.wrapping_sub(home)) % N >= (at.wrapping_sub(hole)) % N {
-                self.entries[hole] = self.entries[at];
-                self.keys[hole] = self.keys[at];
-                self.entries[at] = 0;
+            // Movable unless its home lies behind the hole: then it would not be found there.
+            let home = Self::home(entry.key);
+            if at.wrapping_sub(home) % N >= at.wrapping_sub(hole) % N {
+                self.0[hole] = entry;
+                self.0[at].slot = 0;
                 hole = at;
             }
         }

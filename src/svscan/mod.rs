@@ -98,13 +98,25 @@ impl Role {
     /// The signals that the engine receives through its signalfd. They are blocked, all the time.
     pub const fn signals(self) -> SignalSet {
         let svscan = SignalSet::of(&[
-            sig::CHLD, sig::ALRM, sig::ABRT, sig::HUP, sig::INT, sig::TERM, sig::QUIT, sig::USR1, sig::USR2, sig::PWR, sig::WINCH,
+            sig::CHLD,
+            sig::ALRM,
+            sig::ABRT,
+            sig::HUP,
+            sig::INT,
+            sig::TERM,
+            sig::QUIT,
+            sig::USR1,
+            sig::USR2,
+            sig::PWR,
+            sig::WINCH,
         ]);
         match self {
             Role::Svscan => svscan,
-            Role::Init(_) => {
-                svscan.union(SignalSet::of(&[shutdown_signal::HALT, shutdown_signal::POWEROFF, shutdown_signal::REBOOT]))
-            }
+            Role::Init(_) => svscan.union(SignalSet::of(&[
+                shutdown_signal::HALT,
+                shutdown_signal::POWEROFF,
+                shutdown_signal::REBOOT,
+            ])),
         }
     }
 

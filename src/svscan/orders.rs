@@ -4,9 +4,9 @@ use super::children::JobKind;
 use super::engine::Engine;
 use super::stop::Manner;
 use super::{Dialect, Plan, Role, shutdown_signal};
-use crate::service::{files, label};
 use crate::service::command::{Command, Delivery, ScanCommand, Signal};
 use crate::service::machine::{Event, Want};
+use crate::service::{files, label};
 use crate::sys::process::SpawnError;
 use crate::sys::signal::{self, Received, number as sig};
 use crate::sys::time::Nanos;
@@ -66,7 +66,9 @@ impl Engine {
                 }
                 Some(ScanCommand::Nuke) => nuke = Some(Manner::LoggersDrain),
                 Some(ScanCommand::NukeAll) => nuke = Some(Manner::All),
-                Some(ScanCommand::Terminate | ScanCommand::Interrupt) => stop = Some((self.leaving_plan(), Manner::LoggersDrain)),
+                Some(ScanCommand::Terminate | ScanCommand::Interrupt) => {
+                    stop = Some((self.leaving_plan(), Manner::LoggersDrain))
+                }
                 Some(ScanCommand::Quit) => stop = Some((self.leaving_plan(), Manner::All)),
                 Some(ScanCommand::Abandon) => self.abort(&mut stop),
                 None => warning!("unknown byte {byte:#04x} on the control FIFO: ignored"),

@@ -73,12 +73,20 @@ impl Engine {
                 }
             }
             Err(e) => {
-                pass.complain(&self.complaints, b"scandir", format_args!("cannot read the scan directory: {}", Reason(e)));
+                pass.complain(
+                    &self.complaints,
+                    b"scandir",
+                    format_args!("cannot read the scan directory: {}", Reason(e)),
+                );
             }
         }
         if pass.skipped > 0 {
             let (skipped, max) = (pass.skipped, self.config.services_max);
-            pass.complain(&self.complaints, b"too many", format_args!("{skipped} entries have no supervisor: there are {max} already"));
+            pass.complain(
+                &self.complaints,
+                b"too many",
+                format_args!("{skipped} entries have no supervisor: there are {max} already"),
+            );
         }
         self.complaints = pass.complaints;
         if pass.again {
@@ -94,14 +102,22 @@ impl Engine {
             return;
         }
         if bytes.len() > self.config.name_max {
-            return pass.complain(&self.complaints, bytes, format_args!("{}: the name is longer than {}; skipped", Printable(bytes), self.config.name_max));
+            return pass.complain(
+                &self.complaints,
+                bytes,
+                format_args!("{}: the name is longer than {}; skipped", Printable(bytes), self.config.name_max),
+            );
         }
         let scandir = Fd(self.tables.header.scandir_fd);
         let (dev, ino) = match directory(scandir, name) {
             Ok(Some(identity)) => identity,
             Ok(None) => return,
             Err(e) => {
-                return pass.complain(&self.complaints, bytes, format_args!("{}: {}; skipped for now", Printable(bytes), Reason(e)));
+                return pass.complain(
+                    &self.complaints,
+                    bytes,
+                    format_args!("{}: {}; skipped for now", Printable(bytes), Reason(e)),
+                );
             }
         };
         let slot = match self.find(dev, ino) {
@@ -166,7 +182,11 @@ impl Engine {
                 Some(slot)
             }
             Err(e) => {
-                pass.complain(&self.complaints, name.to_bytes(), format_args!("{}: no pipe for its logger: {}; tried again", Printable(name.to_bytes()), Reason(e)));
+                pass.complain(
+                    &self.complaints,
+                    name.to_bytes(),
+                    format_args!("{}: no pipe for its logger: {}; tried again", Printable(name.to_bytes()), Reason(e)),
+                );
                 self.release(slot);
                 None
             }
@@ -198,7 +218,11 @@ impl Engine {
         (service.dev, service.ino) = (dev, ino);
         service.partner = -1;
         for fd in [
-            &mut service.dir_fd, &mut service.control_fd, &mut service.lock_fd, &mut service.notify_fd, &mut service.pipe_fd,
+            &mut service.dir_fd,
+            &mut service.control_fd,
+            &mut service.lock_fd,
+            &mut service.notify_fd,
+            &mut service.pipe_fd,
         ] {
             *fd = -1;
         }

@@ -1,7 +1,7 @@
 //! Bringing everything down: who is told what, who is waited for, and until when.
 
-use super::engine::Engine;
 use super::Plan;
+use super::engine::Engine;
 use crate::service::machine::Event;
 use crate::service::{kind, label};
 use crate::state::Service;

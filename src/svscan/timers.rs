@@ -5,17 +5,26 @@ use crate::sys::time::Nanos;
 
 /// A heap over the slots `0..N`, each in it at most once. `N` at most 65535.
 pub struct Timers<const N: usize> {
-    heap: [u16; N],
     len: usize,
-    /// Place in the heap plus one; 0: not in it.
-    place: [u16; N],
-    key: [Nanos; N],
+    /// Node `i` holds the heap's entry `i`, and what is known of slot `i`: side by side, so that a few services touch
+    /// one page of memory.
+    nodes: [Node; N],
+}
+
+#[derive(Clone, Copy)]
+struct Node {
+    /// Deadline of the slot.
+    key: Nanos,
+    /// Its place in the heap plus one; 0: not in it.
+    place: u16,
+    /// The slot at this place of the heap.
+    heap: u16,
 }
 
 impl<const N: usize> Timers<N> {
     /// No deadline at all; all zero, so a static one costs no memory until it is used.
     pub const fn new() -> Self {
-        Timers { heap: [0; N], len: 0, place: [0; N], key: [0; N] }
+        Timers { len: 0, nodes: [Node { key: 0, place: 0, heap: 0 }; N] }
     }
 
     /// Sets the deadline of a slot; 0 takes it out. A slot outside the table is ignored.
@@ -23,27 +32,27 @@ impl<const N: usize> Timers<N> {
         if slot >= N {
             return;
         }
-        match (self.place[slot], deadline) {
+        match (self.nodes[slot].place, deadline) {
             (0, 0) => {}
             (0, _) => {
-                self.key[slot] = deadline;
-                self.put(self.len, slot as u16);
+                self.nodes[slot].key = deadline;
+                self.put(self.len, slot);
                 self.len += 1;
                 self.rise(self.len - 1);
             }
             (place, 0) => self.remove(usize::from(place) - 1),
             (place, _) => {
-                self.key[slot] = deadline;
+                self.nodes[slot].key = deadline;
                 let at = usize::from(place) - 1;
                 self.rise(at);
-                self.sink(usize::from(self.place[slot]) - 1);
+                self.sink(usize::from(self.nodes[slot].place) - 1);
             }
         }
     }
 
     /// The earliest deadline and its slot.
     pub fn first(&self) -> Option<(usize, Nanos)> {
-        (self.len > 0).then(|| (usize::from(self.heap[0]), self.key[usize::from(self.heap[0])]))
+        (self.len > 0).then(|| (self.slot(0), self.nodes[self.slot(0)].key))
     }
 
     /// Takes out a slot whose deadline has passed.
@@ -57,28 +66,32 @@ impl<const N: usize> Timers<N> {
     }
 
     fn remove(&mut self, at: usize) {
-        let gone = self.heap[at];
+        let gone = self.slot(at);
         self.len -= 1;
-        let last = self.heap[self.len];
+        let last = self.slot(self.len);
         if at < self.len {
             self.put(at, last);
             self.rise(at);
-            self.sink(usize::from(self.place[usize::from(last)]) - 1);
+            self.sink(usize::from(self.nodes[last].place) - 1);
         }
-        self.place[usize::from(gone)] = 0;
+        self.nodes[gone].place = 0;
     }
 
-    fn put(&mut self, at: usize, slot: u16) {
-        self.heap[at] = slot;
-        self.place[usize::from(slot)] = at as u16 + 1;
+    fn slot(&self, at: usize) -> usize {
+        usize::from(self.nodes[at].heap)
+    }
+
+    fn put(&mut self, at: usize, slot: usize) {
+        self.nodes[at].heap = slot as u16;
+        self.nodes[slot].place = at as u16 + 1;
     }
 
     fn before(&self, a: usize, b: usize) -> bool {
-        self.key[usize::from(self.heap[a])] < self.key[usize::from(self.heap[b])]
+        self.nodes[self.slot(a)].key < self.nodes[self.slot(b)].key
     }
 
     fn swap(&mut self, a: usize, b: usize) {
-        let (x, y) = (self.heap[a], self.heap[b]);
+        let (x, y) = (self.slot(a), self.slot(b));
         self.put(a, y);
         self.put(b, x);
     }

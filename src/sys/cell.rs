@@ -20,6 +20,7 @@ impl<T> TakeCell<T> {
     }
 
     /// The value, at the first call; `None` ever after.
+    #[allow(clippy::mut_from_ref)]
     pub fn take(&'static self) -> Option<&'static mut T> {
         if self.taken.swap(true, Ordering::AcqRel) {
             return None;

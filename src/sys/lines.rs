@@ -7,8 +7,9 @@ use rustix::fs::OFlags;
 
 /// Calls `visit` with every line of a file, without its newline, until it breaks. Returns how many lines were left out
 /// because they, with their newline, do not fit into `buf`. The last line need not end in a newline.
+/// Never waits (O_NONBLOCK).
 pub fn visit(path: &CStr, buf: &mut [u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<usize> {
-    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY, 0)?;
+    let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
     let done = visit_fd(fd, buf, visit);
     fd.close();
     done

@@ -91,7 +91,7 @@ impl<const N: usize> Spawn<'_, N> {
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
-            nofile: self.nofile.clone(),
+            nofile: self.nofile,
             failed: None,
         };
         let stdio = self.stdio.iter().zip(0..).filter(|(fd, _)| fd.is_some()).map(|(fd, n)| (*fd, n));

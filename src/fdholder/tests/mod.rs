@@ -1,5 +1,6 @@
 //! Tests of the store as a whole: a real server on a real socket, turned by hand, with the time of the test's choice.
 
+mod capacity;
 mod clients;
 mod hostile;
 mod requests;
@@ -46,6 +47,7 @@ impl Store {
             held: super::table::Table::new(&mut self.tables.held[..capacity], &mut header.held_top),
             clients: &mut self.tables.clients,
             top: &mut header.clients_top,
+            next_generation: &mut header.next_generation,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }
@@ -89,12 +91,17 @@ impl Store {
         self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at - now.boot))
     }
 
+    /// Pages that the arena has.
+    pub fn pages(&self) -> u64 {
+        rustix::fs::fstat(Fd(self.tables.header.arena_fd)).unwrap().st_blocks as u64 / 8
+    }
+
     pub fn clients(&self) -> usize {
         self.tables.clients.iter().take(self.tables.header.clients_top as usize).filter(|c| c.used != 0).count()
     }
 
     pub fn held(&mut self) -> Vec<Vec<u8>> {
-        self.with(|_, records, ..| records.held.iter().map(|(_, held)| super::table::name(held).to_vec()).collect())
+        self.with(|_, records, _, _| records.held.iter().map(|(_, held)| super::table::name(held).to_vec()).collect())
     }
 
     pub fn connect(&mut self) -> Peer {
@@ -105,7 +112,7 @@ impl Store {
 
     /// A limit so many seconds from now.
     pub fn limit(&self, seconds: u64) -> Stamp {
-        self.now.wall.plus(seconds * 1_000_000_000)
+        Stamp { sec: self.now.wall.sec + seconds, nano: self.now.wall.nano }
     }
 
     /// Lets `peer` ask, and answers what it is answered: the payload.

@@ -4,9 +4,9 @@ use super::{Peer, Store, Witness};
 use crate::fdholder::server::store_own;
 use crate::fdholder::table;
 use crate::fdholder::wire::{Entry, Request};
-use crate::limits::{FDHOLDER_IDLE, FDHOLDER_TURN};
+use crate::limits::FDHOLDER_TURN;
+use crate::sys::Errno;
 use crate::sys::time::SECOND;
-use crate::sys::{Errno, Fd, unix};
 use crate::text::tai::Stamp;
 
 const LIST: &[u8] = b"\0\0\0\x01\0\0L";
@@ -22,7 +22,11 @@ fn a_session_has_the_bytes_of_s6s() {
     let witness = Witness::new();
     let fd = [witness.write];
     for (sent, fds, expected) in [
-        (&b"\0\0\0\x15\0\x01S\x60\0\0\0\x6b\x02\xaf\x5f\x30\xb9\x6b\x92\x06unix:a\0"[..], &fd[..], &b"\0\0\0\x01\0\0\0"[..]),
+        (
+            &b"\0\0\0\x15\0\x01S\x60\0\0\0\x6b\x02\xaf\x5f\x30\xb9\x6b\x92\x06unix:a\0"[..],
+            &fd[..],
+            &b"\0\0\0\x01\0\0\0"[..],
+        ),
         (b"\0\0\0\x14\0\x01S\x60\0\0\0\x6b\x02\xaf\x9b\x31\x77\xe3\x36\x05tcp:b\0", &fd, b"\0\0\0\x01\0\0\0"),
         (LIST, &[], b"\0\0\0\x12\0\0\0\0\0\0\x02unix:a\0tcp:b\0"),
         (b"\0\0\0\x0a\0\0R\0\x06unix:a\0", &[], b"\0\0\0\x01\0\x01\0"),
@@ -125,7 +129,7 @@ fn what_we_store_ourselves_is_there_for_clients_and_never_expires() {
 fn an_expired_descriptor_is_closed_and_its_name_is_free() {
     let mut store = Store::new();
     let peer = store.connect();
-    let (mut first, mut later) = (Witness::new(), Witness::new());
+    let (mut first, later) = (Witness::new(), Witness::new());
     let limit = store.limit(5);
     assert_eq!(store.ask(&peer, &Request::Store(Entry { limit, id: b"it" }), &[first.write]), [0]);
     let limit = store.limit(9);
@@ -221,11 +225,14 @@ fn many_requests_at_once_are_all_answered_but_not_all_in_one_turn() {
     modest.send(LIST, &[]).unwrap();
     store.turn();
     assert_eq!(modest.answer().0, [0; 5]);
-    let first = greedy.receive(100_000).unwrap().0.len() / 11;
-    assert_eq!(first, FDHOLDER_TURN);
+    let mut answered = greedy.receive(100_000).unwrap().0.len() / 11;
+    assert_eq!(answered, FDHOLDER_TURN);
     // The rest is in the store's buffer: it comes without a further byte from the client.
-    store.settle();
-    assert_eq!(first + greedy.receive(100_000).unwrap().0.len() / 11, requests);
+    while answered < requests {
+        assert!(store.turn() > 0);
+        answered += greedy.receive(100_000).unwrap().0.len() / 11;
+    }
+    assert_eq!(answered, requests);
 }
 
 /// Makes the client's queue full: sends lists until no answer comes.
@@ -259,8 +266,6 @@ fn an_answer_that_waits_is_sent_when_the_client_reads() {
 #[test]
 fn a_retrieval_that_waits_brings_the_right_descriptor_whatever_happens_meanwhile() {
     let mut store = Store::new();
-    let mut other = Store::new().connect();
-    core::mem::swap(&mut other, &mut store.connect());
     let setter = store.connect();
     let witness = Witness::new();
     store.store(&setter, b"it", witness.write);
@@ -297,122 +302,4 @@ fn a_client_that_vanishes_before_its_descriptor_went_out_takes_nothing_along() {
     store.settle();
     assert_eq!(store.held(), [b"it"]);
     assert_eq!(store.clients(), 1);
-}
-
-#[test]
-fn a_large_answer_comes_whole_and_its_memory_is_given_back() {
-    let mut store = Store::new();
-    let peer = store.connect();
-    assert_eq!(store.ask(&peer, &Request::List, &[]), [0; 5]);
-    let names: Vec<Vec<u8>> = (0..1024).map(|i| format!("{i:0>255}").into_bytes()).collect();
-    store.with(|_, records, _, now| {
-        for name in &names {
-            store_own(&mut records.held, name, Fd(i32::MAX), false, now).unwrap();
-        }
-    });
-    let blocks = |store: &Store| rustix::fs::fstat(Fd(store.tables.header.arena_fd)).unwrap().st_blocks / 8;
-    let before = blocks(&store);
-    peer.send(LIST, &[]).unwrap();
-    store.settle();
-    assert!(blocks(&store) > before + 60, "the answer is in the arena");
-    let mut answer = Vec::new();
-    while answer.len() < 6 + 5 + 1024 * 256 {
-        answer.extend(peer.receive(1 << 20).unwrap().0);
-        store.settle();
-    }
-    assert_eq!(answer[..11], *b"\0\x04\0\x05\0\0\0\0\0\x04\0");
-    let found: Vec<_> = answer[11..].chunks(256).map(|name| &name[..255]).collect();
-    assert_eq!(found, names);
-    assert!(blocks(&store) <= before + 2, "{} pages more", blocks(&store) - before);
-}
-
-#[test]
-fn clients_cost_memory_only_where_they_are() {
-    let mut store = Store::new();
-    let pages = rustix::fs::fstat(Fd(store.tables.header.arena_fd)).unwrap().st_blocks / 8;
-    let peer = store.connect();
-    let witness = Witness::new();
-    for id in [b"a", b"b", b"c"] {
-        store.store(&peer, id, witness.write);
-    }
-    store.ask(&peer, &Request::Retrieve(b"a", false), &[]);
-    store.pass(SECOND);
-    store.due();
-    let after = rustix::fs::fstat(Fd(store.tables.header.arena_fd)).unwrap().st_blocks / 8;
-    assert!(after - pages <= 4, "{} pages", after - pages);
-}
-
-#[test]
-fn when_all_places_are_taken_the_next_client_waits_for_one() {
-    let mut store = Store::new();
-    let mut peers: Vec<Peer> = (0..store.tables.clients.len()).map(|_| store.connect()).collect();
-    let waiting = store.connect();
-    waiting.send(LIST, &[]).unwrap();
-    store.settle();
-    assert_eq!(waiting.receive(1), Err(Errno::AGAIN));
-    peers.remove(7);
-    store.settle();
-    assert_eq!(waiting.answer().0, [0; 5]);
-}
-
-#[test]
-fn an_idle_client_may_stay_for_long_but_makes_room_when_places_run_out() {
-    let mut store = Store::new();
-    let idle = store.connect();
-    store.pass(60 * SECOND);
-    assert!(!idle.ended());
-    let peers: Vec<Peer> = (1..store.tables.clients.len()).map(|_| store.connect()).collect();
-    let waiting = store.connect();
-    store.pass(SECOND);
-    assert!(idle.ended());
-    assert!(!peers[0].ended());
-    assert_eq!(store.ask(&waiting, &Request::List, &[]), [0; 5]);
-}
-
-#[test]
-fn an_idle_client_does_not_stay_for_ever() {
-    let mut store = Store::new();
-    let idle = store.connect();
-    assert_eq!(store.due(), Some(FDHOLDER_IDLE));
-    store.pass(FDHOLDER_IDLE);
-    assert!(idle.ended());
-    assert_eq!(store.due(), None);
-}
-
-#[test]
-fn an_event_for_a_client_that_is_gone_is_known_to_be_late() {
-    let mut store = Store::new();
-    let first = store.connect();
-    let generation = store.tables.clients[0].generation;
-    drop(first);
-    store.settle();
-    let _second = store.connect();
-    assert_eq!(store.tables.clients[0].used, 1);
-    assert!(!store.with(|server, records, epoll, now| server.client_ready(0, generation, records, epoll, now)));
-    assert!(!store.with(|server, records, epoll, now| server.client_ready(31, 0, records, epoll, now)));
-}
-
-#[test]
-fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
-    let mut store = Store::new();
-    let (idle, half, torn) = (store.connect(), store.connect(), store.connect());
-    half.send(&LIST[..3], &[]).unwrap();
-    store.settle();
-    store.tables.clients[2].serving = 1;
-    store.epoll = crate::sys::epoll::Epoll::new().unwrap();
-    let listener = store.listener;
-    store.server = store.with(|_, records, epoll, now| {
-        crate::fdholder::server::Server::new(listener, records, epoll, now).unwrap()
-    });
-    half.send(&LIST[3..], &[]).unwrap();
-    store.settle();
-    assert_eq!(half.answer().0, [0; 5]);
-    assert_eq!(store.ask(&idle, &Request::List, &[]), [0; 5]);
-    assert!(torn.ended());
-}
-
-#[test]
-fn a_path_that_is_too_long_is_refused() {
-    let path = std::ffi::CString::new(vec![b'x'; unix::MAX_PATH + 1]).unwrap();
-    assert_eq!(crate::fdholder::server::listen(&path), Err(Errno::NAMETOOLONG));
 }

@@ -54,7 +54,8 @@ proptest! {
         prop_assert_eq!(payload, &bytes[HEADER..]);
         let request = Request::decode(payload, fds).unwrap();
         prop_assert_eq!(request.fds(), fds);
-        prop_assert_eq!(request.encode(&mut vec![0; 70_000]), Some(&bytes[..]));
+        let mut buf = vec![0; 70_000];
+        prop_assert_eq!(request.encode(&mut buf), Some(&bytes[..]));
     }
 
     #[test]

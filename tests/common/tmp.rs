@@ -1,0 +1,36 @@
+//! A directory of a test's own, gone when the test is over.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The directory.
+pub struct TempDir(PathBuf);
+
+impl TempDir {
+    /// A new, empty one, which everybody may enter.
+    pub fn new() -> TempDir {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("linchpin-test-{}-{count}", std::process::id()));
+        std::fs::create_dir(&path).unwrap();
+        TempDir(path)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A link in it to the binary, called `name`; returns its path.
+    pub fn command(&self, name: &str) -> PathBuf {
+        let link = self.0.join(name);
+        std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linchpin"), &link).unwrap();
+        link
+    }
+}
+
+impl Drop for TempDir {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}

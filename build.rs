@@ -23,6 +23,5 @@ fn main() {
     };
     for arg in args {
         println!("cargo:rustc-link-arg-bins={arg}");
-        println!("cargo:rustc-link-arg-examples={arg}");
     }
 }

@@ -19,7 +19,7 @@ use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
 use crate::sys::time::{self, Nanos};
-use crate::sys::{self, Fd, file, signal};
+use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
 
@@ -177,6 +177,7 @@ impl Engine {
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
+            memory::forget_seldom();
         }
         // Each slot at most once a turn: one that is due again at once waits for the next.
         for _ in 0..self.high {

@@ -7,7 +7,7 @@ use crate::fdholder::server;
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::state::{self, Arena, Tables};
 use crate::svscan::children::JobKind;
-use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile};
+use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Dialect, Engine, Role};
 use crate::sys::args::Args;
 use crate::sys::signal::SignalSet;
@@ -27,6 +27,7 @@ const ENVIRONMENT: [&CStr; 1] = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin
 pub fn run(args: Args) -> i32 {
     // People ask for a shutdown very early: from here on a signal waits until the engine reads it.
     SignalSet::ALL.block();
+    reset_signals();
     fill_stdio();
     let arena = match state::open() {
         Ok(arena) => arena,

@@ -90,7 +90,9 @@ impl Engine {
         let signals = signal::open_signalfd(watched)?;
         epoll.add(signals, Token { kind: token::SIGNALS, slot: 0, generation: 0 }, Flags::IN)?;
         let control = Fd(arena.tables.header.control_fd);
-        epoll.add(control, Token { kind: token::CONTROL, slot: 0, generation: 0 }, Flags::IN)?;
+        if control.is_some() {
+            epoll.add(control, Token { kind: token::CONTROL, slot: 0, generation: 0 }, Flags::IN)?;
+        }
         let mut engine = Engine {
             tables: arena.tables,
             derived,
@@ -269,6 +271,11 @@ impl Engine {
         }
         self.tables.header.late_events = self.tables.header.late_events.wrapping_add(1);
         None
+    }
+
+    /// What was asked for last.
+    pub fn plan(&self) -> Plan {
+        Plan::of(&self.tables.header)
     }
 
     /// Notes how far the boot (or the end) has come.

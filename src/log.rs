@@ -1,8 +1,8 @@
 //! The logger of the engine: one line at a time, to where it can be read.
 //!
 //! * As PID 1: to `/dev/kmsg` (the truth), to a ring in the arena (for when kmsg is not to be had) and, while booting
-//!   and shutting down, to the console if the kernel does not print the line there itself. The console is opened
-//!   non-blocking: a stuck serial line loses lines there, and nothing else.
+//!   and shutting down, to the console what the kernel does not show there (with `quiet`, only what is wrong). The
+//!   console is opened non-blocking: a stuck serial line loses lines there, and nothing else.
 //! * As `svscan`: to standard error, in s6's form `svscan: warning: text`. That may be the FIFO of a logger that `svscan`
 //!   itself must start again: lines that do not fit in it are counted, and their number is told when there is room.
 //!
@@ -47,7 +47,7 @@ pub enum Target {
     Stderr = 0,
     /// kmsg and ring.
     Kernel = 1,
-    /// kmsg, ring, and the console unless the kernel prints there.
+    /// kmsg, ring, and the console: what is wrong, unless the kernel prints it there; everything, if there is no kmsg.
     KernelAndConsole = 2,
 }
 
@@ -94,11 +94,14 @@ pub fn set_target(target: Target) {
     TARGET.store(target as u8, Relaxed);
 }
 
-/// Descriptor of `/dev/kmsg`, open for writing, and the level below which the kernel prints on the console itself
-/// (the first number of /proc/sys/kernel/printk).
-pub fn set_kmsg(fd: Fd, kernel_level: u8) {
+/// Descriptor of `/dev/kmsg`, open for writing.
+pub fn set_kmsg(fd: Fd) {
     KMSG.store(fd.0, Relaxed);
-    KERNEL_LEVEL.store(kernel_level, Relaxed);
+}
+
+/// The level below which the kernel prints on the console itself (the first number of /proc/sys/kernel/printk).
+pub fn set_kernel_level(level: u8) {
+    KERNEL_LEVEL.store(level, Relaxed);
 }
 
 /// Descriptor of the console, open non-blocking for writing.
@@ -109,6 +112,11 @@ pub fn set_console(fd: Fd) {
 /// The ring that keeps the last lines.
 pub fn set_ring(ring: &'static Ring) {
     RING.set(ring);
+}
+
+/// Lines of this process do not go into the ring any more: for a forked child, which shares it.
+pub fn leave_ring() {
+    RING.clear();
 }
 
 /// Text of bounded length: what does not fit is cut and marked with `...`.
@@ -184,8 +192,9 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
         ring.write(b" ");
         ring.write(plain.as_bytes());
     }
-    let printed = in_kernel && (level as u8) < KERNEL_LEVEL.load(Relaxed);
     let console = Fd(CONSOLE.load(Relaxed));
+    // Of what the kernel has but does not print (`quiet`), the console gets only what is wrong.
+    let printed = in_kernel && ((level as u8) < KERNEL_LEVEL.load(Relaxed) || level > Level::Warning);
     if target == Target::KernelAndConsole as u8 && console.is_some() && !printed {
         let mut out = Line::<{ LOG_LINE + 32 }>::new();
         let _ = write!(out, "[{:>12}] {plain}", core::str::from_utf8(&stamp[..n]).unwrap_or(""));

@@ -3,7 +3,7 @@
 //! rest goes on.
 //!
 //! * [`mounts`]: the kernel's file systems. * [`console`]: where lines can be read. * [`cmdline`]: what the kernel was told.
-//! * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
+//! * [`scandir`]: where services and the fd-holder live. * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
 //! * [`fault`]: when process 1 itself fails.
 
 pub mod cmdline;
@@ -12,6 +12,7 @@ pub mod fault;
 pub mod init;
 pub mod mounts;
 pub mod run_image;
+pub mod scandir;
 pub mod shutdown;
 pub mod sockets;
 
@@ -19,16 +20,14 @@ pub mod sockets;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u32)]
 pub enum Progress {
-    /// The arena is there.
-    Started = 1,
-    /// The kernel's file systems are mounted.
-    Mounted = 2,
+    /// The kernel's file systems are mounted, lines can be read.
+    Mounted = 1,
     /// Every socket of the board config is bound, or was reported.
-    SocketsBound = 3,
+    SocketsBound = 2,
     /// The scan directory is filled.
-    RunImageCopied = 4,
+    RunImageCopied = 3,
     /// The engine runs.
-    Running = 5,
+    Running = 4,
     /// Services are stopped, file systems are being unmounted.
-    Unmounting = 6,
+    Unmounting = 5,
 }

@@ -1,6 +1,8 @@
 //! The kernel's file systems: mounted first of all, unless somebody (an initramfs, a container) has done it already.
 
+use crate::board::Mount;
 use crate::sys::{Errno, Fd, Result, file};
+use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use crate::{info, warning};
@@ -46,32 +48,39 @@ const LINKS: [(&CStr, &CStr); 4] = [
     (c"/dev/stderr", c"/proc/self/fd/2"),
 ];
 
+/// What [`mount_early`] could not do, to be said when there is a place to say it.
+pub struct Failures([Option<Errno>; EARLY.len()]);
+
 /// Mounts what is missing.
-pub fn mount_early() {
-    for early in &EARLY {
-        if let Err(e) = mount_one(early) {
-            warning!(
-                "cannot mount {} on {}: {}",
-                Printable(early.fstype.to_bytes()),
-                Printable(early.target.to_bytes()),
-                Reason(e)
-            );
-        }
-    }
+pub fn mount_early() -> Failures {
+    let failures = EARLY.each_ref().map(|early| mount_one(early).err());
     for (link, target) in LINKS {
         let _ = rustix::fs::symlink(target, link); // EEXIST: it is there
     }
+    Failures(failures)
+}
+
+impl Failures {
+    /// One line each.
+    pub fn report(&self) {
+        for (early, failure) in EARLY.iter().zip(self.0) {
+            if let Some(e) = failure {
+                complain(early.fstype.to_bytes(), early.target.to_bytes(), e);
+            }
+        }
+    }
+}
+
+fn complain(source: &[u8], target: &[u8], why: Errno) {
+    warning!("cannot mount {} on {}: {}", Printable(source), Printable(target), Reason(why));
 }
 
 fn mount_one(early: &Early) -> Result<()> {
     if is_mount_point(early.target) && (early.sign.is_empty() || file::exists(Fd::CWD, early.sign)?) {
         return Ok(());
     }
-    match rustix::fs::mkdir(early.target, Mode::from_raw_mode(0o755)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        // A read-only root without the directory: mount(2) will say it.
-        Err(_) => {}
-    }
+    // On a read-only root without the directory it is mount(2) that says so.
+    let _ = rustix::fs::mkdir(early.target, Mode::from_raw_mode(0o755));
     match rustix::mount::mount(early.fstype, early.target, early.fstype, early.flags, Some(early.data)) {
         Err(Errno::BUSY) => Ok(()),
         done => done,
@@ -89,47 +98,86 @@ fn is_mount_point(path: &CStr) -> bool {
     above.is_ok_and(|above| above.st_dev != here.st_dev)
 }
 
-/// Mounts a file system of the board config. The target is made if it is missing.
-pub fn mount_board(source: &CStr, target: &CStr, fstype: &CStr, options: &[u8]) {
-    let _ = rustix::fs::mkdir(target, Mode::from_raw_mode(0o755));
-    let (flags, data) = split_options(options);
-    let done = data.path().and_then(|data| rustix::mount::mount(source, target, fstype, flags, Some(data)));
-    let (source, target) = (Printable(source.to_bytes()), Printable(target.to_bytes()));
-    match done {
-        Ok(()) => info!("mounted {source} on {target}"),
-        Err(e) => warning!("cannot mount {source} on {target}: {}", Reason(e)),
+/// Makes the directories above a path, mode 0755, as far as that can be done.
+pub fn make_parents(path: &[u8]) {
+    for (at, _) in path.iter().enumerate().filter(|(at, byte)| *at > 0 && **byte == b'/') {
+        let above = CPath::<512>::of(&[path.get(..at).unwrap_or_default()]);
+        if let Ok(above) = above.path() {
+            let _ = rustix::fs::mkdir(above, Mode::from_raw_mode(0o755));
+        }
     }
 }
 
-/// Splits mount options as mount(8) has them into flags and what the file system itself is told.
-fn split_options(options: &[u8]) -> (MountFlags, crate::text::CPath<512>) {
-    let mut flags = MountFlags::empty();
-    let mut data = crate::text::CPath::new();
-    for option in options.split(|b| *b == b',').filter(|option| !option.is_empty()) {
-        match option {
-            b"ro" => flags |= MountFlags::RDONLY,
-            b"rw" | b"defaults" => {}
-            b"nosuid" => flags |= MountFlags::NOSUID,
-            b"nodev" => flags |= MountFlags::NODEV,
-            b"noexec" => flags |= MountFlags::NOEXEC,
-            b"noatime" => flags |= MountFlags::NOATIME,
-            b"nodiratime" => flags |= MountFlags::NODIRATIME,
-            b"relatime" => flags |= MountFlags::RELATIME,
-            b"strictatime" => flags |= MountFlags::STRICTATIME,
-            b"sync" => flags |= MountFlags::SYNCHRONOUS,
-            b"dirsync" => flags |= MountFlags::DIRSYNC,
-            b"lazytime" => flags |= MountFlags::LAZYTIME,
-            b"bind" => flags |= MountFlags::BIND,
-            b"silent" => flags |= MountFlags::SILENT,
-            other => {
-                if !data.is_empty() {
-                    data.push(b",");
-                }
-                data.push(other);
-            }
+/// Mounts the file systems of the board config, in its order. Targets that are missing are made.
+pub fn mount_board(mounts: &[Mount<'_>]) {
+    for mount in mounts {
+        match mount_by_words(mount) {
+            Ok(()) => info!("mounted {} on {}", mount.source, mount.target),
+            Err(e) => complain(mount.source.as_bytes(), mount.target.as_bytes(), e),
         }
     }
-    (flags, data)
+}
+
+fn mount_by_words(mount: &Mount<'_>) -> Result<()> {
+    let path = |text: &str| CPath::<512>::of(&[text.as_bytes()]);
+    let (source, target, kind) = (path(mount.source), path(mount.target), path(mount.kind));
+    let (source, target, kind) = (source.path()?, target.path()?, kind.path()?);
+    make_parents(target.to_bytes());
+    let _ = rustix::fs::mkdir(target, Mode::from_raw_mode(0o755)); // or mount(2) says what is wrong
+    let options = split_options(mount.options.as_bytes());
+    let (flags, data) = (options.flags, options.data.path()?);
+    if options.remount {
+        return rustix::mount::mount_remount(target, flags, data);
+    }
+    rustix::mount::mount(source, target, kind, flags, Some(data))?;
+    // The kernel takes no other flag together with this one.
+    if flags.contains(MountFlags::BIND) && flags != MountFlags::BIND {
+        return rustix::mount::mount_remount(target, flags, c"");
+    }
+    Ok(())
+}
+
+/// Mount options: flags, and what the file system itself is told.
+struct Options {
+    flags: MountFlags,
+    remount: bool,
+    data: CPath<512>,
+}
+
+/// Splits mount options as mount(8) has them.
+fn split_options(words: &[u8]) -> Options {
+    let mut options = Options { flags: MountFlags::empty(), remount: false, data: CPath::new() };
+    for option in words.split(|b| *b == b',').filter(|option| !option.is_empty()) {
+        let flag = match option {
+            b"ro" => MountFlags::RDONLY,
+            b"rw" | b"defaults" => MountFlags::empty(),
+            b"nosuid" => MountFlags::NOSUID,
+            b"nodev" => MountFlags::NODEV,
+            b"noexec" => MountFlags::NOEXEC,
+            b"noatime" => MountFlags::NOATIME,
+            b"nodiratime" => MountFlags::NODIRATIME,
+            b"relatime" => MountFlags::RELATIME,
+            b"strictatime" => MountFlags::STRICTATIME,
+            b"sync" => MountFlags::SYNCHRONOUS,
+            b"dirsync" => MountFlags::DIRSYNC,
+            b"lazytime" => MountFlags::LAZYTIME,
+            b"bind" => MountFlags::BIND,
+            b"silent" => MountFlags::SILENT,
+            b"remount" => {
+                options.remount = true;
+                continue;
+            }
+            other => {
+                if !options.data.is_empty() {
+                    options.data.push(b",");
+                }
+                options.data.push(other);
+                continue;
+            }
+        };
+        options.flags |= flag;
+    }
+    options
 }
 
 #[cfg(test)]
@@ -138,11 +186,12 @@ mod tests {
 
     #[test]
     fn options_are_split_into_flags_and_the_file_systems_own() {
-        let (flags, data) = split_options(b"ro,noatime,size=16m,mode=0755,nosuid");
-        assert_eq!(flags, MountFlags::RDONLY | MountFlags::NOATIME | MountFlags::NOSUID);
-        assert_eq!(data.get(), Some(c"size=16m,mode=0755"));
-        let (flags, data) = split_options(b"defaults");
-        assert_eq!((flags, data.len()), (MountFlags::empty(), 0));
+        let options = split_options(b"ro,noatime,size=16m,mode=0755,nosuid");
+        assert_eq!(options.flags, MountFlags::RDONLY | MountFlags::NOATIME | MountFlags::NOSUID);
+        assert_eq!(options.data.get(), Some(c"size=16m,mode=0755"));
+        let options = split_options(b"defaults");
+        assert_eq!((options.flags, options.data.len(), options.remount), (MountFlags::empty(), 0, false));
+        assert!(split_options(b"remount,rw").remount);
     }
 
     #[test]

@@ -22,17 +22,18 @@ const AFTER_KILL: Nanos = 2 * SECOND;
 /// Syncing and unmounting may take this long.
 const UNMOUNT: Nanos = 20 * SECOND;
 
-/// Ends the machine. Returns only if the kernel refuses: EPERM in a container.
-pub fn finish(engine: &mut Engine, plan: Plan, grace: Nanos) -> Errno {
-    log::set_target(log::Target::KernelAndConsole);
+/// Ends the machine, in the way that was asked for last. Returns only if the kernel refuses (EPERM in a container):
+/// what, and why.
+pub fn finish(engine: &mut Engine, grace: Nanos) -> (Plan, Errno) {
     end_processes(engine, grace);
     engine.set_progress(Progress::Unmounting as u32);
     notice!("syncing and unmounting file systems");
     if !engine.run_job(JobKind::Unmounter, unmount_all, time::boot() + UNMOUNT) {
         warning!("unmounting did not end in {} s: going on without", UNMOUNT / SECOND);
     }
-    notice!("{}", plan.name());
-    reboot(plan)
+    let plan = engine.plan();
+    notice!("{} now", plan.name());
+    (plan, reboot(plan))
 }
 
 /// reboot(2). Returns only if it is refused.
@@ -73,9 +74,12 @@ const MOUNTINFO: usize = 64 * 1024;
 static TABLE: TakeCell<[u8; MOUNTINFO]> = TakeCell::new([0; MOUNTINFO]);
 
 /// Runs in a child of process 1, which stays responsive meanwhile. Unmounts in reverse order what holds data; what is
-/// busy, and the root, is made read-only.
+/// busy, and the root, is made read-only. A container's file systems may be the host's: those that stay, stay as they
+/// are.
 fn unmount_all() -> i32 {
+    log::leave_ring();
     rustix::fs::sync();
+    let ours = process::owns_machine();
     let Some(table) = TABLE.take() else { return 1 };
     let text = match read_mounts(table) {
         Ok(text) => text,
@@ -93,6 +97,9 @@ fn unmount_all() -> i32 {
                 Ok(()) | Err(Errno::INVAL) => continue, // EINVAL: not mounted (any more)
                 Err(_) => {}
             }
+        }
+        if !ours {
+            continue;
         }
         if let Err(e) = rustix::mount::mount_remount(target, MountFlags::RDONLY, c"") {
             warning!("cannot make {} read-only: {}", Printable(mount.target.as_bytes()), Reason(e));

@@ -8,7 +8,7 @@ use crate::fdholder::table::Table;
 use crate::socket::bind::bind;
 use crate::state::Tables;
 use crate::text::errno::Reason;
-use crate::{notice, warning};
+use crate::{info, warning};
 
 /// Binds and stores them all; answers how many are held.
 pub fn bind_all(board: &Board<'_>, tables: &mut Tables) -> usize {
@@ -24,7 +24,7 @@ fn bind_one(socket: &Socket<'_>, held: &mut Table<'_>) -> bool {
             Unknown::Group(why) => ("group", why),
         };
         match why {
-            None => warning!("socket {name}: its {what} does not exist: it belongs to root"),
+            None => warning!("socket {name}: there is no such {what}: it belongs to root"),
             Some(e) => warning!("socket {name}: its {what} cannot be looked up: {}: it belongs to root", Reason(e)),
         }
         (None, None)
@@ -43,9 +43,9 @@ fn bind_one(socket: &Socket<'_>, held: &mut Table<'_>) -> bool {
     }
     if socket.address.is_unix() {
         let (uid, gid) = (ids.0.unwrap_or(0), ids.1.unwrap_or(0));
-        notice!("socket {name} is bound and held: mode {:04o}, owner {uid}:{gid}", socket.mode);
+        info!("socket {name} is bound and held: mode {:04o}, owner {uid}:{gid}", socket.mode);
     } else {
-        notice!("socket {name} is bound and held");
+        info!("socket {name} is bound and held");
     }
     true
 }

@@ -72,18 +72,18 @@ impl Engine {
         }
     }
 
-    /// Starts a child that is no service, in the scan directory. ENFILE: there are [`crate::limits::JOBS`] already.
-    pub fn start_job(&mut self, kind: JobKind, path: &CStr, argv: &[&CStr], session: bool) -> Result<(), SpawnError> {
+    /// Starts a child that is no service, with `dir` as its working directory. ENFILE: there are
+    /// [`crate::limits::JOBS`] already.
+    pub fn start_job(&mut self, kind: JobKind, path: &CStr, dir: Fd, session: bool) -> Result<(), SpawnError> {
         let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used == 0) else {
             return Err(SpawnError::Setup(Errno::NFILE));
         };
-        let header = &self.tables.header;
-        let argv = Argv::<4>::new(argv);
+        let argv = Argv::<2>::new(&[path]);
         let spawn = Spawn {
             path,
             argv: &argv,
             env: self.env,
-            dir: Fd(header.scandir_fd),
+            dir,
             stdio: [Fd::NONE; 3],
             extra: &[],
             session,

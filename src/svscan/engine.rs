@@ -282,6 +282,11 @@ impl Engine {
         None
     }
 
+    /// What was asked for last.
+    pub fn plan(&self) -> Plan {
+        Plan::of(&self.tables.header)
+    }
+
     /// Notes how far the boot (or the end) has come.
     pub fn set_progress(&mut self, progress: u32) {
         self.tables.header.boot_progress = progress;

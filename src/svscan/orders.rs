@@ -173,7 +173,8 @@ impl Engine {
         let name = signal::name(signal);
         let path = CPath::<32>::of(&[b".s6-svscan/SIG", name.as_bytes()]);
         let Ok(path) = path.path() else { return false };
-        match self.start_job(JobKind::SignalHandler, path, &[path], false) {
+        let scandir = Fd(self.tables.header.scandir_fd);
+        match self.start_job(JobKind::SignalHandler, path, scandir, false) {
             Ok(()) => true,
             Err(SpawnError::Exec(Errno::NOENT)) => false,
             Err(why) => {

@@ -44,6 +44,11 @@ impl<T: Sync> LateRef<T> {
         self.0.store(core::ptr::from_ref(target).cast_mut(), Ordering::Release);
     }
 
+    /// Forgets the target.
+    pub fn clear(&self) {
+        self.0.store(core::ptr::null_mut(), Ordering::Release);
+    }
+
     /// The target, once it is known.
     pub fn get(&self) -> Option<&'static T> {
         // SAFETY: only `set` stores here, and it stores shared references that live for ever.

@@ -76,6 +76,12 @@ impl Fd {
     }
 }
 
+/// Closes every descriptor above standard error: what somebody left us, at the start of a process that has opened none
+/// itself yet. Best effort: kernels before 5.9 cannot.
+pub fn close_inherited() {
+    let _ = super::raw::close_from(3);
+}
+
 impl AsFd for Fd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         // BorrowedFd cannot hold -1; the highest number is never open and answers EBADF just as well.

@@ -265,6 +265,14 @@ pub fn pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Whether we live in the kernel's first pid namespace, whose process 1 answers for the machine; that of another one
+/// answers for a container. A kernel without namespaces, or without /proc, has the first only.
+pub fn owns_machine() -> bool {
+    const FIRST: &[u8] = b"pid:[4026531836]"; // PROC_PID_INIT_INO
+    let mut buf = [core::mem::MaybeUninit::<u8>::uninit(); 32];
+    rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/ns/pid", &mut buf[..]).map_or(true, |(name, _)| name == FIRST)
+}
+
 /// Our own effective group.
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()

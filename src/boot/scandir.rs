@@ -1,0 +1,68 @@
+//! The scan directory of process 1, the link /service to it, and the fd-holder's socket. A machine whose board config
+//! names a place that cannot be used gets them elsewhere: without them nobody could log in to repair it.
+
+use super::mounts::make_parents;
+use crate::board::Board;
+use crate::fdholder::server;
+use crate::state::Header;
+use crate::svscan::start::{make_dir, open_scandir};
+use crate::sys::{Errno, Fd};
+use crate::text::CPath;
+use crate::text::errno::Reason;
+use crate::text::quote::Printable;
+use crate::{error, warning};
+
+/// What is tried where the board's own scan directory cannot be used; /dev is there even if nothing else is.
+const OTHERS: [&str; 2] = ["/run/service", "/dev/shm/service"];
+
+/// Makes and opens all of them, and puts their descriptors into the header. Answers where the scan directory is;
+/// `None`: nowhere, and process 1 has nothing to supervise.
+pub fn prepare<'a>(board: &Board<'a>, header: &mut Header) -> Option<&'a str> {
+    let own = board.scandir();
+    let mut places = OTHERS.into_iter().filter(|place| *place != own);
+    let mut place = own;
+    loop {
+        let Err((what, e)) = open(place, header) else { break };
+        close(header);
+        let Some(next) = places.next() else {
+            error!("no scan directory: {place}: unable to {what}: {}: no service can be started", Reason(e));
+            return None;
+        };
+        error!("scan directory {place}: unable to {what}: {}: it is {next}", Reason(e));
+        place = next;
+    }
+    let path = CPath::<512>::of(&[place.as_bytes()]);
+    match path.path().and_then(|path| rustix::fs::symlink(path, c"/service")) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => warning!("no link /service to {place}: {}", Reason(e)),
+    }
+    let (own, there) = (board.fdholder(), CPath::of(&[place.as_bytes(), b"/fdholder/s"]));
+    if !hold_at(&own, header) && own.as_bytes() != there.as_bytes() {
+        hold_at(&there, header);
+    }
+    Some(place)
+}
+
+fn hold_at(socket: &CPath<512>, header: &mut Header) -> bool {
+    make_parents(socket.as_bytes());
+    match socket.path().and_then(server::listen) {
+        Ok(fd) => header.fdholder_fd = fd.0,
+        Err(e) => error!("no fd-holder at {}: {}", Printable(socket.as_bytes()), Reason(e)),
+    }
+    Fd(header.fdholder_fd).is_some()
+}
+
+fn open(place: &str, header: &mut Header) -> core::result::Result<(), (&'static str, Errno)> {
+    let place = CPath::<512>::of(&[place.as_bytes()]);
+    make_parents(place.as_bytes());
+    let path = place.path().and_then(|path| make_dir(Fd::CWD, path, 0o755).map(|()| path));
+    let path = path.map_err(|e| ("make it", e))?;
+    open_scandir(header, path)
+}
+
+fn close(header: &mut Header) {
+    for number in [&mut header.scandir_fd, &mut header.lock_fd, &mut header.control_fd, &mut header.null_fd] {
+        Fd(*number).close();
+        *number = -1;
+    }
+}

@@ -1,0 +1,117 @@
+//! Process 1 stays, whatever is done to it, and does not grow.
+
+use crate::machine::{End, eventually};
+use crate::world::World;
+use linchpin::sys::process;
+
+#[test]
+fn signals_that_mean_nothing_change_nothing() {
+    let mut machine = World::new().boot().up();
+    let pid = machine.pid() as i32;
+    let meaningful = [libc::SIGINT, libc::SIGUSR1, libc::SIGUSR2, libc::SIGPWR, 37, 38, 39];
+    for signal in (1..=64).filter(|signal| !meaningful.contains(signal)) {
+        machine.text(&format!("kill -{signal} 1"));
+        if ![libc::SIGKILL, libc::SIGSTOP].contains(&signal) {
+            process::kill(pid, signal).unwrap();
+        }
+    }
+    machine.log.until("process 1 does not leave its loop");
+    assert_eq!(machine.text("s6-fdholder-list /service/fdholder/s"), "");
+    machine.ask("/sbin/poweroff");
+    assert_eq!(machine.end(), End::Down);
+}
+
+#[test]
+fn ending_the_scan_is_a_reboot_and_leaving_it_is_refused() {
+    let mut machine = World::new().service("web", "exec sleep 1000").boot().up();
+    machine.text("s6-svscanctl -b /run/service");
+    machine.log.until("process 1 does not leave its loop: the order is ignored");
+    machine.ask("s6-svscanctl -t /run/service");
+    machine.log.until("service web stopped");
+    assert_eq!(machine.end(), End::Reboot);
+}
+
+#[test]
+fn a_scan_directory_that_is_taken_away_is_no_end() {
+    let mut machine = World::new().service("web", "exec sleep 1000").boot().up();
+    machine.log.until("service web started");
+    machine.text("mv /run/service /run/elsewhere; kill -ALRM 1; kill -HUP 1; rm -r /run/elsewhere; kill -HUP 1");
+    machine.ask("/sbin/poweroff");
+    assert_eq!(machine.end(), End::Down);
+}
+
+#[test]
+fn a_thousand_orphans_are_reaped() {
+    let mut machine = World::new().boot().up();
+    // Each one's parent ends at once.
+    machine.text("i=0; while [ $i -lt 1000 ]; do (: &); i=$((i + 1)); done");
+    let zombies = "cat /proc/[0-9]*/stat 2>/dev/null | grep -c ') Z '";
+    eventually(|| machine.sh(zombies).stdout == b"0\n");
+    assert!(machine.is_alive());
+}
+
+#[test]
+fn an_orphan_that_outlives_its_service_is_reaped_when_it_ends() {
+    let mut machine = World::new().service("web", "(sleep 0.1; echo over >/tmp/orphan) & exec true").boot().up();
+    machine.await_line("tmp/orphan");
+    machine.text("s6-svc -d /service/web");
+    eventually(|| machine.sh("cat /proc/[0-9]*/stat | grep -c ') Z '").stdout == b"0\n");
+}
+
+#[test]
+fn no_descriptor_is_left_open_after_a_storm() {
+    let board = "[[socket]]\nname = \"unix:/run/a.sock\"\n";
+    let mut machine = World::new().board(board).service("web", "exec sleep 1000").boot().up();
+    machine.log.until("service web started");
+    machine.text("s6-fdholder-list /service/fdholder/s");
+    let before = machine.descriptors();
+    machine.text(
+        "cd /run/service
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+            mkdir -p s$i/log
+            printf '#!/bin/sh\\necho >&3; exec sleep 1000\\n' >s$i/run
+            printf '#!/bin/sh\\nexec cat >/dev/null\\n' >s$i/log/run
+            chmod +x s$i/run s$i/log/run
+            echo 3 >s$i/notification-fd
+        done
+        mkdir none bad
+        echo nonsense >bad/run; chmod +x bad/run
+        s6-svscanctl -a .
+        for i in 1 2 3 4 5 6 7 8 9 10; do
+            s6-svwait -U -t 5000 s$i
+            s6-svc -r s$i
+            s6-ipcserver-socketbinder /run/s$i.sock s6-fdholder-store /service/fdholder/s unix:/run/s$i.sock
+            s6-fdholder-retrieve /service/fdholder/s unix:/run/s$i.sock true
+            s6-fdholder-retrieve -D /service/fdholder/s unix:/run/s$i.sock true
+            s6-fdholder-store -d 0 /service/fdholder/s null </dev/null
+            s6-fdholder-delete /service/fdholder/s null
+        done
+        rm -r s? s10 none bad
+        s6-svscanctl -an .",
+    );
+    eventually(|| machine.log.with(" stopped").len() == 22);
+    eventually(|| machine.descriptors().len() == before.len());
+    assert_eq!(machine.descriptors(), before);
+}
+
+#[test]
+fn ten_services_cost_little_memory() {
+    let mut world = World::new();
+    for i in 0..10 {
+        world = world.service(&format!("s{i}"), "exec sleep 1000");
+    }
+    let mut machine = world.boot().up();
+    for _ in 0..10 {
+        machine.log.until(" started, pid");
+    }
+    let rollup = machine.read("proc/1/smaps_rollup");
+    let kib = |key: &str| -> u32 {
+        let line = rollup.lines().find(|line| line.starts_with(key)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    };
+    let (clean, dirty) = (kib("Private_Clean:"), kib("Private_Dirty:"));
+    println!("process 1 with ten services: {dirty} KiB written, {clean} KiB of the binary");
+    // What is clean is the binary itself: large if it is built for debugging.
+    let text = if cfg!(debug_assertions) { 0 } else { clean };
+    assert!(dirty + text <= 160, "{rollup}");
+}

@@ -80,6 +80,7 @@ impl<const N: usize> Spawn<'_, N> {
     /// CLONE_VFORK, so nothing is copied. The kernel stores the child's pid into `pid` before the child exists to
     /// anyone. If the program cannot be executed the child is reaped and `pid` is 0 again.
     pub fn start(&self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
+        *pid = 0;
         if self.extra.len() > EXTRA_FDS {
             return Err(SpawnError::Setup(Errno::TOOBIG));
         }
@@ -114,7 +115,6 @@ impl<const N: usize> Spawn<'_, N> {
             linchpin_clone(flags as usize, top.cast(), pid, run_child, (&raw mut plan).cast())
         };
         if answer < 0 {
-            *pid = 0;
             return Err(SpawnError::Fork(Errno::from_raw_os_error(-answer as i32)));
         }
         // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.

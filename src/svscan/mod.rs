@@ -56,7 +56,7 @@ impl Plan {
     pub fn name(self) -> &'static str {
         match self {
             Plan::Run => "run",
-            Plan::Finish => "stop",
+            Plan::Finish => "finish",
             Plan::Leave => "leave",
             Plan::Poweroff => "poweroff",
             Plan::Reboot => "reboot",

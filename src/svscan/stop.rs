@@ -42,7 +42,7 @@ impl Engine {
             if self.config.stop_timeout > 0 {
                 header.stop_deadline = now + self.config.stop_timeout;
             }
-            notice!("{}: {} services", plan.name(), self.used().count());
+            notice!("{}: stopping {} services", plan.name(), self.used().count());
             self.let_go_of_output();
         }
         if let Some(manner) = manner {

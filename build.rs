@@ -5,6 +5,7 @@ use std::env;
 
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
+    println!("cargo:rerun-if-changed=src/arch/link.ld");
     println!("cargo:rerun-if-env-changed=RUSTC_LINKER");
 
     // A linker called directly (rust-lld, ld.lld, ld) takes its own options; a compiler driver
@@ -12,10 +13,13 @@ fn main() {
     let linker = env::var("RUSTC_LINKER").unwrap_or_default();
     let name = linker.rsplit('/').next().unwrap_or("");
     let direct = name.contains("lld") || name == "ld" || name.ends_with("-ld");
-    let args: &[&str] = if direct {
-        &["-static", "--no-pie", "--no-dynamic-linker", "--build-id=none", "-znorelro"]
+    let script = format!("-T{}/src/arch/link.ld", env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let plain = ["-static", "--no-pie", "--no-dynamic-linker", "--no-eh-frame-hdr", "--build-id=none", "-znorelro", &script];
+    let args: Vec<String> = if direct {
+        plain.map(String::from).to_vec()
     } else {
-        &["-nostartfiles", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none", "-Wl,-z,norelro"]
+        let driver = ["-nostartfiles", "-nostdlib", "-static", "-no-pie"].map(String::from);
+        driver.into_iter().chain(plain[3..].iter().map(|arg| format!("-Wl,{arg}"))).collect()
     };
     for arg in args {
         println!("cargo:rustc-link-arg-bins={arg}");

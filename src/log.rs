@@ -3,13 +3,14 @@
 //! * As PID 1: to `/dev/kmsg` (the truth), to a ring in the arena (for when kmsg is not to be had) and, while booting
 //!   and shutting down, to the console what the kernel does not show there (with `quiet`, only what is wrong). The
 //!   console is opened non-blocking: a stuck serial line loses lines there, and nothing else.
-//! * As `svscan`: to standard error, in s6's form `svscan: warning: text`.
+//! * As `svscan`: to standard error, in s6's form `svscan: warning: text`. That may be the FIFO of a logger that `svscan`
+//!   itself must start again: lines that do not fit in it are counted, and their number is told when there is room.
 //!
 //! Lines longer than [`limits::LOG_LINE`](crate::limits::LOG_LINE) are cut and end in `...`. Nothing here waits or fails.
 
 use crate::limits::{LOG_LINE, LOG_RING};
 use crate::sys::cell::LateRef;
-use crate::sys::{Fd, file, time};
+use crate::sys::{Fd, file, poll, time};
 use crate::text::tai::kernel_style;
 use core::fmt::{self, Write};
 use core::sync::atomic::{AtomicI32, AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -85,6 +86,8 @@ static CONSOLE: AtomicI32 = AtomicI32::new(-1);
 /// The kernel prints lines below this level on the console itself.
 static KERNEL_LEVEL: AtomicU8 = AtomicU8::new(0);
 static RING: LateRef<Ring> = LateRef::new();
+/// Lines that found standard error full.
+static LOST: AtomicU32 = AtomicU32::new(0);
 
 /// Chooses where lines go.
 pub fn set_target(target: Target) {
@@ -174,7 +177,7 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     if target == Target::Stderr as u8 {
         if level != Level::Info {
             let _ = write!(line, "svscan: {}: {text}", level.name());
-            let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
+            write_stderr(line.finish("\n").as_bytes());
         }
         return;
     }
@@ -197,6 +200,21 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
         let _ = write!(out, "[{:>12}] {plain}", core::str::from_utf8(&stamp[..n]).unwrap_or(""));
         let _ = rustix::io::write(console, out.text.as_bytes());
     }
+}
+
+fn write_stderr(line: &[u8]) {
+    // A pipe that can be written to has room for a page, and a line is shorter.
+    if poll::writable(Fd::STDERR, Some(0)).is_err() {
+        LOST.fetch_add(1, Relaxed);
+        return;
+    }
+    let lost = LOST.swap(0, Relaxed);
+    if lost > 0 {
+        let mut told = Line::<80>::new();
+        let _ = write!(told, "svscan: warning: {lost} lines are lost: standard error was full");
+        let _ = file::write_all(Fd::STDERR, told.finish("\n").as_bytes());
+    }
+    let _ = file::write_all(Fd::STDERR, line);
 }
 
 /// Logs that something asked for cannot be done.

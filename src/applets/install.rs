@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, FileType};
 
 /// Makes the links in `dir`, to `target` (the path of this binary, if none is given). Links that are there already are
 /// replaced; anything else of the name is left alone and reported (exit code 1).
+#[inline(never)] // its buffers would be part of process 1's stack for ever
 pub fn install(cli: &Cli, dir: &CStr, target: Option<&CStr>) -> i32 {
     let mut own = CPath::<4096>::new();
     let target = match target {

@@ -5,9 +5,8 @@ use crate::fdholder::server;
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::state;
 use crate::svscan::scan::FDHOLDER;
-use crate::svscan::start::{fill_stdio, leave, make_dir, open_scandir, raise_nofile};
+use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Engine, Role};
-use crate::sys::signal::{self, number as sig};
 use crate::sys::time::{MILLI, Nanos};
 use crate::sys::{Errno, Fd, file};
 use crate::text::CPath;
@@ -23,8 +22,8 @@ struct Parsed {
     services_max: usize,
     name_max: usize,
     rescan: Nanos,
-    ready: Fd,
-    console: Fd,
+    ready: Option<Fd>,
+    console: Option<Fd>,
 }
 
 /// `svscan [options] scandir`
@@ -32,7 +31,7 @@ pub fn svscan(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let parsed = parse(cli)?;
         for (fd, name) in [(parsed.ready, "notification"), (parsed.console, "console")] {
-            if fd.is_some() && !(fd.0 >= 3 && fd.is_open()) {
+            if fd.is_some_and(|fd| fd.0 < 3 || !fd.is_open()) {
                 return Ok(cli.refuse(format_args!("the {name} descriptor must be 3 or more, and open")));
             }
         }
@@ -41,22 +40,16 @@ pub fn svscan(cli: &Cli) -> i32 {
 }
 
 fn parse(cli: &Cli) -> Result<Parsed, WrongUsage> {
-    let mut parsed = Parsed {
-        scandir: c".",
-        services_max: 1000,
-        name_max: SERVICE_NAME,
-        rescan: 0,
-        ready: Fd::NONE,
-        console: Fd::NONE,
-    };
+    let mut parsed =
+        Parsed { scandir: c".", services_max: 1000, name_max: SERVICE_NAME, rescan: 0, ready: None, console: None };
     let mut options = cli.options();
     while let Some(option) = options.option()? {
         match option {
             Opt::Short(b'C' | b'c') | Opt::Long(b"services-max") => parsed.services_max = options.number()? as usize,
             Opt::Short(b'L') | Opt::Long(b"name-max") => parsed.name_max = options.number()? as usize,
             Opt::Short(b't') | Opt::Long(b"timeout") => parsed.rescan = Nanos::from(options.number()?) * MILLI,
-            Opt::Short(b'd') | Opt::Long(b"notification-fd") => parsed.ready = Fd(options.number()? as i32),
-            Opt::Short(b'X') | Opt::Long(b"console-holder") => parsed.console = Fd(options.number()? as i32),
+            Opt::Short(b'd') | Opt::Long(b"notification-fd") => parsed.ready = Some(descriptor(options.number()?)),
+            Opt::Short(b'X') | Opt::Long(b"console-holder") => parsed.console = Some(descriptor(options.number()?)),
             _ => return Err(WrongUsage),
         }
     }
@@ -66,11 +59,16 @@ fn parse(cli: &Cli) -> Result<Parsed, WrongUsage> {
     Ok(parsed)
 }
 
+/// A number as a descriptor; one that is too large is the largest, which is never open.
+fn descriptor(number: u32) -> Fd {
+    Fd(i32::try_from(number).unwrap_or(i32::MAX))
+}
+
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
     let role = Role::Svscan;
-    signal::reset_action(sig::PIPE);
     role.blocked().block();
+    reset_signals();
     let nofile = raise_nofile(false);
     let arena = match state::open() {
         Ok(arena) => arena,
@@ -79,11 +77,13 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     let header = &mut arena.tables.header;
     if let Err((what, e)) = open_scandir(header, parsed.scandir) {
         let code = cli.unable(what, e);
-        return if e == Errno::AGAIN || e == Errno::EXIST || e == Errno::NOTDIR { USAGE } else { code };
+        // Another svscan is here, or something else has the name of one of its files.
+        let refused = header.scandir_fd >= 0 && matches!(e, Errno::AGAIN | Errno::EXIST | Errno::NOTDIR);
+        return if refused { USAGE } else { code };
     }
-    header.console_fd = parsed.console.0;
-    if parsed.console.is_some() {
-        let _ = parsed.console.set_cloexec(true);
+    if let Some(console) = parsed.console {
+        header.console_fd = console.0;
+        let _ = console.set_cloexec(true);
     }
     header.fdholder_fd = open_holder(Fd(header.scandir_fd)).0;
     let config = Config {
@@ -98,13 +98,12 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),
     };
-    if parsed.ready.is_some() {
-        let mut ready = parsed.ready;
+    if let Some(mut ready) = parsed.ready {
         let _ = file::write_all(ready, b"\n");
         ready.close();
     }
     engine.run();
-    leave(cli.env(), nofile)
+    engine.leave()
 }
 
 /// The in-process fd-holder, unless the directory has a service of that name.

@@ -8,11 +8,20 @@ linchpin::arch_start!();
 #[cfg(target_arch = "arm")]
 linchpin::arch_eabi_symbols!();
 
+unsafe extern "C" {
+    // From the link script: code that is seldom run.
+    static linchpin_seldom_start: u8;
+    static linchpin_seldom_end: u8;
+}
+
 /// First Rust code of the process, called by `_start` with the initial stack: argc, argv, envp, auxv.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn linchpin_start(stack: *const usize) -> ! {
     // SAFETY: `_start` passes the stack pointer that the kernel set up, once, before anything else runs.
     let args = unsafe { linchpin::sys::args::from_stack(stack) };
+    let (start, end) = (&raw const linchpin_seldom_start as usize, &raw const linchpin_seldom_end as usize);
+    // SAFETY: the link script puts code between the two.
+    unsafe { linchpin::sys::memory::set_seldom(start, end) };
     linchpin::sys::process::exit(crate::main(args))
 }
 

@@ -324,7 +324,7 @@ impl<'a> Reader<'a, '_> {
 /// What a value is instead of what it should be.
 type Read<T> = Result<T, &'static str>;
 
-fn text<'a>(value: Value<'a>) -> Read<&'a str> {
+fn text(value: Value<'_>) -> Read<&str> {
     match value {
         Value::Text(text) if text.contains('\0') => Err("holds a NUL"),
         Value::Text(text) => Ok(text),
@@ -332,7 +332,7 @@ fn text<'a>(value: Value<'a>) -> Read<&'a str> {
     }
 }
 
-fn path<'a>(value: Value<'a>) -> Read<&'a str> {
+fn path(value: Value<'_>) -> Read<&str> {
     text(value).and_then(|text| if text.starts_with('/') { Ok(text) } else { Err("is not an absolute path") })
 }
 

@@ -6,7 +6,7 @@ use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::state::{self, Arena, Tables};
 use crate::svscan::children::JobKind;
-use crate::svscan::start::{fill_stdio, raise_nofile};
+use crate::svscan::start::{fill_stdio, raise_nofile, reset_signals};
 use crate::svscan::{Config, Dialect, Engine, Plan, Role};
 use crate::sys::args::Args;
 use crate::sys::fd::close_inherited;
@@ -29,6 +29,7 @@ const ENVIRONMENT: [&CStr; 1] = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin
 pub fn run(args: Args) -> i32 {
     // People ask for a shutdown very early: from here on a signal waits until the engine reads it.
     SignalSet::ALL.block();
+    reset_signals();
     fill_stdio();
     close_inherited();
     let nofile = raise_nofile(true);

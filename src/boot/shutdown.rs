@@ -46,18 +46,20 @@ pub fn reboot(plan: Plan) -> Errno {
     rustix::system::reboot(command).err().unwrap_or(Errno::INVAL)
 }
 
-/// SIGTERM to everybody who is left, then SIGKILL.
+/// SIGTERM to everybody who is left, then SIGKILL. Whoever is left is a child of ours, or below one: kill(2) would not
+/// tell, because it counts kernel threads too.
 fn end_processes(engine: &mut Engine, grace: Nanos) {
     for (signal, patience) in [(sig::TERM, grace), (sig::KILL, AFTER_KILL)] {
-        if process::kill(-1, signal) == Err(Errno::SRCH) {
+        if !process::has_children() {
             return; // nobody is left
         }
+        let _ = process::kill(-1, signal);
         let _ = process::kill(-1, sig::CONT);
         let limit = time::boot() + patience;
         while time::boot() < limit {
             // Children wake us by their death; those of others are looked for.
             engine.turn(Some(limit.min(time::boot() + 50 * MILLI)));
-            if process::kill(-1, 0) == Err(Errno::SRCH) {
+            if !process::has_children() {
                 return;
             }
         }

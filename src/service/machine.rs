@@ -2,7 +2,8 @@
 //!
 //! States are s6-supervise's: down, up, finishing, and the last two once more for "and then the supervisor exits"
 //! (`LastUp`, `LastFinish`); `Gone` is after that. What is wanted (`want_up`) is kept beside the state, so that any
-//! order can be given at any time. `supervisor.rs` performs the actions and feeds their outcome back as events.
+//! order can be given at any time. A logger that is to drain its pipe keeps its state and has `drains` set until its
+//! last start. `supervisor.rs` performs the actions and feeds their outcome back as events.
 //!
 //! Differences from s6, both deliberate: the second between two starts counts from start to start, so what was up for
 //! longer than that comes back at once; and a start that fails because a program cannot be executed is not a death.
@@ -37,6 +38,11 @@ impl State {
     /// The state that a record holds; `None` if its byte is none.
     pub fn of(record: &Service) -> Option<State> {
         State::ALL.get(usize::from(record.state)).copied()
+    }
+
+    /// Whether the supervisor has exited or is going to, whatever it is told.
+    pub fn is_leaving(record: &Service) -> bool {
+        record.drains != 0 || !matches!(State::of(record), Some(State::Down | State::Up | State::Finish))
     }
 }
 
@@ -114,6 +120,9 @@ pub enum Event {
     Terminate,
     /// SIGHUP to the supervisor: close stdin and stdout, exit after the next death.
     Hangup,
+    /// To a logger: read until the input ends, then exit. As `Hangup`; but one that is between two runs is started once
+    /// more, and reads what is in its pipe.
+    Drain,
     /// SIGQUIT to the supervisor: exit now, leave the process alone.
     Quit,
     /// SIGINT to the supervisor: SIGINT to the process group, exit now.
@@ -143,6 +152,8 @@ pub enum Action {
     CloseNotify,
     /// Give later children the null device as stdin and stdout.
     CloseStdio,
+    /// A logger: let go of its pipe. Its process has its own copy, and the producer is to notice when that is gone.
+    ClosePipe,
     /// Add the death to the tally.
     Tally,
     /// Write the status file.
@@ -171,9 +182,11 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
     service.ready = 1;
     service.fresh = 1;
     service.stdio_closed = 0;
+    service.drains = 0;
     service.pid = 0;
     service.wstat = 0;
     service.started = 0;
+    service.starts = 0;
     set_stamp(service, stamp);
     set_ready_stamp(service, stamp);
     if want_up { arm(service, Timer::Start, now) } else { disarm(service) }
@@ -226,6 +239,7 @@ impl Step<'_> {
     }
 
     fn exit(&mut self) {
+        self.service.drains = 0;
         disarm(self.service);
         self.act(Action::CloseNotify);
         self.act(Action::Tell(b"x"));
@@ -249,7 +263,12 @@ impl Step<'_> {
                 self.service.starts = self.service.starts.wrapping_add(1);
                 set_stamp(self.service, self.stamp);
                 self.publish(b"u");
+                if self.service.drains != 0 {
+                    self.service.drains = 0;
+                    self.let_drain();
+                }
             }
+            Event::StartFailed(_) if self.service.drains != 0 => self.exit(),
             Event::StartFailed(retry) if self.service.want_up != 0 => {
                 arm(self.service, Timer::Start, self.now.saturating_add(retry));
             }
@@ -262,9 +281,23 @@ impl Step<'_> {
                 disarm(self.service);
                 self.want(false);
             }
-            Event::Exit | Event::Terminate | Event::Hangup | Event::Quit | Event::Interrupt => self.exit(),
+            Event::Drain if self.service.want_up != 0 => {
+                self.service.drains = 1;
+                disarm(self.service);
+                self.act(Action::Start);
+            }
+            Event::Exit | Event::Terminate | Event::Hangup | Event::Drain | Event::Quit | Event::Interrupt => {
+                self.exit();
+            }
             _ => {}
         }
+    }
+
+    /// Run reads until its input ends; the supervisor exits when it has died.
+    fn let_drain(&mut self) {
+        self.enter(State::LastUp);
+        self.act(Action::CloseStdio);
+        self.act(Action::ClosePipe);
     }
 
     fn up(&mut self, event: Event, last: bool) {
@@ -311,6 +344,7 @@ impl Step<'_> {
                 self.enter(State::LastUp);
                 self.act(Action::CloseStdio);
             }
+            Event::Drain => self.let_drain(),
             Event::Terminate => {
                 self.enter(State::LastUp);
                 self.go_down();
@@ -359,11 +393,17 @@ impl Step<'_> {
                 arm(self.service, Timer::KillFinish, self.now.saturating_add(KILL_AGAIN));
             }
             Event::Want(want) => self.want(want == Want::Up),
-            Event::Exit | Event::Hangup | Event::Terminate if !last => {
+            Event::Drain if self.service.want_up != 0 => {
+                self.service.drains = 1;
+                self.service.stdio_closed = 0; // the last run gets the pipe
+            }
+            Event::Exit | Event::Hangup | Event::Drain | Event::Terminate if !last => {
+                self.service.drains = 0;
                 self.enter(State::LastFinish);
                 self.act(Action::CloseStdio);
             }
             Event::Exit | Event::Hangup => self.act(Action::CloseStdio),
+            Event::Terminate => self.service.drains = 0,
             Event::Quit => self.exit(),
             Event::Interrupt => {
                 self.act(Action::SignalGroup(sig::INT));
@@ -381,7 +421,9 @@ impl Step<'_> {
         disarm(self.service);
         self.enter(State::Down);
         self.publish(tell);
-        if last {
+        if self.service.drains != 0 && self.service.want_up != 0 {
+            self.act(Action::Start);
+        } else if last || self.service.drains != 0 {
             self.exit();
         } else if self.service.want_up != 0 {
             let earliest = self.service.started.saturating_add(RESTART_INTERVAL);

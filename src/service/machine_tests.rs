@@ -57,6 +57,7 @@ fn events() -> Vec<Event> {
         Event::Exit,
         Event::Terminate,
         Event::Hangup,
+        Event::Drain,
         Event::Quit,
         Event::Interrupt,
     ];
@@ -188,6 +189,60 @@ fn exit_waits_for_the_next_death_whatever_is_wanted() {
 }
 
 #[test]
+fn a_logger_that_runs_drains_its_pipe_and_then_its_supervisor_exits() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Drain), [Action::CloseStdio, Action::ClosePipe]);
+    assert_eq!(State::of(&service), Some(State::LastUp));
+    go(&mut service, Event::Died(0));
+    assert_eq!(go(&mut service, Event::NoFinish).last(), Some(&Action::Gone));
+}
+
+#[test]
+fn a_logger_between_two_runs_is_started_once_more_to_drain_its_pipe() {
+    let mut waiting = at(State::Finish);
+    go(&mut waiting, Event::NoFinish);
+    assert_eq!(Timer::of(&waiting), Timer::Start);
+    let mut finishing = at(State::Finish);
+    assert_eq!(go(&mut finishing, Event::Drain), []);
+    let mut last = at(State::LastFinish);
+    last.stdio_closed = 1;
+    assert_eq!(go(&mut last, Event::Drain), []);
+    assert_eq!(last.stdio_closed, 0);
+    for (mut service, event) in
+        [(waiting, Event::Drain), (finishing, Event::Died(0)), (last, Event::Died(0)), (fresh(true), Event::Drain)]
+    {
+        assert_eq!(go(&mut service, event).last(), Some(&Action::Start));
+        assert!(State::is_leaving(&service));
+        let expected = [Action::Publish, Action::Tell(b"u"), Action::CloseStdio, Action::ClosePipe];
+        assert_eq!(go(&mut service, Event::Started), expected);
+        go(&mut service, Event::Died(0));
+        assert_eq!(go(&mut service, Event::NoFinish).last(), Some(&Action::Gone));
+    }
+}
+
+#[test]
+fn a_logger_that_is_not_wanted_or_cannot_be_executed_does_not_drain() {
+    assert_eq!(go(&mut fresh(false), Event::Drain).last(), Some(&Action::Gone));
+    let mut service = fresh(true);
+    go(&mut service, Event::Drain);
+    assert_eq!(go(&mut service, Event::StartFailed(SECOND)).last(), Some(&Action::Gone));
+    let mut service = at(State::Finish);
+    go(&mut service, Event::Drain);
+    go(&mut service, Event::Want(Want::Down));
+    assert_eq!(go(&mut service, Event::Died(0)).last(), Some(&Action::Gone));
+}
+
+#[test]
+fn an_order_to_terminate_ends_the_draining() {
+    for state in [State::Finish, State::LastFinish] {
+        let mut service = at(state);
+        go(&mut service, Event::Drain);
+        go(&mut service, Event::Terminate);
+        assert_eq!(go(&mut service, Event::Died(0)).last(), Some(&Action::Gone), "{state:?}");
+    }
+}
+
+#[test]
 fn quit_leaves_the_process_alone_and_interrupt_signals_its_group() {
     assert!(!go(&mut at(State::Up), Event::Quit).iter().any(|a| matches!(a, Action::Signal(_))));
     assert_eq!(go(&mut at(State::Up), Event::Interrupt)[0], Action::SignalGroup(sig::INT));
@@ -230,7 +285,7 @@ fn terminate_reaches_gone_from_every_state_after_at_most_two_deaths() {
 proptest! {
     #[test]
     fn whatever_happens_the_machine_is_consistent(
-        wanted: bool, executable: bool, script in prop::collection::vec((0usize..28, 0u64..3_000_000_000), 0..60),
+        wanted: bool, executable: bool, script in prop::collection::vec((0usize..40, 0u64..3_000_000_000), 0..60),
     ) {
         let all = events();
         let mut service = fresh(wanted);
@@ -239,11 +294,10 @@ proptest! {
             now += pause;
             let mut queue = vec![all[which % all.len()]];
             while let Some(event) = queue.pop() {
-                let state = State::of(&service).unwrap();
                 let actions = step(&mut service, event, now, STAMP);
                 // A start is only ever asked for when nothing is running.
                 if actions.contains(&Action::Start) {
-                    prop_assert_eq!(state, State::Down);
+                    prop_assert_eq!(State::of(&service), Some(State::Down));
                 }
                 prop_assert!(!actions.contains(&Action::Gone) || State::of(&service) == Some(State::Gone));
                 prop_assert!(service.deadline != 0 || Timer::of(&service) == Timer::None);

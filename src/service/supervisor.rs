@@ -84,6 +84,8 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         }
         Action::CloseNotify => close(&mut service.notify_fd),
         Action::CloseStdio => service.stdio_closed = 1,
+        Action::ClosePipe if service.kind == kind::LOGGER => close(&mut service.pipe_fd),
+        Action::ClosePipe => {}
         Action::Tally => {
             let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
             let record = tally::Record::new(context.stamp, service.wstat as u16);
@@ -167,7 +169,7 @@ fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
     let pipe = Fd(service.pipe_fd);
     let mut stdio = match service.kind {
         kind::LOGGER => [pipe, Fd::NONE, Fd::NONE],
-        kind::CATCH_ALL => [Fd::NONE, Fd::NONE, context.console],
+        kind::CATCH_ALL => [Fd::NONE, pipe, context.console],
         _ => [Fd::NONE, pipe, Fd::NONE],
     };
     if service.stdio_closed != 0 {
@@ -204,6 +206,11 @@ fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
     }
 }
 
+/// A number as a descriptor; one that is too large is the largest, which nobody can have.
+fn descriptor(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
 type Failure = (&'static str, Errno, Nanos);
 
 fn start_run(
@@ -217,22 +224,23 @@ fn start_run(
             let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
             ("supervise/service-lock", e, again)
         })?;
-        let _ = extra.push((lock, number as i32));
+        let _ = extra.push((lock, descriptor(number)));
     }
     if let Some(number) = noted(service, "notification-fd", files::notification_fd(dir)) {
-        if extra.iter().any(|(_, taken)| *taken == number as i32) {
+        let number = descriptor(number);
+        if extra.iter().any(|(_, taken)| *taken == number) {
             return Err(("notification-fd is the same as lock-fd", Errno::INVAL, EXEC_AGAIN));
         }
         let (mut read, write) = readiness_pipe().map_err(|e| ("the readiness pipe", e, EXEC_AGAIN))?;
-        let _ = extra.push((write, number as i32));
+        let _ = extra.push((write, number));
         if let Err(e) = context.epoll.add(read, context.readiness, Flags::IN) {
             read.close();
             return Err(("watching its readiness pipe", e, EXEC_AGAIN));
         }
         service.notify_fd = read.0;
     }
-    let name = service_name(service);
-    let name = name.path().map_err(|e| ("its name", e, EXEC_AGAIN))?;
+    let own = name(service);
+    let name = own.path().map_err(|e| ("its name", e, EXEC_AGAIN))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
     let spawn = Spawn {
         path: c"./run",
@@ -265,8 +273,8 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     let number = |n: u32| CPath::<24>::of(&[Decimal::new(n.into()).as_bytes()]);
     // The process group of the dead run is its pid, which was its session's too.
     let (code, signal, group) = (number(code), number(signal), number(service.dead_pid as u32));
-    let name = service_name(service);
-    let words = [code.path(), signal.path(), name.path(), group.path()];
+    let own = name(service);
+    let words = [code.path(), signal.path(), own.path(), group.path()];
     let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
     let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
     let spawn = Spawn {
@@ -291,8 +299,8 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     }
 }
 
-/// The name that scripts get: `NAME` or `NAME/log`.
-fn service_name(service: &Service) -> CPath<272> {
+/// The name that scripts get, and its path in the scan directory: `NAME` or `NAME/log`.
+pub fn name(service: &Service) -> CPath<272> {
     let suffix: &[u8] = if service.kind == kind::LOGGER { b"/log" } else { b"" };
     CPath::of(&[service.name_bytes(), suffix])
 }

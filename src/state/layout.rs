@@ -193,8 +193,12 @@ record! {
         pub trouble: u32,
         /// For later: descriptors of the notification socket and of the cgroup.
         pub spare_fds: [i32; 2],
+        /// 1 for a logger that is to be started once more, to read what is in its pipe, before its supervisor exits.
+        pub drains: u8,
         /// For later.
-        pub spare: [u64; 6],
+        pub spare_bytes: [u8; 7],
+        /// For later.
+        pub spare: [u64; 5],
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }
@@ -293,7 +297,7 @@ record! {
     pub struct Job {
         /// 1 if the slot is in use.
         pub used: u8,
-        /// What it is (`svscan::job::Kind`).
+        /// What it is (`svscan::children::JobKind`).
         pub kind: u8,
         /// For later.
         pub spare: [u8; 2],

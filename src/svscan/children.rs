@@ -7,7 +7,7 @@ use crate::service::supervisor;
 use crate::state::Job;
 use crate::sys::args::Argv;
 use crate::sys::process::{self, Spawn, SpawnError};
-use crate::sys::time::Nanos;
+use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, signal};
 use crate::text::errno::Reason;
 use crate::{info, warning};
@@ -90,12 +90,9 @@ impl Engine {
             new_pidns: false,
             nofile: self.config.nofile,
         };
-        job.kind = kind as u8;
-        job.deadline = 0;
-        job.started = crate::sys::time::boot();
-        spawn.start(&mut job.pid)?;
-        job.used = 1;
-        Ok(())
+        // The record is there before the child is.
+        *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid: 0, started: time::boot(), deadline: 0 };
+        spawn.start(&mut job.pid).inspect_err(|_| job.used = 0)
     }
 
     /// Runs `work` in a forked child until it ends or the deadline passes; whatever else happens is served meanwhile.
@@ -111,10 +108,9 @@ impl Engine {
         };
         let running = |engine: &Engine| engine.tables.jobs.get(slot).is_some_and(|job| job.used != 0 && job.pid == pid);
         if let Some(job) = self.tables.jobs.get_mut(slot) {
-            *job =
-                Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: crate::sys::time::boot(), deadline: 0 };
+            *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: time::boot(), deadline: 0 };
         }
-        while running(self) && crate::sys::time::boot() < limit {
+        while running(self) && time::boot() < limit {
             self.turn(Some(limit));
         }
         let ended = !running(self);

@@ -19,7 +19,7 @@ use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
 use crate::sys::time::{self, Nanos};
-use crate::sys::{self, Fd, file, signal};
+use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
 
@@ -44,6 +44,10 @@ pub struct Derived {
 
 static DERIVED: TakeCell<Derived> =
     TakeCell::new(Derived { timers: Timers::new(), pids: Index::new(), identities: Index::new() });
+
+/// Services whose deadline is acted on per turn: a start takes about a millisecond, and when hundreds are due the others
+/// get their turn in between.
+const TIMERS_PER_TURN: usize = 32;
 
 /// How the engine is to behave.
 pub struct Config {
@@ -179,9 +183,9 @@ impl Engine {
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
+            memory::forget_seldom();
         }
-        // Each slot at most once a turn: one that is due again at once waits for the next.
-        for _ in 0..self.high {
+        for _ in 0..TIMERS_PER_TURN {
             let Some(slot) = self.derived.timers.expired(now) else { break };
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
@@ -210,10 +214,11 @@ impl Engine {
         }
     }
 
-    /// Feeds an event to a service and does what follows from it.
+    /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
+    /// more): it may have exited at an earlier byte of the same order.
     pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
         let Tables { header, services, .. } = &mut *self.tables;
-        let Some(service) = services.get_mut(slot) else { return };
+        let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
@@ -234,7 +239,7 @@ impl Engine {
             );
         }
         self.derived.timers.set(slot, service.deadline);
-        if State::of(service) == Some(State::Gone) && service.supervised != 0 {
+        if State::of(service) == Some(State::Gone) {
             self.supervisor_gone(slot, now);
         }
     }
@@ -254,6 +259,10 @@ impl Engine {
         match file::read_fifo(Fd(service.control_fd), &mut bytes) {
             Ok(Some(n)) => {
                 for byte in bytes.iter().take(n) {
+                    // What follows an `x` that was obeyed has nobody to obey it.
+                    if self.current(token, |service| service.control_fd).is_none() {
+                        return;
+                    }
                     self.order(slot, *byte, now);
                 }
             }

@@ -1,6 +1,6 @@
 //! Many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //!
-//! * [`engine`]: the loop. * [`scan`]: which services there are. * [`orders`]: control FIFOs and signals.
+//! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
 //! * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
 //! * [`index`], [`timers`]: what is derived from the records, for speed.
@@ -9,6 +9,7 @@ pub mod children;
 pub mod engine;
 pub mod index;
 pub mod orders;
+pub mod records;
 pub mod scan;
 pub mod start;
 pub mod stop;
@@ -55,7 +56,7 @@ impl Plan {
     pub fn name(self) -> &'static str {
         match self {
             Plan::Run => "run",
-            Plan::Finish => "stop",
+            Plan::Finish => "finish",
             Plan::Leave => "leave",
             Plan::Poweroff => "poweroff",
             Plan::Reboot => "reboot",

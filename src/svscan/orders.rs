@@ -55,7 +55,8 @@ impl Engine {
             Err(e) => return warning!("cannot read the control FIFO: {}", Reason(e)),
         };
         let mut nuke = None;
-        let mut stop = None;
+        // The last plan counts, and so does the last manner: `tb` tells everybody to end, and waits for nobody.
+        let (mut plan, mut manner) = (None, None);
         for byte in read {
             match ScanCommand::from_byte(*byte) {
                 Some(ScanCommand::Reap) => self.more_deaths = true,
@@ -67,10 +68,10 @@ impl Engine {
                 Some(ScanCommand::Nuke) => nuke = Some(Manner::LoggersDrain),
                 Some(ScanCommand::NukeAll) => nuke = Some(Manner::All),
                 Some(ScanCommand::Terminate | ScanCommand::Interrupt) => {
-                    stop = Some((self.leaving_plan(), Manner::LoggersDrain))
+                    (plan, manner) = (Some(self.leaving_plan()), Some(Manner::LoggersDrain));
                 }
-                Some(ScanCommand::Quit) => stop = Some((self.leaving_plan(), Manner::All)),
-                Some(ScanCommand::Abandon) => self.abort(&mut stop),
+                Some(ScanCommand::Quit) => (plan, manner) = (Some(self.leaving_plan()), Some(Manner::All)),
+                Some(ScanCommand::Abandon) => plan = self.leave_plan().or(plan),
                 None => warning!("unknown byte {byte:#04x} on the control FIFO: ignored"),
             }
         }
@@ -81,19 +82,19 @@ impl Engine {
         if let Some(manner) = nuke {
             self.nuke(manner, now);
         }
-        if let Some((plan, manner)) = stop {
+        if let Some(plan) = plan {
             self.stop(plan, manner, now);
         }
     }
 
-    fn scan_soon(&mut self) {
-        self.tables.header.scan_deadline = 1;
-    }
-
-    fn abort(&self, stop: &mut Option<(Plan, Manner)>) {
+    /// `b` and SIGABRT.
+    fn leave_plan(&self) -> Option<Plan> {
         match self.config.role {
-            Role::Svscan => *stop = Some((Plan::Leave, stop.map_or(Manner::All, |(_, manner)| manner))),
-            Role::Init(_) => warning!("process 1 does not leave its loop: the order is ignored"),
+            Role::Svscan => Some(Plan::Leave),
+            Role::Init(_) => {
+                warning!("process 1 does not leave its loop: the order is ignored");
+                None
+            }
         }
     }
 
@@ -123,10 +124,8 @@ impl Engine {
             sig::CHLD => self.more_deaths = true,
             sig::ALRM => self.scan_soon(),
             sig::ABRT => {
-                let mut stop = None;
-                self.abort(&mut stop);
-                if let Some((plan, manner)) = stop {
-                    self.stop(plan, manner, now);
+                if let Some(plan) = self.leave_plan() {
+                    self.stop(plan, None, now);
                 }
             }
             _ if self.divert(signal) => {}
@@ -143,8 +142,8 @@ impl Engine {
                 self.scan(now);
                 self.nuke(Manner::LoggersDrain, now);
             }
-            sig::INT | sig::TERM => self.stop(Plan::Finish, Manner::LoggersDrain, now),
-            sig::QUIT => self.stop(Plan::Finish, Manner::All, now),
+            sig::INT | sig::TERM => self.stop(Plan::Finish, Some(Manner::LoggersDrain), now),
+            sig::QUIT => self.stop(Plan::Finish, Some(Manner::All), now),
             _ => {}
         }
     }
@@ -166,7 +165,7 @@ impl Engine {
         } else {
             notice!("{}: asked for by pid {}, uid {}", plan.name(), received.pid, received.uid);
         }
-        self.stop(plan, Manner::LoggersDrain, now);
+        self.stop(plan, Some(Manner::LoggersDrain), now);
     }
 
     /// Runs `.s6-svscan/SIGxxx` in place of the built-in action, if there is one that can be run.

@@ -1,15 +1,20 @@
-//! The scan directory's own files, the descriptors a supervisor must have before it opens any, and how `svscan` ends.
+//! What the engine needs before it runs: signals, standard descriptors and limits as it wants them, and the scan
+//! directory's own files.
 
 use crate::state::Header;
-use crate::sys::args::{Argv, Env};
-use crate::sys::process::{self, Rlimit};
-use crate::sys::signal::SignalSet;
-use crate::sys::{Errno, Fd, Result, file};
-use crate::text::errno::Reason;
-use crate::warning;
+use crate::sys::process::Rlimit;
+use crate::sys::{Errno, Fd, Result, file, signal};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::process::{Resource, getrlimit, setrlimit};
+
+/// Gives every signal its default action: an ignored SIGCHLD would keep all deaths from us, and services are not to
+/// inherit what our starter ignored.
+pub fn reset_signals() {
+    for number in 1..=64 {
+        signal::reset_action(number);
+    }
+}
 
 /// Sees to it that 0, 1 and 2 are open, so that nothing else is opened under those numbers: what was closed becomes
 /// the null device, or (before there is one) the root directory.
@@ -74,26 +79,4 @@ pub fn make_dir(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
         }
         Err(e) => Err(e),
     }
-}
-
-/// How `svscan` ends: as `.s6-svscan/finish`, in its place; exit code 0 if there is none. A `finish` that cannot be
-/// executed is a crash: `.s6-svscan/crash` takes over, or the exit code tells (127 no such file, 126 otherwise).
-pub fn leave(env: Env, nofile: Option<Rlimit>) -> i32 {
-    if let Some(limit) = nofile {
-        let _ = setrlimit(Resource::Nofile, limit);
-    }
-    SignalSet::EMPTY.block();
-    let why = exec_script(c".s6-svscan/finish", env);
-    if why == Errno::NOENT {
-        return 0;
-    }
-    warning!("cannot execute .s6-svscan/finish: {}; executing .s6-svscan/crash", Reason(why));
-    match exec_script(c".s6-svscan/crash", env) {
-        Errno::NOENT => 127,
-        _ => 126,
-    }
-}
-
-fn exec_script(path: &CStr, env: Env) -> Errno {
-    process::exec_argv(path, &Argv::<2>::new(&[path]), env)
 }

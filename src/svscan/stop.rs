@@ -1,13 +1,20 @@
-//! Bringing everything down: who is told what, who is waited for, and until when.
+//! Bringing everything down: who is told what, who is waited for, and until when; and how `svscan` ends.
 
 use super::Plan;
 use super::engine::Engine;
 use crate::service::machine::Event;
 use crate::service::{kind, label};
 use crate::state::Service;
+use crate::sys::args::Argv;
+use crate::sys::signal::SignalSet;
 use crate::sys::time::{Nanos, SECOND};
-use crate::sys::{Fd, process, signal};
+use crate::sys::{Errno, Fd, file, process, signal};
+use crate::text::errno::Reason;
 use crate::{notice, warning};
+use core::ffi::CStr;
+use rustix::process::{Resource, setrlimit};
+
+const FINISH: &CStr = c".s6-svscan/finish";
 
 /// How services are told to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,23 +31,23 @@ const AFTER_KILL: Nanos = 2 * SECOND;
 const KILLS: u32 = 3;
 
 impl Engine {
-    /// Begins to stop everything. If a stop is under way, only what follows it changes.
-    pub fn stop(&mut self, plan: Plan, manner: Manner, now: Nanos) {
+    /// Begins to stop everything: tells everybody, in the given manner; nobody if there is none. If a stop is under way
+    /// already, they are told again, and what follows it changes.
+    pub fn stop(&mut self, plan: Plan, manner: Option<Manner>, now: Nanos) {
         let header = &mut self.tables.header;
         let first = Plan::of(header) == Plan::Run;
         header.plan = plan as u32;
-        if plan == Plan::Leave {
-            return;
-        }
         if first {
             header.scan_deadline = 0;
             if self.config.stop_timeout > 0 {
                 header.stop_deadline = now + self.config.stop_timeout;
             }
             notice!("{}: stopping {} services", plan.name(), self.used().count());
-            self.let_catch_all_end();
+            self.let_go_of_output();
         }
-        self.terminate(manner, now, |_| true);
+        if let Some(manner) = manner {
+            self.terminate(manner, now, |_| true);
+        }
     }
 
     /// Tells the supervisors of records that are not in the scan directory any more to end.
@@ -54,36 +61,30 @@ impl Engine {
             if service.used == 0 || !which(service) {
                 continue;
             }
-            if service.supervised == 0 {
-                self.release(slot); // waiting for its next supervisor: there will be none
-                continue;
-            }
             let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE;
-            self.drive(slot, if drains { Event::Hangup } else { Event::Terminate }, now);
-            self.let_pipe_end(slot);
-        }
-    }
-
-    /// A logger that is to end keeps only the copy of the pipe that its process has, so that its producer notices when
-    /// that is gone.
-    fn let_pipe_end(&mut self, slot: usize) {
-        if let Some(service) = self.tables.services.get_mut(slot) {
-            if service.used != 0 && service.kind == kind::LOGGER && service.stdio_closed != 0 {
-                let mut pipe = Fd(service.pipe_fd);
-                pipe.close();
-                service.pipe_fd = -1;
+            if service.supervised == 0 {
+                // It waits for its next supervisor. A logger gets it now, for what is left in its pipe.
+                if drains {
+                    self.begin_supervisor(slot, now);
+                }
+                if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
+                    self.release(slot);
+                    continue;
+                }
             }
+            self.drive(slot, if drains { Event::Drain } else { Event::Terminate }, now);
         }
     }
 
-    /// The catch-all logger ends when nobody can write to it any more: not we either.
-    fn let_catch_all_end(&mut self) {
-        if !self.used().any(|(_, service)| service.kind == kind::CATCH_ALL) {
-            return;
-        }
+    /// The catch-all logger ends when nobody can write to it any more: not we either. From here on our output, and that
+    /// of `finish`, goes to the console, if we were given one.
+    fn let_go_of_output(&mut self) {
         let (null, console) = (Fd(self.tables.header.null_fd), Fd(self.tables.header.console_fd));
-        let _ = null.place(1);
-        let _ = if console.is_some() { console.place(2) } else { null.place(2) };
+        let to = if console.is_some() { console } else { null };
+        if console.is_some() || self.used().any(|(_, service)| service.kind == kind::CATCH_ALL) {
+            let _ = to.place(1);
+            let _ = to.place(2);
+        }
     }
 
     /// Whether the stop is over.
@@ -110,12 +111,33 @@ impl Engine {
         header.stop_kills += 1;
         header.stop_deadline = if header.stop_kills > KILLS { u64::MAX } else { now + AFTER_KILL };
         if header.stop_deadline == u64::MAX {
-            return;
+            return; // `stopped` tells who is left
         }
         for (_, service) in self.used().filter(|(_, service)| service.pid > 0) {
             warning!("{} did not end in time: killed", label(service));
             let _ = process::kill(-service.pid, signal::number::KILL);
             let _ = process::kill(service.pid, signal::number::KILL);
+        }
+    }
+
+    /// How `svscan` ends: as `.s6-svscan/finish`, in its place; exit code 0 if there is none. A `finish` that cannot be
+    /// executed is a crash: `.s6-svscan/crash` takes over, or the exit code tells (127 no such file, 126 otherwise).
+    pub fn leave(&mut self) -> i32 {
+        if let Some(limit) = self.config.nofile {
+            let _ = setrlimit(Resource::Nofile, limit);
+        }
+        // A second order to stop must not kill us now, when signals are let through for what comes.
+        while let Ok(Some(_)) = signal::read_signalfd(self.signals) {}
+        SignalSet::EMPTY.block();
+        let exec = |path| process::exec_argv(path, &Argv::<2>::new(&[path]), self.env);
+        let why = exec(FINISH);
+        if why == Errno::NOENT && file::exists(Fd::CWD, FINISH) == Ok(false) {
+            return 0;
+        }
+        warning!("cannot execute .s6-svscan/finish: {}; executing .s6-svscan/crash", Reason(why));
+        match exec(c".s6-svscan/crash") {
+            Errno::NOENT => 127,
+            _ => 126,
         }
     }
 }

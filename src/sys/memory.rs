@@ -2,8 +2,11 @@
 
 use super::{Errno, Fd, Result};
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::mm::{MapFlags, ProtFlags};
+
+const PAGE: usize = 4096;
 
 /// Creates a memfd of `size` bytes (a multiple of the page size), sealed against changing its size. ENOSYS, ENOMEM.
 pub fn create(name: &CStr, size: usize) -> Result<Fd> {
@@ -32,7 +35,6 @@ pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
 /// Gives the whole pages inside `bytes`, which must be a part of a mapped arena, back to the kernel: they read as
 /// zero from now on and cost nothing. Best effort.
 pub fn release(bytes: &mut [u8]) {
-    const PAGE: usize = 4096;
     let start = (bytes.as_mut_ptr() as usize).next_multiple_of(PAGE);
     let end = (bytes.as_mut_ptr() as usize + bytes.len()) / PAGE * PAGE;
     if start >= end {
@@ -40,4 +42,36 @@ pub fn release(bytes: &mut [u8]) {
     }
     // SAFETY: whole pages inside an exclusive slice; MADV_REMOVE makes them zero, which is a valid value for bytes.
     let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxRemove) };
+}
+
+/// The code that runs while booting, seldom, or only in commands: start and end. The binary's link script knows; in
+/// tests there is no such part.
+static SELDOM: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
+
+/// Tells where the code is that [`forget_seldom`] may let go of.
+///
+/// # Safety
+/// `start..end` must be code of the binary's own file, mapped privately and never written.
+pub unsafe fn set_seldom(start: usize, end: usize) {
+    SELDOM[0].store(start, Ordering::Relaxed);
+    SELDOM[1].store(end, Ordering::Relaxed);
+}
+
+/// Lets go of what was needed for something rare, such as booting or a scan: code that is seldom run (it is mapped
+/// again when it is run again), and the stack below the caller.
+pub fn forget_seldom() {
+    const DEEPEST: usize = 256 * 1024;
+    /// What the frames of this call and of the system calls in it may still need.
+    const MARGIN: usize = 4096;
+    let here = 0u8;
+    let stack = (&raw const here as usize).saturating_sub(MARGIN);
+    let (start, end) = (SELDOM[0].load(Ordering::Relaxed), SELDOM[1].load(Ordering::Relaxed));
+    for (start, end) in [(start, end), (stack.saturating_sub(DEEPEST), stack)] {
+        let (start, end) = (start / PAGE * PAGE, end / PAGE * PAGE);
+        if start < end {
+            // SAFETY: unmodified private pages of a file are read again when touched; nothing lives below the stack
+            // pointer of a process that has one thread and no signal handler running.
+            let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed) };
+        }
+    }
 }

@@ -25,7 +25,7 @@ pub struct Spawn<'a, const N: usize> {
     pub dir: Fd,
     /// Its descriptors 0, 1 and 2; `NONE` keeps ours.
     pub stdio: [Fd; 3],
-    /// Further descriptors and the numbers they get; at most [`EXTRA_FDS`].
+    /// Further descriptors and the numbers they get (EBADF if the system has no such number); at most [`EXTRA_FDS`].
     pub extra: &'a [(Fd, i32)],
     /// Run it in a session (and so a process group) of its own: setsid(2).
     pub session: bool,
@@ -80,8 +80,13 @@ impl<const N: usize> Spawn<'_, N> {
     /// CLONE_VFORK, so nothing is copied. The kernel stores the child's pid into `pid` before the child exists to
     /// anyone. If the program cannot be executed the child is reaped and `pid` is 0 again.
     pub fn start(&self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
+        *pid = 0;
         if self.extra.len() > EXTRA_FDS {
             return Err(SpawnError::Setup(Errno::TOOBIG));
+        }
+        // The kernel's own bound for them is far below; here it keeps the child's arithmetic, and ours, out of trouble.
+        if self.extra.iter().any(|(_, number)| !(0..i32::MAX).contains(number)) {
+            return Err(SpawnError::Setup(Errno::BADF));
         }
         let mut plan = ChildPlan {
             path: self.path.as_ptr().cast(),
@@ -110,7 +115,6 @@ impl<const N: usize> Spawn<'_, N> {
             linchpin_clone(flags as usize, top.cast(), pid, run_child, (&raw mut plan).cast())
         };
         if answer < 0 {
-            *pid = 0;
             return Err(SpawnError::Fork(Errno::from_raw_os_error(-answer as i32)));
         }
         // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.
@@ -328,6 +332,28 @@ mod tests {
         let mut pid = 99;
         assert_eq!(spawn.start(&mut pid), Err(SpawnError::Exec(Errno::NOENT)));
         assert_eq!(pid, 0);
+    }
+
+    #[test]
+    fn a_descriptor_number_that_cannot_be_is_an_error_of_the_set_up() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let argv = Argv::<2>::new(&[c"true"]);
+        for number in [-1, i32::MAX, i32::MAX - 1] {
+            let spawn = Spawn {
+                path: c"/bin/true",
+                argv: &argv,
+                env: Env::EMPTY,
+                dir: Fd::NONE,
+                stdio: [Fd::NONE; 3],
+                extra: &[(Fd::STDIN, number)],
+                session: false,
+                new_pidns: false,
+                nofile: None,
+            };
+            let mut pid = 99;
+            assert!(matches!(spawn.start(&mut pid), Err(SpawnError::Setup(_))), "{number}");
+            assert_eq!(pid, 0);
+        }
     }
 
     #[test]

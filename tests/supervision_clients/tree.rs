@@ -1,29 +1,15 @@
 //! A scan directory with s6's daemons on it, the services in it, and their events.
 
-use linchpin::service::event::{self, Access, Subscription};
+pub use crate::supervision::*;
 use linchpin::service::status;
 use linchpin::sys::{Fd, file, process};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use std::ffi::CString;
 use std::io::Read;
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
-
-/// Runs until a signal ends it.
-pub const SLEEPER: &str = "#!/bin/sh\nexec sleep 1000\n";
-/// The same, and says at once that it is ready (on descriptor 3).
-pub const READY: &str = "#!/bin/sh\necho >&3\nexec 3>&-\nexec sleep 1000\n";
-
-pub const DOWN: (&str, &str) = ("down", "");
-pub const NOTIFIES: (&str, &str) = ("notification-fd", "3\n");
-
-/// How long anything may take before the test gives up.
-const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A scan directory of its own with s6-svscan on it. Everything it started is gone when it is dropped.
 pub struct Tree {
@@ -32,9 +18,6 @@ pub struct Tree {
     /// All processes of the tree have it as their standard output: it ends when the last is gone.
     alive: ChildStdout,
 }
-
-/// A service to be: its name, its files.
-pub type Service<'a> = (&'a str, &'a [(&'a str, &'a str)]);
 
 impl Tree {
     /// Starts s6-svscan and returns when every service has its supervisor.
@@ -145,76 +128,6 @@ impl Tree {
     }
 }
 
-/// Listens to the events of one service.
-pub struct Listener {
-    subscription: Subscription,
-    seen: Vec<u8>,
-}
-
-impl Listener {
-    pub fn new(service: &Path) -> Listener {
-        let mut dir = file::open_dir(Fd::CWD, &c_path(service)).unwrap();
-        event::make(dir, c"event", Access::own_group()).unwrap();
-        let subscription = Subscription::open(dir, c"event").unwrap();
-        dir.close();
-        Listener { subscription, seen: Vec::new() }
-    }
-
-    /// Waits for this event and forgets those up to it.
-    pub fn until(&mut self, wanted: u8) {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(at) = self.seen.iter().position(|byte| *byte == wanted) {
-                self.seen.drain(..=at);
-                return;
-            }
-            let left = deadline.saturating_duration_since(Instant::now());
-            assert!(readable(self.subscription.fd(), left), "no event {:?}", char::from(wanted));
-            let mut buf = [0; 64];
-            let n = self.subscription.read(&mut buf).unwrap().unwrap_or(0);
-            self.seen.extend_from_slice(&buf[..n]);
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        self.subscription.close();
-    }
-}
-
-fn c_path(path: &Path) -> CString {
-    CString::new(path.to_str().unwrap()).unwrap()
-}
-
-/// Waits until there is something to read, or the end.
-fn readable(fd: Fd, limit: Duration) -> bool {
-    let limit = Timespec { tv_sec: limit.as_secs() as i64, tv_nsec: limit.subsec_nanos().into() };
-    matches!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&limit)), Ok(n) if n > 0)
-}
-
-pub fn make_service(path: &Path, files: &[(&str, &str)]) {
-    std::fs::create_dir(path).unwrap();
-    for (name, content) in files {
-        std::fs::write(path.join(name), content).unwrap();
-        std::fs::set_permissions(path.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
-}
-
 pub fn ours(dir: &Path, command: &str) -> Output {
     Command::new(env!("CARGO_BIN_EXE_linchpin")).args(command.split(' ')).current_dir(dir).output().unwrap()
-}
-
-/// For what has no event: asks until the answer is yes.
-pub fn eventually(mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < deadline, "it did not come true");
-        std::thread::sleep(Duration::from_millis(2));
-    }
-}
-
-/// Names in a service's fifodir.
-pub fn fifos(service: &Path) -> usize {
-    std::fs::read_dir(service.join("event")).unwrap().count()
 }

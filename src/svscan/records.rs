@@ -1,0 +1,178 @@
+//! The life of a record: made by a scan, joined to its logger or its producer, given a supervisor (more than once, if
+//! that exits), released with everything it holds. The pipe belongs to the record and outlives supervisors.
+
+use super::Plan;
+use super::engine::{Engine, token};
+use crate::info;
+use crate::service::machine::{self, Timer};
+use crate::service::{event, files, label, supervisor, tally};
+use crate::state::Service;
+use crate::state::slot::free;
+use crate::sys::epoll::{Epoll, Flags, Token};
+use crate::sys::time::{Nanos, SECOND};
+use crate::sys::{Errno, Fd, file};
+use crate::text::errno::Reason;
+use crate::text::tai::Stamp;
+use crate::warning;
+use zerocopy::FromZeros;
+
+/// A supervisor is started at most this often.
+const SUPERVISOR_INTERVAL: Nanos = SECOND;
+/// A supervisor that could not be started is tried again after this.
+const SUPERVISOR_AGAIN: Nanos = 10 * SECOND;
+
+impl Engine {
+    /// The record of the directory with this device and inode.
+    pub(super) fn find(&self, dev: u64, ino: u64) -> Option<usize> {
+        let is = |service: &Service| service.used != 0 && service.dev == dev && service.ino == ino;
+        match self.derived.identities.get(identity_key(dev, ino)) {
+            Some(slot) if self.tables.services.get(slot).is_some_and(is) => Some(slot),
+            Some(_) => self.used().find(|(_, service)| is(service)).map(|(slot, _)| slot), // two keys collide
+            None => None,
+        }
+    }
+
+    /// A new record; `None` if there is no room for more.
+    pub(super) fn create(&mut self, name: &[u8], kind: u8, dev: u64, ino: u64) -> Option<usize> {
+        let in_use = self.used().count();
+        let slot = free(&self.tables.services, |service| service.used)?;
+        if in_use >= self.config.services_max || !self.derived.identities.insert(identity_key(dev, ino), slot) {
+            return None;
+        }
+        let header = &mut self.tables.header;
+        let generation = header.next_generation;
+        header.next_generation = generation.wrapping_add(1).max(1);
+        let service = self.tables.services.get_mut(slot)?;
+        service.zero();
+        service.generation = generation;
+        service.kind = kind;
+        (service.dev, service.ino) = (dev, ino);
+        service.partner = -1;
+        for fd in [
+            &mut service.dir_fd,
+            &mut service.control_fd,
+            &mut service.lock_fd,
+            &mut service.notify_fd,
+            &mut service.pipe_fd,
+        ] {
+            *fd = -1;
+        }
+        service.spare_fds = [-1; 2];
+        service.set_name(name);
+        service.used = 1;
+        self.high = self.high.max(slot + 1);
+        Some(slot)
+    }
+
+    /// Makes `partner` the other side of a record, and `pipe` its end of the pipe between the two.
+    pub(super) fn join(&mut self, slot: usize, partner: usize, pipe: Fd) {
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        Fd(service.pipe_fd).close(); // of an earlier partner
+        service.pipe_fd = pipe.0;
+        service.partner = partner as i32;
+        service.seal();
+    }
+
+    /// Frees a record and everything it holds.
+    pub(super) fn release(&mut self, slot: usize) {
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        let (key, partner) = (identity_key(service.dev, service.ino), service.partner);
+        supervisor::close_all(service);
+        Fd(service.pipe_fd).close();
+        service.zero();
+        if self.derived.identities.get(key) == Some(slot) {
+            self.derived.identities.remove(key);
+        }
+        self.derived.timers.set(slot, 0);
+        if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
+            other.partner = -1;
+            other.seal();
+        }
+    }
+
+    /// When the next supervisor of a record may be started.
+    pub(super) fn earliest_supervisor(service: &Service, now: Nanos) -> Nanos {
+        now.max(service.supervisor_started.saturating_add(SUPERVISOR_INTERVAL))
+    }
+
+    /// Starts the supervisor of a record: lock, control FIFO, first status, event `s`. If it cannot be, tries again later.
+    pub(super) fn begin_supervisor(&mut self, slot: usize, now: Nanos) {
+        let scandir = Fd(self.tables.header.scandir_fd);
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        service.supervisor_started = now;
+        let control = Token { kind: token::SERVICE_CONTROL, slot: slot as u32, generation: service.generation };
+        match open_supervisor(scandir, service, &self.epoll, control) {
+            Ok(want_up) => {
+                service.trouble = 0;
+                service.supervised = 1;
+                machine::begin(service, want_up, now, Stamp::now());
+                supervisor::announce(service);
+                self.derived.timers.set(slot, service.deadline);
+            }
+            Err((what, e)) => {
+                supervisor::close_all(service);
+                if service.trouble != e.raw_os_error() as u32 {
+                    service.trouble = e.raw_os_error() as u32;
+                    warning!("{} has no supervisor: unable to {what}: {}; tried again", label(service), Reason(e));
+                }
+                // Somebody else who supervises it may end at any time.
+                let again = if e == Errno::AGAIN { SUPERVISOR_INTERVAL } else { SUPERVISOR_AGAIN };
+                machine::arm(service, Timer::Respawn, now + again);
+                self.derived.timers.set(slot, service.deadline);
+                if e == Errno::NOENT {
+                    self.scan_soon(); // it has another name, or is gone
+                }
+            }
+        }
+    }
+
+    /// The supervisor of a record is over: start it again if it should be there, else let the record go.
+    pub(super) fn supervisor_gone(&mut self, slot: usize, now: Nanos) {
+        let stopping = Plan::of(&self.tables.header) != Plan::Run;
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        service.supervised = 0;
+        supervisor::close_all(service);
+        if service.active != 0 && !stopping {
+            info!("{}: its supervisor has exited; there will be another", label(service));
+            machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
+            self.derived.timers.set(slot, service.deadline);
+        } else {
+            info!("{} stopped", label(service));
+            self.release(slot);
+            // The entry may be back already: look.
+            if !stopping {
+                self.scan_soon();
+            }
+        }
+    }
+}
+
+type Failure = (&'static str, Errno);
+
+/// Opens what a supervisor needs; answers whether the service is wanted up. What was opened is in the record, also when
+/// it fails.
+fn open_supervisor(
+    scandir: Fd,
+    service: &mut Service,
+    epoll: &Epoll,
+    control: Token,
+) -> core::result::Result<bool, Failure> {
+    let gone = |e| ("open the service directory", e);
+    let dir = supervisor::name(service).path().and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
+    service.dir_fd = dir.0;
+    let stat = rustix::fs::fstat(dir).map_err(gone)?;
+    if (stat.st_dev as u64, stat.st_ino as u64) != (service.dev, service.ino) {
+        return Err(gone(Errno::NOENT));
+    }
+    let prepared = files::prepare(dir)?;
+    service.lock_fd = prepared.lock.0;
+    service.control_fd = prepared.control.0;
+    epoll.add(prepared.control, control, Flags::IN).map_err(|e| ("watch supervise/control", e))?;
+    let _ = event::clean(dir, c"event"); // what is stale is no obstacle
+    tally::clear(dir).map_err(|e| ("empty supervise/death_tally", e))?;
+    Ok(!files::down(dir).value)
+}
+
+fn identity_key(dev: u64, ino: u64) -> u64 {
+    ino ^ dev.rotate_left(40)
+}

@@ -21,8 +21,7 @@ pub fn prepare<'a>(board: &Board<'a>, header: &mut Header) -> Option<&'a str> {
     let own = board.scandir();
     let mut places = OTHERS.into_iter().filter(|place| *place != own);
     let mut place = own;
-    loop {
-        let Err((what, e)) = open(place, header) else { break };
+    while let Err((what, e)) = open(place, header) {
         close(header);
         let Some(next) = places.next() else {
             error!("no scan directory: {place}: unable to {what}: {}: no service can be started", Reason(e));

@@ -2,6 +2,7 @@
 
 use crate::lines::{Lines, PATIENCE};
 use crate::tmp::TempDir;
+use crate::world::is_root;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::{self, File};
@@ -96,6 +97,9 @@ impl Machine {
     /// A command that runs in the machine, as its root; its parent is none of the machine's processes.
     pub fn command(&mut self, words: &[&str]) -> Command {
         let mut command = Command::new("nsenter");
+        if !is_root() {
+            command.arg("--preserve-credentials"); // they are root's there already
+        }
         command.args(["-U", "-m", "-u", "-i", "-n", "-p", "-r", "-w", "-t", &self.pid().to_string()]).args(words);
         command.stdin(Stdio::null());
         command

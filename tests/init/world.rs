@@ -32,6 +32,11 @@ for name in null zero full random urandom; do node /dev/$name $name; done
 [ -z "$console" ] || node "$console" console
 mount --bind /usr "$root/usr"
 umask 022
+# Without a map of groups there is no group tty, which process 1 would ask for.
+if ! grep -q 65536 /proc/self/gid_map; then
+    mkdir "$root/dev/pts"
+    mount -t devpts -o ptmxmode=666 devpts "$root/dev/pts"
+fi
 eval "$extra"
 exec env -u PATH /usr/sbin/chroot "$root" /sbin/init "$@"
 "#;

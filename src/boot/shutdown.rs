@@ -46,11 +46,16 @@ pub fn reboot(plan: Plan) -> Errno {
     rustix::system::reboot(command).err().unwrap_or(Errno::INVAL)
 }
 
-/// SIGTERM to everybody who is left, then SIGKILL. Whoever is left is a child of ours, or below one: kill(2) would not
-/// tell, because it counts kernel threads too.
+/// Whether there are processes besides us. On a machine they are our children, or below one; kill(2) would not tell,
+/// because it counts kernel threads too. In a container there are none of those, but processes that came from outside.
+fn anybody_left() -> bool {
+    process::has_children() || (!process::owns_machine() && process::kill(-1, 0) != Err(Errno::SRCH))
+}
+
+/// SIGTERM to everybody who is left, then SIGKILL.
 fn end_processes(engine: &mut Engine, grace: Nanos) {
     for (signal, patience) in [(sig::TERM, grace), (sig::KILL, AFTER_KILL)] {
-        if !process::has_children() {
+        if !anybody_left() {
             return; // nobody is left
         }
         let _ = process::kill(-1, signal);
@@ -59,7 +64,7 @@ fn end_processes(engine: &mut Engine, grace: Nanos) {
         while time::boot() < limit {
             // Children wake us by their death; those of others are looked for.
             engine.turn(Some(limit.min(time::boot() + 50 * MILLI)));
-            if !process::has_children() {
+            if !anybody_left() {
                 return;
             }
         }

@@ -14,7 +14,8 @@ fn main() {
     let name = linker.rsplit('/').next().unwrap_or("");
     let direct = name.contains("lld") || name == "ld" || name.ends_with("-ld");
     let script = format!("-T{}/src/arch/link.ld", env::var("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let plain = ["-static", "--no-pie", "--no-dynamic-linker", "--no-eh-frame-hdr", "--build-id=none", "-znorelro", &script];
+    let plain =
+        ["-static", "--no-pie", "--no-dynamic-linker", "--no-eh-frame-hdr", "--build-id=none", "-znorelro", &script];
     let args: Vec<String> = if direct {
         plain.map(String::from).to_vec()
     } else {

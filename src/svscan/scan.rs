@@ -248,7 +248,11 @@ impl Engine {
                 pass.again = true;
                 let why = Reason(e);
                 let before = &self.complaints;
-                pass.complain(before, name.to_bytes(), format_args!("{shown}: no pipe for its logger: {why}; tried again"));
+                pass.complain(
+                    before,
+                    name.to_bytes(),
+                    format_args!("{shown}: no pipe for its logger: {why}; tried again"),
+                );
                 if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
                     self.release(slot);
                 }

@@ -1,8 +1,8 @@
 //! The logger of the engine: one line at a time, to where it can be read.
 //!
-//! * As PID 1: to `/dev/kmsg` (the truth), to a ring in the arena (for when kmsg is not to be had) and, while booting
-//!   and shutting down, to the console what the kernel does not show there (with `quiet`, only what is wrong). The
-//!   console is opened non-blocking: a stuck serial line loses lines there, and nothing else.
+//! * As PID 1: to `/dev/kmsg` (the truth), to a ring in the arena (for when kmsg is not to be had) and, of what the
+//!   kernel does not show there, some to the console ([`Target`]). The console is opened non-blocking: a stuck serial
+//!   line loses lines there, and nothing else.
 //! * As `svscan`: to standard error, in s6's form `svscan: warning: text`. That may be the FIFO of a logger that `svscan`
 //!   itself must start again: lines that do not fit in it are counted, and their number is told when there is room.
 //!
@@ -39,16 +39,18 @@ impl Level {
     }
 }
 
-/// Where lines go.
+/// Where lines go: to standard error, or to kmsg, the ring and the console.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Target {
     /// Standard error.
     Stderr = 0,
-    /// kmsg and ring.
-    Kernel = 1,
-    /// kmsg, ring, and the console: what is wrong, unless the kernel prints it there; everything, if there is no kmsg.
-    KernelAndConsole = 2,
+    /// On the console: what is wrong; everything, if there is no kmsg.
+    Booting = 1,
+    /// On the console: nothing, somebody may be working there; what is wrong, if there is no kmsg.
+    Running = 2,
+    /// On the console: all that an operator wants to see; everything, if there is no kmsg.
+    Ending = 3,
 }
 
 /// The last lines, in the arena. `head` counts all bytes ever written; the ring holds the last [`LOG_RING`] of them.
@@ -193,9 +195,8 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
         ring.write(plain.as_bytes());
     }
     let console = Fd(CONSOLE.load(Relaxed));
-    // Of what the kernel has but does not print (`quiet`), the console gets only what is wrong.
-    let printed = in_kernel && ((level as u8) < KERNEL_LEVEL.load(Relaxed) || level > Level::Warning);
-    if target == Target::KernelAndConsole as u8 && console.is_some() && !printed {
+    let printed = in_kernel && (level as u8) < KERNEL_LEVEL.load(Relaxed);
+    if console.is_some() && !printed && level as u8 <= console_level(target, in_kernel) {
         let mut out = Line::<{ LOG_LINE + 32 }>::new();
         let _ = write!(out, "[{:>12}] {plain}", core::str::from_utf8(&stamp[..n]).unwrap_or(""));
         let _ = rustix::io::write(console, out.text.as_bytes());
@@ -215,6 +216,18 @@ fn write_stderr(line: &[u8]) {
         let _ = file::write_all(Fd::STDERR, told.finish("\n").as_bytes());
     }
     let _ = file::write_all(Fd::STDERR, line);
+}
+
+/// The least important level that the console gets.
+fn console_level(target: u8, in_kernel: bool) -> u8 {
+    const RUNNING: u8 = Target::Running as u8;
+    const ENDING: u8 = Target::Ending as u8;
+    match (target, in_kernel) {
+        (RUNNING, true) => 0,
+        (ENDING, true) => Level::Notice as u8,
+        (_, true) | (RUNNING, false) => Level::Warning as u8,
+        (_, false) => Level::Info as u8,
+    }
 }
 
 /// Logs that something asked for cannot be done.

@@ -19,19 +19,19 @@ pub fn open_kmsg() {
     if let Ok(fd) = file::open(Fd::CWD, c"/dev/kmsg", flags, 0) {
         log::set_kmsg(fd);
     }
-    show_lines();
+    show_lines(Target::Booting);
 }
 
-/// From here on lines are shown on the console too, as far as the kernel does not show them there. How far that is may
-/// have been changed (`dmesg -n`) since the last time.
-pub fn show_lines() {
+/// From here on lines go to `target`. How far the kernel shows them on the console itself is looked up: it may have
+/// been changed (`dmesg -n`).
+pub fn show_lines(target: Target) {
     let mut bytes = [0u8; 16];
     let level = file::read(Fd::CWD, c"/proc/sys/kernel/printk", &mut bytes)
         .ok()
         .and_then(|text| text.split(u8::is_ascii_whitespace).next())
         .and_then(parse_u32);
     log::set_kernel_level(level.unwrap_or(0).min(8) as u8);
-    log::set_target(Target::KernelAndConsole);
+    log::set_target(target);
 }
 
 /// Stdin becomes the null device; stdout and stderr the console, or the null device if there is none. Errors: there is

@@ -4,6 +4,7 @@
 use super::{Progress, cmdline, console, mounts, run_image, scandir, shutdown, sockets};
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
+use crate::log::{self, Target};
 use crate::state::{self, Arena, Tables};
 use crate::svscan::children::JobKind;
 use crate::svscan::start::{fill_stdio, raise_nofile, reset_signals};
@@ -17,7 +18,7 @@ use crate::sys::{Fd, Result, file, identity};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::{error, log, notice, warning};
+use crate::{error, notice, warning};
 use core::ffi::CStr;
 use rustix::system::RebootCommand;
 
@@ -145,11 +146,11 @@ fn supervise(arena: Arena, args: Args, config: Config, settled: &Settled) -> i32
     }
     notice!("booted in {} ms; services are being started", (time::boot() - started) / MILLI);
     engine.set_progress(Progress::Running as u32);
-    log::set_target(log::Target::Kernel);
+    log::set_target(Target::Running);
     while engine.plan() == Plan::Run {
         engine.turn(None);
     }
-    console::show_lines();
+    console::show_lines(Target::Ending);
     engine.run();
     let (plan, refused) = shutdown::finish(&mut engine, settled.kill_timeout);
     warning!("the kernel does not {}: {}", plan.name(), Reason(refused));

@@ -116,11 +116,8 @@ impl Engine {
         let before = &self.complaints;
         if bytes.len() > self.config.name_max {
             let max = self.config.name_max;
-            return pass.complain(
-                before,
-                bytes,
-                format_args!("{}: the name is longer than {max}; skipped", Printable(bytes)),
-            );
+            let shown = Printable(bytes);
+            return pass.complain(before, bytes, format_args!("{shown}: the name is longer than {max}; skipped"));
         }
         let scandir = Fd(self.tables.header.scandir_fd);
         let (dev, ino) = match identify(scandir, name) {
@@ -223,11 +220,8 @@ impl Engine {
         let slot = match self.find(dev, ino).map(|slot| (slot, self.tables.services.get(slot))) {
             Some((slot, Some(other))) => {
                 if other.active != 0 {
-                    pass.complain(
-                        &self.complaints,
-                        name.to_bytes(),
-                        format_args!("{shown}/log is another service already: {shown} has no logger"),
-                    );
+                    let why = "is another service already: it has no logger";
+                    pass.complain(&self.complaints, name.to_bytes(), format_args!("{shown}/log {why}"));
                     return Err(NoLogger::Never);
                 }
                 // One whose service is gone is taken over; one that is ending is waited for.
@@ -252,10 +246,12 @@ impl Engine {
             }
             Err(e) => {
                 pass.again = true;
+                let why = Reason(e);
+                let before = &self.complaints;
                 pass.complain(
-                    &self.complaints,
+                    before,
                     name.to_bytes(),
-                    format_args!("{shown}: no pipe for its logger: {}; tried again", Reason(e)),
+                    format_args!("{shown}: no pipe for its logger: {why}; tried again"),
                 );
                 if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
                     self.release(slot);

@@ -38,16 +38,25 @@ fn without_kmsg_the_boot_and_the_end_can_be_read_on_the_console() {
     assert_eq!(machine.end(), End::Down);
 }
 
+/// Whether the kernel of this host prints lines of this level on the console itself.
+fn kernel_prints(level: u32) -> bool {
+    let levels = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap();
+    level < levels.split_whitespace().next().unwrap().parse().unwrap()
+}
+
 #[test]
-fn with_kmsg_the_console_gets_only_what_is_wrong_and_that_once() {
+fn with_kmsg_the_console_gets_only_what_is_wrong_and_the_steps_to_the_end() {
     let world = World::new().with_console().board("nonsense = 1\n").service("web", "echo hello; exec sleep 1000");
     let mut machine = world.boot().up();
     let mut console = console(&mut machine);
     console.until("hello");
-    let level = std::fs::read_to_string("/proc/sys/kernel/printk").unwrap();
-    let printed_by_kernel = level.split_whitespace().next().unwrap().parse::<u32>().unwrap() > 4;
-    assert_eq!(console.with("board.toml:1:1").len(), usize::from(!printed_by_kernel));
-    assert_eq!(console.with("linchpin").len(), usize::from(!printed_by_kernel));
+    let complaint = if kernel_prints(4) { 0 } else { 1 };
+    assert_eq!(console.with("board.toml:1:1").len(), complaint);
+    assert_eq!(console.with("linchpin").len(), complaint);
+    machine.ask("/sbin/poweroff");
+    assert_eq!(machine.end(), End::Down);
+    let steps = if kernel_prints(5) { 0 } else { 2 };
+    assert_eq!(console.with("syncing and unmounting").len() + console.with("poweroff now").len(), steps);
 }
 
 /// Boots with a console that takes nothing more, and shuts down again.

@@ -6,6 +6,8 @@ use linchpin::sys::process;
 use std::time::{Duration, Instant};
 
 const DEAF: &str = "trap '' TERM; exec sleep 1000";
+/// Leaves a deaf process behind, whose parent is process 1 then.
+const STRAY: &str = "(trap '' TERM; echo up >/tmp/stray; exec sleep 1000) >/dev/null 2>&1 &";
 
 /// Runs `request` on a machine with a service; answers what process 1 then says it does, and how the machine ends.
 fn request(board: &str, request: impl FnOnce(&mut Machine)) -> (String, End) {
@@ -108,12 +110,11 @@ fn a_service_that_does_not_end_is_killed_when_its_time_is_over() {
 #[test]
 fn who_is_no_service_and_ignores_the_request_is_killed_too() {
     let mut machine = World::new().board("[shutdown]\nkill-timeout = \"200ms\"\n").boot().up();
-    let stray = machine.command(&["sh", "-c", "trap '' TERM; echo up >/tmp/stray; exec sleep 1000"]).spawn();
+    machine.text(STRAY);
     machine.await_line("tmp/stray");
     machine.ask("/sbin/poweroff");
     machine.log.until("processes are left after 200 ms: killing them");
     assert_eq!(machine.end(), End::Down);
-    stray.unwrap().wait().unwrap();
 }
 
 #[test]
@@ -131,14 +132,13 @@ fn a_second_request_changes_what_happens_at_the_end() {
 #[test]
 fn a_second_request_counts_even_when_all_services_are_stopped() {
     let mut machine = World::new().board("[shutdown]\nkill-timeout = \"600ms\"\n").boot().up();
-    let stray = machine.command(&["sh", "-c", "trap '' TERM; echo up >/tmp/stray; exec sleep 1000"]).spawn();
+    machine.text(STRAY);
     machine.await_line("tmp/stray");
     machine.ask("/sbin/poweroff");
     machine.log.until("poweroff: stopping 0 services");
     process::kill(machine.pid() as i32, libc::SIGINT).unwrap();
     machine.log.until("reboot now");
     assert_eq!(machine.end(), End::Reboot);
-    stray.unwrap().wait().unwrap();
 }
 
 #[test]

@@ -147,9 +147,7 @@ fn supervise(arena: Arena, args: Args, config: Config, settled: &Settled) -> i32
     notice!("booted in {} ms; services are being started", (time::boot() - started) / MILLI);
     engine.set_progress(Progress::Running as u32);
     log::set_target(Target::Running);
-    while engine.plan() == Plan::Run {
-        engine.turn(None);
-    }
+    engine.serve();
     console::show_lines(Target::Ending);
     engine.run();
     let (plan, refused) = shutdown::finish(&mut engine, settled.kill_timeout);

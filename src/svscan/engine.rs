@@ -118,7 +118,16 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Runs until a stop is asked for.
+    #[inline(never)] // into its caller, whose code is seldom run and let go of
+    pub fn serve(&mut self) {
+        while self.plan() == Plan::Run {
+            self.turn(None);
+        }
+    }
+
     /// Runs until what was asked for is done: every service is stopped, or the stop's deadline has passed.
+    #[inline(never)] // as above
     pub fn run(&mut self) -> Plan {
         loop {
             let plan = Plan::of(&self.tables.header);

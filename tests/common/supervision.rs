@@ -16,6 +16,9 @@ pub const READY: &str = "#!/bin/sh\necho >&3\nexec 3>&-\nexec sleep 1000\n";
 pub const DOWN: (&str, &str) = ("down", "");
 pub const NOTIFIES: (&str, &str) = ("notification-fd", "3\n");
 
+/// Content of a file that is to be a FIFO.
+pub const FIFO: &str = "\0FIFO";
+
 /// How long anything may take before the test gives up.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -95,6 +98,10 @@ pub fn make_service(path: &Path, files: &[(&str, &str)]) {
     for (name, content) in files {
         let file = path.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        if *content == FIFO {
+            linchpin::sys::entry::make_fifo(Fd::CWD, &c_path(&file), 0o600).unwrap();
+            continue;
+        }
         std::fs::write(&file, content).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }

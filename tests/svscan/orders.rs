@@ -73,7 +73,7 @@ fn a_pause_is_in_the_status_and_the_group_letters_reach_the_group() {
     for (stop, go, whole) in [("p", "c", false), ("P", "C", true)] {
         send(&svscan, "a", stop.as_bytes());
         eventually(|| svscan.status("a").paused);
-        eventually(|| state(&svscan.status("a").pid.to_string()) == "T");
+        eventually(|| state(&svscan.pid_of("a").to_string()) == "T");
         eventually(|| (state(&child) == "T") == whole);
         assert_eq!(svscan.text("s6-svstat -o paused a"), "true");
         send(&svscan, "a", go.as_bytes());
@@ -142,8 +142,7 @@ fn the_bytes_of_one_write_are_obeyed_in_their_order() {
 #[test]
 fn while_finish_runs_signals_are_ignored_and_wishes_are_kept() {
     let finish = "#!/bin/sh\necho finish >$SAID\nread x <go\n";
-    let svscan = Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0")])]);
-    svscan.ok("mkfifo a/go");
+    let svscan = Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0"), ("go", FIFO)])]);
     svscan.ok("s6-svc -wu -T 20000 a");
     let mut events = svscan.listen("a");
     svscan.ok("s6-svc -t a");
@@ -153,7 +152,7 @@ fn while_finish_runs_signals_are_ignored_and_wishes_are_kept() {
     svscan.ok("s6-svc -d a");
     eventually(|| !svscan.status("a").want_up);
     assert!(svscan.status("a").finishing && !svscan.status("a").paused);
-    std::fs::write(svscan.path("a/go"), "\n").unwrap();
+    svscan.push("a/go", "\n");
     events.until(b'D');
     svscan.settle();
     assert_eq!(svscan.status("a").pid, 0);

@@ -57,15 +57,14 @@ fn finish_is_told_how_run_died_and_which_process_group_it_had() {
 #[test]
 fn while_finish_runs_the_status_shows_its_pid_and_the_service_is_down() {
     let finish = "#!/bin/sh\necho $$ >$SAID\nread x <go\n";
-    let svscan = Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0")])]);
-    svscan.ok("mkfifo a/go");
+    let svscan = Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0"), ("go", FIFO)])]);
     svscan.ok("s6-svc -wu -T 20000 a");
     svscan.ok("s6-svc -wd -T 20000 -d a");
     let pid = svscan.hear();
     let status = svscan.status("a");
     assert_eq!((status.pid.to_string(), status.finishing, status.is_up(), status.ready), (pid, true, false, false));
     assert_eq!((status.wstat, status.want_up), (15, false));
-    std::fs::write(svscan.path("a/go"), "\n").unwrap();
+    svscan.push("a/go", "\n");
     svscan.ok("s6-svwait -D -t 20000 a");
     assert_eq!(svscan.status("a").encode()[34], 8);
 }
@@ -97,8 +96,8 @@ fn a_finish_that_exits_125_keeps_the_service_down() {
 #[test]
 fn a_finish_that_takes_too_long_is_killed() {
     let finish = "#!/bin/sh\necho $$ >$SAID\ntrap '' TERM\nread x <never\n";
-    let svscan = Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "100\n")])]);
-    svscan.ok("mkfifo a/never");
+    let svscan =
+        Svscan::new(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "100\n"), ("never", FIFO)])]);
     svscan.ok("s6-svc -wu -T 20000 a");
     let mut events = svscan.listen("a");
     svscan.ok("s6-svc -d a");

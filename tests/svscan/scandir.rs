@@ -8,9 +8,10 @@ use linchpin::service::tally;
 use linchpin::sys::{Fd, file, process};
 use rustix::fs::OFlags;
 use std::cell::RefCell;
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -175,6 +176,12 @@ impl Svscan {
         self.try_status(name).unwrap()
     }
 
+    /// The pid of a service that is up, or will be in a moment.
+    pub fn pid_of(&self, name: &str) -> i32 {
+        eventually(|| self.try_status(name).is_some_and(|status| status.is_up()));
+        self.status(name).pid
+    }
+
     /// Stamps of the deaths on record, in nanoseconds.
     pub fn deaths(&self, name: &str) -> Vec<u128> {
         let mut dir = file::open_dir(Fd::CWD, &c_path(&self.path(name))).unwrap();
@@ -182,6 +189,15 @@ impl Svscan {
         tally::visit(dir, 4096, &mut |record| stamps.push(nanos(record.stamp))).unwrap();
         dir.close();
         stamps
+    }
+
+    /// Writes into a FIFO of a service, as soon as somebody reads it.
+    pub fn push(&self, path: &str, text: &str) {
+        let open = || {
+            let nonblocking = OFlags::NONBLOCK.bits() as i32;
+            OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path))
+        };
+        eventually(|| open().is_ok_and(|mut fifo| fifo.write_all(text.as_bytes()).is_ok()));
     }
 
     /// The next line that a service has written to `$SAID`.

@@ -47,8 +47,8 @@ pub const FDHOLDER_PAUSE: u64 = 1_000_000_000;
 /// One-shot children that PID 1 starts and remembers: init script, signal handlers, the unmounter.
 pub const JOBS: usize = 16;
 
-/// Bytes of the in-memory log: the last hundred lines or so, for when kmsg is not to be had.
-pub const LOG_RING: usize = 8 * 1024;
+/// Bytes of the in-memory log: the last fifty lines or so, for when kmsg is not to be had.
+pub const LOG_RING: usize = 4 * 1024;
 
 /// Longest log line; kmsg takes about 1000 bytes, and 400 are still read on a serial console.
 pub const LOG_LINE: usize = 400;

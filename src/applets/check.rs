@@ -3,7 +3,7 @@
 
 use super::cli::{Cli, SYSTEM, WrongUsage};
 use crate::board::check::Summary;
-use crate::board::load_file;
+use crate::board::{Diagnostic, with_file};
 use crate::log::Line;
 use crate::sys::{Fd, file};
 use crate::text::quote::Printable;
@@ -27,17 +27,17 @@ pub fn check(cli: &Cli) -> i32 {
 
 fn check_file(cli: &Cli, path: &CStr) -> i32 {
     let name = Printable(path.to_bytes());
-    let loaded = load_file(path, &mut |mistake| {
+    let mut report = |mistake: &Diagnostic<'_>| {
         let mut line = Line::<1024>::new();
         let _ = write!(line, "{name}:{mistake}");
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
-    });
-    let Some((board, mistakes)) = loaded else { return SYSTEM };
-    match mistakes {
+    };
+    let checked = with_file(path, &mut report, |board, mistakes| match mistakes {
         Err(e) => cli.unable(format_args!("read {name}"), e),
         Ok(mistakes) if write!(Stdout, "{}", Summary(board)).is_ok() => i32::from(mistakes > 0),
         Ok(_) => SYSTEM,
-    }
+    });
+    checked.unwrap_or(SYSTEM)
 }
 
 struct Stdout;

@@ -5,25 +5,45 @@ use super::model::Board;
 use super::reader::load;
 use crate::limits::{BOARD_FILE, BOARD_SCRATCH};
 use crate::sys::cell::TakeCell;
-use crate::sys::{Fd, Result, file, process};
+use crate::sys::{Fd, Result, file, memory, process};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
 
-static TEXT: TakeCell<[u8; BOARD_FILE + 1]> = TakeCell::new([0; BOARD_FILE + 1]);
-static SCRATCH: TakeCell<[u8; BOARD_SCRATCH]> = TakeCell::new([0; BOARD_SCRATCH]);
-static BOARD: TakeCell<Board<'static>> = TakeCell::new(Board::new());
+/// What a board's strings lie in.
+struct Text {
+    file: [u8; BOARD_FILE + 1],
+    scratch: [u8; BOARD_SCRATCH],
+}
 
-/// A board, and how many mistakes its file had, or why the file could not be read.
-pub type Loaded = (&'static Board<'static>, Result<usize>);
+static TEXT: TakeCell<Text> = TakeCell::new(Text { file: [0; BOARD_FILE + 1], scratch: [0; BOARD_SCRATCH] });
 
-/// Reads the board config at `path`, once in the life of the process; mistakes go to `report`. Returns the board and
-/// how many mistakes there were; if the file cannot be read, the board is all defaults. `None`: it was read before.
-pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option<Loaded> {
-    let (board, buffer, scratch) = (BOARD.take()?, TEXT.take()?, SCRATCH.take()?);
-    let mut text: &'static [u8] = match read(path, buffer) {
-        Ok(text) => text,
-        Err(e) => return Some((board, Err(e))),
+/// Reads the board config at `path`, once in the life of the process (after that: `None`); mistakes go to `report`.
+/// Gives `inspect` the board, and how many mistakes there were or why the file cannot be read (then the board is all
+/// defaults). Afterwards the memory that the board was in is given back: take what is needed for longer with you.
+#[inline(never)] // the board is large, and lies in this frame
+pub fn with_file<T>(
+    path: &CStr,
+    report: &mut dyn FnMut(&Diagnostic<'_>),
+    inspect: impl FnOnce(&Board<'_>, Result<usize>) -> T,
+) -> Option<T> {
+    let memory = TEXT.take()?;
+    let answer = {
+        let mut board = Board::new();
+        let read = read(path, &mut memory.file);
+        let loaded = read.map(|text| load_whole(&mut board, text, &mut memory.scratch, report));
+        inspect(&board, loaded)
     };
+    memory::discard(&mut memory.file);
+    memory::discard(&mut memory.scratch);
+    Some(answer)
+}
+
+fn load_whole<'a>(
+    board: &mut Board<'a>,
+    mut text: &'a [u8],
+    scratch: &'a mut [u8],
+    report: &mut dyn FnMut(&Diagnostic<'_>),
+) -> usize {
     let mut mistakes = 0;
     if text.len() > BOARD_FILE {
         let cut = text.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
@@ -34,16 +54,14 @@ pub fn load_file(path: &CStr, report: &mut dyn FnMut(&Diagnostic<'_>)) -> Option
         report(&Diagnostic { line, column, mistake });
         mistakes = 1;
     }
-    mistakes += load(board, text, scratch, report);
-    Some((board, Ok(mistakes)))
+    mistakes + load(board, text, scratch, report)
 }
 
-fn read(path: &CStr, buffer: &'static mut [u8]) -> Result<&'static [u8]> {
+fn read<'a>(path: &CStr, buffer: &'a mut [u8]) -> Result<&'a [u8]> {
     // `check` may be given a pipe and wait for it; PID 1 waits for nothing.
     let patience = if process::pid() == 1 { OFlags::NONBLOCK } else { OFlags::empty() };
     let mut fd = file::open(Fd::CWD, path, OFlags::RDONLY | patience, 0)?;
     let done = file::read_full(fd, buffer);
     fd.close();
-    let buffer: &'static [u8] = buffer;
     done.map(|n| buffer.get(..n).unwrap_or_default())
 }

@@ -1,5 +1,5 @@
 //! The board: one machine type, described by one TOML file (`/etc/linchpin/board.toml`). What it says, with defaults,
-//! is a [`Board`]; [`load_file`] reads it the same way in PID 1 and in `linchpin check`.
+//! is a [`Board`]; [`with_file`] reads it the same way in PID 1 and in `linchpin check`.
 //!
 //! A mistake in the file never stops anything: it becomes one [`Diagnostic`], and the rest of the file counts.
 
@@ -15,6 +15,6 @@ mod syntax;
 pub mod users;
 
 pub use diagnostic::Diagnostic;
-pub use file::load_file;
+pub use file::with_file;
 pub use model::{Board, Id, Mount, Owner, Signals, Socket};
 pub use reader::load;

@@ -13,8 +13,8 @@ use crate::sys::args::Args;
 use crate::sys::fd::close_inherited;
 use crate::sys::process::SpawnError;
 use crate::sys::signal::SignalSet;
-use crate::sys::time::{self, MILLI};
-use crate::sys::{Fd, file, identity};
+use crate::sys::time::{self, MILLI, Nanos};
+use crate::sys::{Fd, Result, file, identity};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
@@ -57,32 +57,49 @@ pub fn run(args: Args) -> i32 {
     progress(arena.tables, Progress::Mounted);
     let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
 
-    let Some(board) = load_board(&cmdline::read(args)) else { return 111 }; // read twice: it cannot be
-    prepare(board, arena.tables);
-    let dialect = match board.signals() {
-        Signals::S6 => Dialect::S6,
-        Signals::Busybox => Dialect::Busybox,
-    };
+    let Some(settled) = settle(args, arena.tables) else { return 111 }; // twice in a process: it cannot be
     let config = Config {
-        role: Role::Init(dialect),
+        role: Role::Init(settled.dialect),
         services_max: SERVICES,
         name_max: SERVICE_NAME,
         rescan: 0,
-        stop_timeout: board.timeout(),
+        stop_timeout: settled.stop_timeout,
         nofile,
     };
-    supervise(arena, args, config, board)
+    supervise(arena, args, config, &settled)
 }
 
-/// Reads the board config; without one, everything has its default.
-fn load_board(cmdline: &cmdline::Cmdline) -> Option<&'static Board<'static>> {
+/// What is needed of the board config when everything is prepared; the rest of it is forgotten.
+struct Settled {
+    dialect: Dialect,
+    stop_timeout: Nanos,
+    kill_timeout: Nanos,
+    /// Empty: there is none.
+    init: CPath<512>,
+}
+
+/// Reads the board config (without one, everything has its default) and prepares what it asks for.
+#[inline(never)] // its buffers would be part of process 1's stack for ever
+fn settle(args: Args, tables: &mut Tables) -> Option<Settled> {
+    let cmdline = cmdline::read(args);
     let path = cmdline.board.get().unwrap_or_default();
     let shown = Printable(path.to_bytes());
-    let (board, read) = board::load_file(path, &mut |mistake| warning!("{shown}:{mistake}"))?;
-    if let Err(e) = read {
-        warning!("board config {shown}: {}: everything has its default", Reason(e));
-    }
-    Some(board)
+    let prepare_all = |board: &Board<'_>, read: Result<usize>| {
+        if let Err(e) = read {
+            warning!("board config {shown}: {}: everything has its default", Reason(e));
+        }
+        prepare(board, tables);
+        Settled {
+            dialect: match board.signals() {
+                Signals::S6 => Dialect::S6,
+                Signals::Busybox => Dialect::Busybox,
+            },
+            stop_timeout: board.timeout(),
+            kill_timeout: board.kill_timeout(),
+            init: CPath::of(&[board.init().unwrap_or_default().as_bytes()]),
+        }
+    };
+    board::with_file(path, &mut |mistake| warning!("{shown}:{mistake}"), prepare_all)
 }
 
 /// All that is there before the first process.
@@ -111,7 +128,7 @@ fn progress(tables: &mut Tables, progress: Progress) {
     tables.header.boot_progress = progress as u32;
 }
 
-fn supervise(arena: Arena, args: Args, config: Config, board: &Board<'_>) -> i32 {
+fn supervise(arena: Arena, args: Args, config: Config, settled: &Settled) -> i32 {
     let started = arena.tables.header.started;
     let mut engine = match Engine::new(arena, args.env().with_defaults(&ENVIRONMENT), config) {
         Ok(engine) => engine,
@@ -121,8 +138,9 @@ fn supervise(arena: Arena, args: Args, config: Config, board: &Board<'_>) -> i32
             return 111;
         }
     };
-    if let Some(script) = board.init() {
-        if let Err(why) = start_init_script(&mut engine, script) {
+    if !settled.init.is_empty() {
+        if let Err(why) = start_init_script(&mut engine, &settled.init) {
+            let script = Printable(settled.init.as_bytes());
             warning!("cannot run the init script {script}: {}", Reason(why.errno()));
         }
     }
@@ -134,15 +152,14 @@ fn supervise(arena: Arena, args: Args, config: Config, board: &Board<'_>) -> i32
     }
     console::show_lines(Target::Ending);
     engine.run();
-    let (plan, refused) = shutdown::finish(&mut engine, board.kill_timeout());
+    let (plan, refused) = shutdown::finish(&mut engine, settled.kill_timeout);
     warning!("the kernel does not {}: {}", plan.name(), Reason(refused));
     0
 }
 
 /// The board's init script, in a session of its own, in the root directory.
-fn start_init_script(engine: &mut Engine, script: &str) -> core::result::Result<(), SpawnError> {
-    let path = CPath::<512>::of(&[script.as_bytes()]);
-    let path = path.path().map_err(SpawnError::Setup)?;
+fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::Result<(), SpawnError> {
+    let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
     let started = engine.start_job(JobKind::InitScript, path, root, true);
     root.close();

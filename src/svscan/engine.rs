@@ -38,8 +38,8 @@ pub mod token {
 /// What is derived from the tables.
 pub struct Derived {
     pub(super) timers: Timers<SERVICES>,
-    pub(super) pids: Index<{ 2 * SERVICES }>,
-    pub(super) identities: Index<{ 2 * SERVICES }>,
+    pub(super) pids: Index<SERVICES>,
+    pub(super) identities: Index<SERVICES>,
 }
 
 static DERIVED: TakeCell<Derived> =

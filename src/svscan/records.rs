@@ -173,6 +173,7 @@ fn open_supervisor(
     Ok(!files::down(dir).value)
 }
 
+/// The key of a directory; never 0.
 fn identity_key(dev: u64, ino: u64) -> u64 {
-    ino ^ dev.rotate_left(40)
+    (ino ^ dev.rotate_left(40)).max(1)
 }

@@ -44,6 +44,20 @@ pub fn release(bytes: &mut [u8]) {
     let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxRemove) };
 }
 
+/// Zeroes a buffer of our own that is not needed any more, and gives its whole pages back to the kernel.
+pub fn discard(bytes: &mut [u8]) {
+    let start = (bytes.as_mut_ptr() as usize).next_multiple_of(PAGE);
+    let end = (bytes.as_mut_ptr() as usize + bytes.len()) / PAGE * PAGE;
+    if start < end {
+        // SAFETY: whole private pages inside an exclusive slice; they read as zero afterwards, as all bytes may.
+        let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed) };
+    }
+    let edge = start.saturating_sub(bytes.as_ptr() as usize).min(bytes.len());
+    bytes[..edge].fill(0);
+    let tail = end.saturating_sub(bytes.as_ptr() as usize).clamp(edge, bytes.len());
+    bytes[tail..].fill(0);
+}
+
 /// The code that runs while booting, seldom, or only in commands: start and end. The binary's link script knows; in
 /// tests there is no such part.
 static SELDOM: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];

@@ -81,7 +81,9 @@ fn a_shutdown_asked_for_in_the_first_moment_happens() {
 
 #[test]
 fn services_end_before_their_loggers_and_their_last_words_are_logged() {
-    let talker = "trap 'echo last words; kill $!; exit 0' TERM; echo first; echo $$ >/tmp/up; while :; do sleep 1000 & wait; done";
+    // All by itself: a child of it would hold its pipe, too.
+    let talker = "trap 'echo last words; exit 0' TERM; mkfifo /tmp/never; exec 3<>/tmp/never; echo first; \
+                  echo up >/tmp/up; while :; do read -r _ <&3; done";
     let world = World::new().service("web", talker).service("web/log", "exec cat >>/tmp/log");
     let mut machine = world.boot().up();
     machine.await_line("tmp/up");
@@ -91,6 +93,7 @@ fn services_end_before_their_loggers_and_their_last_words_are_logged() {
     machine.log.until("logger web/log stopped");
     assert_eq!(machine.end(), End::Down);
     assert_eq!(std::fs::read_to_string(machine.root("tmp/log")).unwrap(), "first\nlast words\n");
+    assert_eq!(machine.log.with("did not end in time"), Vec::<String>::new(), "{}", machine.log.with("").join("\n"));
 }
 
 #[test]

@@ -45,7 +45,7 @@ impl Engine {
         for _ in 0..DEATHS_PER_TURN {
             // Seen first, reaped last: if we fault in between, the same death is seen again.
             let Some(death) = process::peek_death() else { return false };
-            if let Some(slot) = self.derived.pids.get(death.pid as u64) {
+            if let Some(slot) = self.slots.by_pid(death.pid) {
                 self.service_died(slot, death.pid, death.wstat, now);
             } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
                 job_ended(job, death.wstat);
@@ -56,7 +56,7 @@ impl Engine {
     }
 
     fn service_died(&mut self, slot: usize, pid: i32, wstat: u32, now: Nanos) {
-        self.derived.pids.remove(pid as u64);
+        self.slots.set_pid(slot, 0);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         if service.pid != pid || service.dead_pid == pid {
             return;

@@ -4,8 +4,7 @@
 //! The engine owns the tables of the arena and what is derived from them. It must never block, never exit while there
 //! is something to supervise, and never act on an event whose handle is out of date.
 
-use super::index::Index;
-use super::timers::Timers;
+use super::slots::Slots;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
 use crate::limits::SERVICES;
@@ -35,19 +34,11 @@ pub mod token {
     pub const READINESS: u8 = 4;
 }
 
-/// What is derived from the tables.
-pub struct Derived {
-    pub(super) timers: Timers<SERVICES>,
-    pub(super) pids: Index<SERVICES>,
-    pub(super) identities: Index<SERVICES>,
-}
-
-static DERIVED: TakeCell<Derived> =
-    TakeCell::new(Derived { timers: Timers::new(), pids: Index::new(), identities: Index::new() });
-
 /// Services whose deadline is acted on per turn: a start takes about a millisecond, and when hundreds are due the others
 /// get their turn in between.
 const TIMERS_PER_TURN: usize = 32;
+
+static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
 /// How the engine is to behave.
 pub struct Config {
@@ -68,7 +59,7 @@ pub struct Config {
 /// Process 1's (or svscan's) loop and all it needs.
 pub struct Engine {
     pub(super) tables: &'static mut Tables,
-    pub(super) derived: &'static mut Derived,
+    pub(super) slots: &'static mut Slots<SERVICES>,
     pub(super) epoll: Epoll,
     pub(super) signals: Fd,
     pub(super) env: Env,
@@ -88,7 +79,7 @@ impl Engine {
     /// in its header already. Errors: see epoll_create(2),
     /// signalfd(2); EBUSY if there is an engine in this process already.
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
-        let derived = DERIVED.take().ok_or(sys::Errno::BUSY)?;
+        let slots = SLOTS.take().ok_or(sys::Errno::BUSY)?;
         let epoll = Epoll::new()?;
         let watched = config.role.signals();
         let signals = signal::open_signalfd(watched)?;
@@ -99,7 +90,7 @@ impl Engine {
         }
         let mut engine = Engine {
             tables: arena.tables,
-            derived,
+            slots,
             epoll,
             signals,
             env,
@@ -175,7 +166,7 @@ impl Engine {
     }
 
     fn next_deadline(&mut self) -> Option<Nanos> {
-        let service = self.derived.timers.first().map(|(_, at)| at);
+        let service = self.slots.first();
         let holder = match &self.holder {
             Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::read()),
             None => None,
@@ -195,7 +186,7 @@ impl Engine {
             memory::forget_seldom();
         }
         for _ in 0..TIMERS_PER_TURN {
-            let Some(slot) = self.derived.timers.expired(now) else { break };
+            let Some(slot) = self.slots.expired(now) else { break };
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
                 Some(_) => self.drive(slot, Event::Timer, now),
@@ -240,14 +231,10 @@ impl Engine {
         };
         let pid = service.pid;
         supervisor::drive(&mut context, service, event);
-        if service.pid != pid && service.pid > 0 && !self.derived.pids.insert(service.pid as u64, slot) {
-            warning!(
-                "{}: there is no room to remember pid {}: its death will not be seen",
-                label(service),
-                service.pid
-            );
+        if service.pid != pid {
+            self.slots.set_pid(slot, service.pid);
         }
-        self.derived.timers.set(slot, service.deadline);
+        self.slots.set_deadline(slot, service.deadline);
         if State::of(service) == Some(State::Gone) {
             self.supervisor_gone(slot, now);
         }

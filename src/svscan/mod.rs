@@ -3,17 +3,16 @@
 //! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
 //! * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
-//! * [`index`], [`timers`]: what is derived from the records, for speed.
+//! * [`slots`]: what is derived from the records, for speed.
 
 pub mod children;
 pub mod engine;
-pub mod index;
 pub mod orders;
 pub mod records;
 pub mod scan;
+pub mod slots;
 pub mod start;
 pub mod stop;
-pub mod timers;
 
 pub use engine::{Config, Engine};
 

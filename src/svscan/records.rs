@@ -25,7 +25,7 @@ impl Engine {
     /// The record of the directory with this device and inode.
     pub(super) fn find(&self, dev: u64, ino: u64) -> Option<usize> {
         let is = |service: &Service| service.used != 0 && service.dev == dev && service.ino == ino;
-        match self.derived.identities.get(identity_key(dev, ino)) {
+        match self.slots.by_identity(identity_key(dev, ino)) {
             Some(slot) if self.tables.services.get(slot).is_some_and(is) => Some(slot),
             Some(_) => self.used().find(|(_, service)| is(service)).map(|(slot, _)| slot), // two keys collide
             None => None,
@@ -36,9 +36,10 @@ impl Engine {
     pub(super) fn create(&mut self, name: &[u8], kind: u8, dev: u64, ino: u64) -> Option<usize> {
         let in_use = self.used().count();
         let slot = free(&self.tables.services, |service| service.used)?;
-        if in_use >= self.config.services_max || !self.derived.identities.insert(identity_key(dev, ino), slot) {
+        if in_use >= self.config.services_max {
             return None;
         }
+        self.slots.set_identity(slot, identity_key(dev, ino));
         let header = &mut self.tables.header;
         let generation = header.next_generation;
         header.next_generation = generation.wrapping_add(1).max(1);
@@ -76,14 +77,13 @@ impl Engine {
     /// Frees a record and everything it holds.
     pub(super) fn release(&mut self, slot: usize) {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
-        let (key, partner) = (identity_key(service.dev, service.ino), service.partner);
+        let partner = service.partner;
         supervisor::close_all(service);
         Fd(service.pipe_fd).close();
         service.zero();
-        if self.derived.identities.get(key) == Some(slot) {
-            self.derived.identities.remove(key);
-        }
-        self.derived.timers.set(slot, 0);
+        self.slots.set_identity(slot, 0);
+        self.slots.set_pid(slot, 0);
+        self.slots.set_deadline(slot, 0);
         if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
             other.partner = -1;
             other.seal();
@@ -107,7 +107,7 @@ impl Engine {
                 service.supervised = 1;
                 machine::begin(service, want_up, now, Stamp::now());
                 supervisor::announce(service);
-                self.derived.timers.set(slot, service.deadline);
+                self.slots.set_deadline(slot, service.deadline);
             }
             Err((what, e)) => {
                 supervisor::close_all(service);
@@ -118,7 +118,7 @@ impl Engine {
                 // Somebody else who supervises it may end at any time.
                 let again = if e == Errno::AGAIN { SUPERVISOR_INTERVAL } else { SUPERVISOR_AGAIN };
                 machine::arm(service, Timer::Respawn, now + again);
-                self.derived.timers.set(slot, service.deadline);
+                self.slots.set_deadline(slot, service.deadline);
                 if e == Errno::NOENT {
                     self.scan_soon(); // it has another name, or is gone
                 }
@@ -135,7 +135,7 @@ impl Engine {
         if service.active != 0 && !stopping {
             info!("{}: its supervisor has exited; there will be another", label(service));
             machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
-            self.derived.timers.set(slot, service.deadline);
+            self.slots.set_deadline(slot, service.deadline);
         } else {
             info!("{} stopped", label(service));
             self.release(slot);

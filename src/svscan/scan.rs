@@ -197,7 +197,7 @@ impl Engine {
             service.set_name(name.to_bytes());
             if service.supervised == 0 && Timer::of(service) == Timer::Respawn {
                 machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
-                self.derived.timers.set(slot, service.deadline);
+                self.slots.set_deadline(slot, service.deadline);
             }
         }
     }

@@ -165,7 +165,9 @@ impl Engine {
             pass.mark(slot);
             let Some(service) = self.tables.services.get_mut(slot) else { continue };
             service.active = 1;
-            if service.supervised == 0 && Timer::of(service) == Timer::None {
+            // One that could not have its supervisor is tried again: what was in its way may have been removed.
+            let failed = service.trouble != 0 && Engine::earliest_supervisor(service, now) == now;
+            if service.supervised == 0 && (failed || Timer::of(service) == Timer::None) {
                 self.begin_supervisor(slot, now);
             }
         }

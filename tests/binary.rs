@@ -1,5 +1,6 @@
 //! The binary as a file: static, without libc and allocator, small; and what it answers as a command.
 
+#[allow(dead_code)] // other tests use the rest
 #[path = "common/tmp.rs"]
 mod tmp;
 

@@ -1,5 +1,4 @@
 //! A directory of a test's own, gone when the test is over.
-#![allow(dead_code)] // not every test uses all of it
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -4,6 +4,7 @@
 //!
 //! Needs util-linux, and root or unprivileged user namespaces.
 
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 mod tmp;
 

@@ -1,0 +1,174 @@
+//! `pulse`: how long a supervisor needs to bring a dead service back, for scripts/bench inside the guest. It is built as
+//! linchpin is, so that starting it costs next to nothing and what is left is the supervisor's part.
+//!
+//! * As `./run NAME` it is the service: it says when its first instructions ran, and then waits to be killed.
+//! * `pulse supervised ROUNDS SERVICEDIR` kills that service so often; process 1 brings it back.
+//! * `pulse floor ROUNDS` does the same to a child of its own, which it brings back with nothing but waitid(2), clone(2)
+//!   and execve(2): no supervisor can be faster.
+//! * `pulse after SCRIPT` runs a shell script when the machine has come to rest; for its first line.
+//!
+//! A round is from just before kill(2) to the first instructions of the next incarnation, which looks at the clock itself:
+//! who runs when after that does not matter. The victim lives for more than a second, so that the second between two
+//! starts of a service is over. The two measurements print the median and the slowest of all rounds, in nanoseconds.
+#![no_std]
+#![no_main]
+
+#[path = "../../src/arch/entry.rs"]
+mod entry;
+
+use core::ffi::CStr;
+use core::fmt::Write;
+use linchpin::log::Line;
+use linchpin::service::status;
+use linchpin::sys::args::{Args, Argv, Env};
+use linchpin::sys::process::{self, Spawn};
+use linchpin::sys::signal::number as sig;
+use linchpin::sys::time::{self, MILLI, Nanos, SECOND};
+use linchpin::sys::{Errno, Fd, entry as fs_entry, file, poll};
+use linchpin::text::number::parse_u32;
+use rustix::event::Timespec;
+use rustix::fs::OFlags;
+
+/// Where services say that they run.
+const FIFO: &CStr = c"/run/pulse";
+/// How long a victim lives: longer than the second between two starts.
+const LIFE: Nanos = 1100 * MILLI;
+/// Long enough for a machine with ten services to have nothing left to do.
+const REST: Nanos = 3 * SECOND;
+/// Nobody waits longer than this for a victim to come back.
+const PATIENCE: Nanos = 10 * SECOND;
+/// Rounds, at most.
+const ROUNDS: usize = 100;
+
+type Outcome = Result<i32, &'static str>;
+
+fn main(args: Args) -> i32 {
+    let word = |i| args.get(i).map(CStr::to_bytes).unwrap_or_default();
+    let done = match (word(0), word(1), args.get(2)) {
+        (b"./run", ..) => service(),
+        (_, b"supervised", Some(rounds)) => {
+            args.get(3).ok_or("which SERVICEDIR?").and_then(|dir| supervised(rounds, dir))
+        }
+        (_, b"floor", Some(rounds)) => floor(rounds),
+        (_, b"after", Some(script)) => after(script, args.env()),
+        _ => Err("usage: pulse supervised ROUNDS SERVICEDIR | pulse floor ROUNDS | pulse after SCRIPT"),
+    };
+    done.unwrap_or_else(|why| {
+        say(Fd::STDERR, format_args!("pulse: {why}\n"));
+        2
+    })
+}
+
+fn say(to: Fd, text: core::fmt::Arguments<'_>) {
+    let mut line = Line::<100>::new();
+    let _ = line.write_fmt(text);
+    let _ = file::write_all(to, line.finish("").as_bytes());
+}
+
+/// Clock and pid go through the FIFO in one piece. If nobody measures there is no FIFO, or no reader.
+fn service() -> Outcome {
+    let born = time::boot().to_ne_bytes();
+    let mut beat = [0; 12];
+    beat[..8].copy_from_slice(&born);
+    beat[8..].copy_from_slice(&process::pid().to_ne_bytes());
+    if let Ok(mut fifo) = file::open(Fd::CWD, FIFO, OFlags::WRONLY | OFlags::NONBLOCK, 0) {
+        let _ = file::write_all(fifo, &beat);
+        fifo.close();
+    }
+    loop {
+        rustix::event::pause();
+    }
+}
+
+fn sleep(time: Nanos) {
+    let limit = Timespec { tv_sec: (time / SECOND) as _, tv_nsec: (time % SECOND) as _ };
+    let _ = rustix::event::poll(&mut [], Some(&limit));
+}
+
+fn after(script: &CStr, env: Env) -> Outcome {
+    sleep(REST);
+    process::exec_argv(c"/bin/sh", &Argv::<3>::new(&[c"sh", script]), env);
+    Err("cannot execute /bin/sh")
+}
+
+/// The FIFO, kept open for writing too: it never ends.
+fn listen() -> Result<Fd, &'static str> {
+    let _ = fs_entry::remove(Fd::CWD, FIFO);
+    file::control_fifo(Fd::CWD, FIFO, 0o600).map_err(|_| "cannot make the FIFO")
+}
+
+/// The next beat: when it was, and of whom.
+fn hear(fifo: Fd) -> Result<(Nanos, i32), &'static str> {
+    poll::readable(fifo, Some(time::boot() + PATIENCE)).map_err(|_| "no beat: it does not come back")?;
+    let mut beat = [0; 12];
+    file::read_full(fifo, &mut beat).map_err(|_| "cannot read the FIFO")?;
+    let [a, b, c, d, e, f, g, h, i, j, k, l] = beat;
+    Ok((Nanos::from_ne_bytes([a, b, c, d, e, f, g, h]), i32::from_ne_bytes([i, j, k, l])))
+}
+
+fn supervised(rounds: &CStr, dir: &CStr) -> Outcome {
+    let fifo = listen()?;
+    let dir = file::open_dir(Fd::CWD, dir).map_err(|_| "cannot open the service directory")?;
+    match status::read(dir) {
+        Ok(status) if status.is_up() => measure(rounds, fifo, status.pid, |_| Ok(())).map(|_| 0),
+        Ok(_) => Err("the service is not up"),
+        Err(_) => Err("cannot read the service's status"),
+    }
+}
+
+fn floor(rounds: &CStr) -> Outcome {
+    let fifo = listen()?;
+    let argv = Argv::<3>::new(&[c"./run", c"floor"]);
+    let spawn = Spawn {
+        path: c"/usr/bin/pulse",
+        argv: &argv,
+        env: Env::EMPTY,
+        dir: Fd::NONE,
+        stdio: [Fd::NONE; 3],
+        extra: &[],
+        session: false,
+        new_pidns: false,
+        nofile: None,
+    };
+    let start = || {
+        let mut pid = 0;
+        spawn.start(&mut pid).map_err(|_| "cannot start a child")
+    };
+    start()?;
+    let (_, pid) = hear(fifo)?;
+    let last = measure(rounds, fifo, pid, |pid| {
+        process::wait_for(pid).map_err(|_| "cannot wait for the child")?;
+        start()
+    })?;
+    // It has our standard output: who reads that would wait for it.
+    process::kill(last, sig::KILL).map_err(|_| "cannot kill the last child")?;
+    Ok(0)
+}
+
+/// Kills `pid` and its successors, prints how that went, and answers the last one's pid. `restart` is what is to be done
+/// here to have a successor.
+fn measure(
+    rounds: &CStr,
+    fifo: Fd,
+    first: i32,
+    restart: impl Fn(i32) -> Result<(), &'static str>,
+) -> Result<i32, &'static str> {
+    let wanted = parse_u32(rounds.to_bytes()).ok_or("ROUNDS must be a number")? as usize;
+    let mut pid = first;
+    let mut took = heapless::Vec::<Nanos, ROUNDS>::new();
+    while took.len() < wanted.clamp(1, ROUNDS) {
+        sleep(LIFE);
+        let killed = time::boot();
+        process::kill(pid, sig::KILL)
+            .map_err(|e: Errno| if e == Errno::SRCH { "it is gone" } else { "cannot kill it" })?;
+        restart(pid)?;
+        let (born, next) = hear(fifo)?;
+        pid = next;
+        let _ = took.push(born.saturating_sub(killed));
+    }
+    took.sort_unstable();
+    let slowest = took.last().copied().unwrap_or(0);
+    let median = took.get(took.len() / 2).copied().unwrap_or(0);
+    say(Fd::STDOUT, format_args!("{median} {slowest}\n"));
+    Ok(pid)
+}

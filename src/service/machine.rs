@@ -234,8 +234,23 @@ impl Step<'_> {
     }
 
     fn want(&mut self, up: bool) {
+        let before = self.orders();
         self.service.want_up = up.into();
-        self.act(Action::Publish);
+        self.publish_unless(before);
+    }
+
+    /// What the status file shows of the orders.
+    fn orders(&self) -> (u8, u8) {
+        (self.service.want_up, self.service.paused)
+    }
+
+    /// Writes the status file, unless it shows all of it already: a client that sends the same order a thousand times
+    /// is not to cost a thousand files.
+    fn publish_unless(&mut self, same: (u8, u8)) {
+        let shown = self.service.published == self.service.sequence && self.service.fresh == 0;
+        if !shown || self.orders() != same {
+            self.act(Action::Publish);
+        }
     }
 
     fn exit(&mut self) {
@@ -359,17 +374,20 @@ impl Step<'_> {
     }
 
     fn go_down(&mut self) {
+        let before = self.orders();
         self.service.paused = 0;
+        self.service.want_up = 0;
         self.act(Action::SignalDown);
         self.act(Action::Signal(sig::CONT));
-        self.want(false);
+        self.publish_unless(before);
         self.act(Action::ArmKill);
     }
 
     fn note_pause(&mut self, signal: i32) {
         if signal == sig::STOP || signal == sig::CONT {
+            let before = self.orders();
             self.service.paused = (signal == sig::STOP).into();
-            self.act(Action::Publish);
+            self.publish_unless(before);
         }
     }
 

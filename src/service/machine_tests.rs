@@ -170,6 +170,20 @@ fn signals_are_ignored_unless_run_is_running() {
 }
 
 #[test]
+fn an_order_that_changes_nothing_is_not_published_again() {
+    let mut service = at(State::Up);
+    assert!(go(&mut service, Event::Want(Want::Up)).contains(&Action::Publish), "nothing ever was");
+    service.published = service.sequence;
+    for event in
+        [Event::Want(Want::AtMostOnce), Event::Want(Want::Up), Event::Want(Want::Down), Event::Signal(sig::STOP)]
+    {
+        assert!(go(&mut service, event).contains(&Action::Publish), "{event:?}");
+        service.published = service.sequence;
+        assert!(!go(&mut service, event).contains(&Action::Publish), "{event:?}");
+    }
+}
+
+#[test]
 fn a_pause_is_published_but_not_told() {
     let mut service = at(State::Up);
     assert_eq!(go(&mut service, Event::Signal(sig::STOP)), [Action::Signal(sig::STOP), Action::Publish]);

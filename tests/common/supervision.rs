@@ -99,12 +99,16 @@ pub fn make_service(path: &Path, files: &[(&str, &str)]) {
         let file = path.join(name);
         std::fs::create_dir_all(file.parent().unwrap()).unwrap();
         if *content == FIFO {
-            linchpin::sys::entry::make_fifo(Fd::CWD, &c_path(&file), 0o600).unwrap();
+            make_fifo(&file);
             continue;
         }
         std::fs::write(&file, content).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+pub fn make_fifo(path: &Path) {
+    linchpin::sys::entry::make_fifo(Fd::CWD, &c_path(path), 0o600).unwrap();
 }
 
 /// For what has no event: asks until the answer is yes.

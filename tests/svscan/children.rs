@@ -141,7 +141,7 @@ fn run_is_executed_as_s6_executes_it() {
     let dir = ScanDir::new(&[("a", &[("notification-fd", "3")])]);
     // A program that keeps its arguments: cat opens the file of the service's name, a FIFO.
     std::os::unix::fs::symlink("/bin/cat", dir.path().join("a/run")).unwrap();
-    assert!(std::process::Command::new("mkfifo").arg(dir.path().join("a/a")).status().unwrap().success());
+    make_fifo(&dir.path().join("a/a"));
     let svscan = dir.start("");
     let pid = svscan.pid_of("a");
     assert_eq!(std::fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"./run\0a\0");

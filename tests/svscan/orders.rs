@@ -1,23 +1,12 @@
 //! Orders: the bytes of a service's control FIFO.
 
 use crate::scandir::*;
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 
 /// Says its signals.
 const CATCHER: &str = "#!/bin/sh
 for s in ALRM ABRT QUIT HUP TERM INT USR1 USR2 WINCH CONT; do trap \"echo $s >\\$SAID\" $s; done
 echo up >$SAID
 while :; do sleep 1000 & wait $!; kill $! 2>/dev/null; done\n";
-
-/// Sends bytes to a service's control FIFO, in one write.
-fn send(svscan: &Svscan, name: &str, bytes: &[u8]) {
-    let control = svscan.path(name).join("supervise/control");
-    let nonblocking = rustix::fs::OFlags::NONBLOCK.bits() as i32;
-    let mut control = OpenOptions::new().write(true).custom_flags(nonblocking).open(control).unwrap();
-    control.write_all(bytes).unwrap();
-}
 
 #[test]
 fn each_signal_letter_is_its_signal() {
@@ -38,12 +27,12 @@ fn each_signal_letter_is_its_signal() {
         ('r', "TERM"),
         ('l', "USR2"),
     ] {
-        send(&svscan, "a", &[letter as u8]);
+        assert!(svscan.send("a", &[letter as u8]));
         assert_eq!(svscan.hear(), signal, "{letter}");
     }
     for letter in ["k", "K"] {
         let mut events = svscan.listen("a");
-        send(&svscan, "a", letter.as_bytes());
+        assert!(svscan.send("a", letter.as_bytes()));
         events.until(b'd');
         assert_eq!(svscan.hear(), "up");
     }
@@ -71,18 +60,18 @@ fn a_pause_is_in_the_status_and_the_group_letters_reach_the_group() {
         words(stat.rsplit(')').next().unwrap())[0].to_owned()
     };
     for (stop, go, whole) in [("p", "c", false), ("P", "C", true)] {
-        send(&svscan, "a", stop.as_bytes());
+        assert!(svscan.send("a", stop.as_bytes()));
         eventually(|| svscan.status("a").paused);
         eventually(|| state(&svscan.pid_of("a").to_string()) == "T");
         eventually(|| (state(&child) == "T") == whole);
         assert_eq!(svscan.text("s6-svstat -o paused a"), "true");
-        send(&svscan, "a", go.as_bytes());
+        assert!(svscan.send("a", go.as_bytes()));
         eventually(|| !svscan.status("a").paused && state(&child) == "S");
     }
     // Down works on a stopped one.
-    send(&svscan, "a", b"p");
+    assert!(svscan.send("a", b"p"));
     svscan.ok("s6-svc -wD -T 20000 -d a");
-    send(&svscan, "a", b"K");
+    assert!(svscan.send("a", b"K"));
 }
 
 #[test]
@@ -105,20 +94,20 @@ fn orders_change_what_is_wanted_for_now_and_for_good() {
     let svscan = Svscan::new(&[("a", &[("run", SLEEPER), DOWN])]);
     let mut events = svscan.listen("a");
     let wanted = |svscan: &Svscan| (svscan.status("a").want_up, svscan.path("a/down").exists());
-    send(&svscan, "a", b"o");
+    assert!(svscan.send("a", b"o"));
     events.until(b'u');
     assert_eq!(wanted(&svscan), (false, true));
-    send(&svscan, "a", b"U");
+    assert!(svscan.send("a", b"U"));
     eventually(|| wanted(&svscan) == (true, false));
-    send(&svscan, "a", b"O");
+    assert!(svscan.send("a", b"O"));
     eventually(|| wanted(&svscan) == (false, false));
-    send(&svscan, "a", b"u");
+    assert!(svscan.send("a", b"u"));
     eventually(|| wanted(&svscan) == (true, false));
-    send(&svscan, "a", b"Q");
+    assert!(svscan.send("a", b"Q"));
     eventually(|| wanted(&svscan) == (false, true));
-    send(&svscan, "a", b"U");
+    assert!(svscan.send("a", b"U"));
     eventually(|| wanted(&svscan) == (true, false));
-    send(&svscan, "a", b"D");
+    assert!(svscan.send("a", b"D"));
     events.until(b'D');
     assert_eq!(wanted(&svscan), (false, true));
 }
@@ -127,13 +116,13 @@ fn orders_change_what_is_wanted_for_now_and_for_good() {
 fn the_bytes_of_one_write_are_obeyed_in_their_order() {
     let svscan = Svscan::new(&[("a", &[("run", SLEEPER), DOWN])]);
     let mut events = svscan.listen("a");
-    send(&svscan, "a", b"ud");
+    assert!(svscan.send("a", b"ud"));
     events.until(b'u');
     events.until(b'D');
     assert!(!svscan.status("a").want_up);
-    send(&svscan, "a", b"du");
+    assert!(svscan.send("a", b"du"));
     events.until(b'u');
-    send(&svscan, "a", b"du");
+    assert!(svscan.send("a", b"du"));
     events.until(b'D');
     events.until(b'u');
     assert!(svscan.status("a").want_up);
@@ -148,7 +137,7 @@ fn while_finish_runs_signals_are_ignored_and_wishes_are_kept() {
     svscan.ok("s6-svc -t a");
     svscan.hear();
     events.until(b'd');
-    send(&svscan, "a", b"abqhkti12ypPK");
+    assert!(svscan.send("a", b"abqhkti12ypPK"));
     svscan.ok("s6-svc -d a");
     eventually(|| !svscan.status("a").want_up);
     assert!(svscan.status("a").finishing && !svscan.status("a").paused);
@@ -179,14 +168,14 @@ fn x_while_up_waits_for_the_next_death_and_then_there_is_a_new_supervisor() {
 fn what_follows_an_x_that_was_obeyed_is_not_obeyed() {
     let svscan = Svscan::new(&[("a", &[("run", SLEEPER), DOWN]), ("b", &[("run", SLEEPER), DOWN])]);
     let (mut a, mut b) = (svscan.listen("a"), svscan.listen("b"));
-    send(&svscan, "a", b"xuU");
+    assert!(svscan.send("a", b"xuU"));
     a.until(b'x');
     a.until(b's');
     // The same for one that is not to come back.
     svscan.hide("b");
     svscan.ok("s6-svscanctl -a .");
     svscan.settle();
-    send(&svscan, ".b", b"xuUoD");
+    assert!(svscan.send(".b", b"xuUoD"));
     b.until(b'x');
     svscan.settle();
     assert!(!b.has(b'u') && !a.has(b'u'));
@@ -223,7 +212,7 @@ fn bytes_that_are_no_orders_are_ignored_and_cost_nothing() {
     let letters = b"abqhkti12pcyrlPCKoduDUxOQ";
     let rubbish: Vec<u8> = (0..=255).filter(|byte| !letters.contains(byte)).collect();
     for _ in 0..20 {
-        send(&svscan, "a", &rubbish);
+        assert!(svscan.send("a", &rubbish));
     }
     svscan.settle();
     assert_eq!(svscan.status("a"), before);

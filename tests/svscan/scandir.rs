@@ -57,7 +57,8 @@ impl ScanDir {
     pub fn start_by(self, script: &str, options: &str) -> Svscan {
         let base = self.base.path();
         let (said, ready, log) = (base.join("said"), base.join("ready"), base.join("stderr"));
-        assert!(Command::new("mkfifo").arg(&said).arg(&ready).status().unwrap().success());
+        make_fifo(&said);
+        make_fifo(&ready);
         let said = file::open(Fd::CWD, &c_path(&said), OFlags::RDWR | OFlags::NONBLOCK, 0).unwrap();
         let mut child = Command::new("sh")
             .args(["-c", &format!("exec 3>$BASE/ready; {script}"), "sh"])
@@ -191,13 +192,21 @@ impl Svscan {
         stamps
     }
 
+    /// Writes into a FIFO of a service, in one write, if somebody reads it.
+    fn write(&self, path: &str, bytes: &[u8]) -> bool {
+        let nonblocking = OFlags::NONBLOCK.bits() as i32;
+        let fifo = OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path));
+        fifo.is_ok_and(|mut fifo| fifo.write_all(bytes).is_ok())
+    }
+
+    /// Sends bytes to a supervisor; answers whether there is one.
+    pub fn send(&self, service: &str, bytes: &[u8]) -> bool {
+        self.write(&format!("{service}/supervise/control"), bytes)
+    }
+
     /// Writes into a FIFO of a service, as soon as somebody reads it.
     pub fn push(&self, path: &str, text: &str) {
-        let open = || {
-            let nonblocking = OFlags::NONBLOCK.bits() as i32;
-            OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path))
-        };
-        eventually(|| open().is_ok_and(|mut fifo| fifo.write_all(text.as_bytes()).is_ok()));
+        eventually(|| self.write(path, text.as_bytes()));
     }
 
     /// The next line that a service has written to `$SAID`.
@@ -239,8 +248,9 @@ impl Svscan {
 
     /// Returns once the engine has done all that was asked for before: it finds a new service after that.
     pub fn settle(&self) {
-        self.add("settle", &[DOWN]);
-        let mut events = self.listen("settle");
+        make_service(&self.path(".settle"), &[DOWN]);
+        let mut events = self.listen(".settle");
+        self.unhide("settle");
         self.ok("s6-svscanctl -a .");
         events.until(b's');
         self.hide("settle");

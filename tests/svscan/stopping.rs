@@ -268,10 +268,8 @@ fn a_catch_all_logger_between_two_runs_is_started_once_more_at_the_end() {
 fn its_standard_error_may_be_full() {
     let dir = ScanDir::new(&[("a", &[("run", "no interpreter\n"), DOWN])]);
     let fifo = dir.path().join("../full");
-    let svscan = {
-        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        dir.start_by("exec 2<>$BASE/full; exec \"$@\"", "")
-    };
+    make_fifo(&fifo);
+    let svscan = dir.start_by("exec 2<>$BASE/full; exec \"$@\"", "");
     let mut reader = std::fs::OpenOptions::new().read(true).write(true).open(&fifo).unwrap();
     let fd = linchpin::sys::Fd(std::os::fd::AsRawFd::as_raw_fd(&reader));
     fd.set_nonblocking(true).unwrap();

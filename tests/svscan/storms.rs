@@ -86,7 +86,9 @@ fn after_a_storm_every_descriptor_and_every_child_is_accounted_for() {
     }
     svscan.ok("s6-svscanctl -a .");
     eventually(|| {
-        all().for_each(|name| drop(svscan.send(name, b"d")));
+        for name in all() {
+            svscan.send(name, b"d");
+        }
         all().all(|name| down(&svscan, name))
     });
     eventually(|| svscan.children().is_empty());

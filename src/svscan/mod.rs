@@ -55,7 +55,7 @@ impl Plan {
     pub fn name(self) -> &'static str {
         match self {
             Plan::Run => "run",
-            Plan::Finish => "finish",
+            Plan::Finish => "stop",
             Plan::Leave => "leave",
             Plan::Poweroff => "poweroff",
             Plan::Reboot => "reboot",

@@ -240,7 +240,7 @@ fn the_catch_all_logger_reads_everything_to_the_end_and_its_own_errors_go_to_the
     let read = |name| std::fs::read_to_string(svscan.base(name)).unwrap();
     let mut logged: Vec<_> = read("logged").lines().map(str::to_owned).collect();
     logged.sort();
-    assert_eq!(logged[..3], ["last words", "svscan: info: stop: 2 services", "to everybody"]);
+    assert_eq!(logged[..3], ["last words", "svscan: info: stop: stopping 2 services", "to everybody"]);
     let mut console: Vec<_> = read("console").lines().map(str::to_owned).collect();
     console.sort();
     assert_eq!(console, ["finish err", "finish out", "to the console"]);

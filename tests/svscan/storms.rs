@@ -168,7 +168,7 @@ fn five_hundred_services_start_and_stop_and_leave_nothing() {
     eprintln!("and gone after {:?}", begin.elapsed());
     assert!(svscan.until_all_are_gone());
     assert!(names.iter().all(|name| svscan.status(name).pid == 0));
-    assert_eq!(svscan.log(), "svscan: info: stop: 500 services\n");
+    assert_eq!(svscan.log(), "svscan: info: stop: stopping 500 services\n");
 }
 
 #[test]

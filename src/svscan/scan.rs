@@ -116,8 +116,11 @@ impl Engine {
         let before = &self.complaints;
         if bytes.len() > self.config.name_max {
             let max = self.config.name_max;
-            let text = format_args!("{}: the name is longer than {max}; skipped", Printable(bytes));
-            return pass.complain(before, bytes, text);
+            return pass.complain(
+                before,
+                bytes,
+                format_args!("{}: the name is longer than {max}; skipped", Printable(bytes)),
+            );
         }
         let scandir = Fd(self.tables.header.scandir_fd);
         let (dev, ino) = match identify(scandir, name) {
@@ -222,8 +225,11 @@ impl Engine {
         let slot = match self.find(dev, ino).map(|slot| (slot, self.tables.services.get(slot))) {
             Some((slot, Some(other))) => {
                 if other.active != 0 {
-                    let text = format_args!("{shown}/log is another service already: {shown} has no logger");
-                    pass.complain(&self.complaints, name.to_bytes(), text);
+                    pass.complain(
+                        &self.complaints,
+                        name.to_bytes(),
+                        format_args!("{shown}/log is another service already: {shown} has no logger"),
+                    );
                     return Err(NoLogger::Never);
                 }
                 // One whose service is gone is taken over; one that is ending is waited for.
@@ -248,8 +254,11 @@ impl Engine {
             }
             Err(e) => {
                 pass.again = true;
-                let text = format_args!("{shown}: no pipe for its logger: {}; tried again", Reason(e));
-                pass.complain(&self.complaints, name.to_bytes(), text);
+                pass.complain(
+                    &self.complaints,
+                    name.to_bytes(),
+                    format_args!("{shown}: no pipe for its logger: {}; tried again", Reason(e)),
+                );
                 if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
                     self.release(slot);
                 }

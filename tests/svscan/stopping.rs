@@ -109,7 +109,7 @@ fn to_terminate_and_leave_tells_everybody_and_waits_for_nobody() {
     assert!(heard[0].starts_with("finish ") && heard[1] == "told", "{heard:?}");
     assert_eq!(svscan.wait().code(), Some(42));
     // The other way round it is a full stop.
-    let mut svscan = ScanDir::new(&[("a", &[("run", TELLS)])]).script("finish", FINISH).start("");
+    let svscan = ScanDir::new(&[("a", &[("run", TELLS)])]).script("finish", FINISH).start("");
     svscan.hear();
     svscan.ok("s6-svscanctl -bt .");
     assert_eq!(svscan.hear(), "./run a TERM");

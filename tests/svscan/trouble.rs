@@ -53,7 +53,7 @@ fn a_directory_or_a_fifo_in_place_of_a_file_keeps_nobody_waiting() {
         svscan.settle();
         for name in ["down", "flag-newpidns", "flag-timeout-killpg"] {
             let path = svscan.path("a").join(name);
-            let _ = std::fs::remove_file(&path).and_then(|()| Ok(())).or_else(|_| std::fs::remove_dir(&path));
+            let _ = std::fs::remove_file(&path).or_else(|_| std::fs::remove_dir(&path));
         }
         svscan.ok("s6-svc -u a");
         assert_eq!(svscan.hear(), "up a");

@@ -4,7 +4,7 @@
 #[path = "common/tmp.rs"]
 mod tmp;
 
-use linchpin::applets::APPLETS;
+use linchpin::applets;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -141,7 +141,7 @@ fn install_makes_a_link_for_every_name_of_every_command() {
         assert_eq!((output.status.code(), text(&output.stderr)), (Some(0), String::new()));
     }
     let mut expected: Vec<PathBuf> = Vec::new();
-    for applet in APPLETS {
+    for applet in applets::all() {
         expected.push(applet.name.into());
         if applet.s6 {
             expected.push(format!("s6-{}", applet.name).into());
@@ -173,7 +173,7 @@ fn install_leaves_files_alone_that_are_no_links() {
     let output = run(BINARY, &["--install", dir.path().to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1));
     let warning = |name: &str| format!("linchpin: warning: {name} is there and is no link: left alone\n");
-    assert_eq!(text(&output.stderr), warning("s6-svstat") + &warning("reboot"));
+    assert_eq!(text(&output.stderr), warning("reboot") + &warning("s6-svstat"));
     assert_eq!(fs::read(dir.path().join("reboot")).unwrap(), b"precious");
     assert!(dir.path().join("s6-svstat").is_dir());
     assert!(dir.path().join("halt").is_symlink(), "the others are made");
@@ -192,7 +192,7 @@ fn the_bare_binary_tells_what_there_is() {
     assert_eq!(text(&version.stdout), format!("linchpin {}\n", env!("CARGO_PKG_VERSION")));
     let help = run(BINARY, &["--help"]);
     assert!(help.status.success());
-    for applet in APPLETS {
+    for applet in applets::all() {
         assert!(text(&help.stdout).contains(applet.summary), "{}", applet.name);
     }
     assert_eq!(run(BINARY, &["help"]).stdout, help.stdout);
@@ -205,7 +205,7 @@ fn the_bare_binary_tells_what_there_is() {
 
 #[test]
 fn help_tells_the_usage_of_each_command_by_each_of_its_names() {
-    for applet in APPLETS {
+    for applet in applets::all() {
         for prefix in if applet.s6 { &["", "s6-"][..] } else { &[""] } {
             let output = run(BINARY, &["help", &format!("{prefix}{}", applet.name)]);
             assert!(output.status.success());
@@ -219,7 +219,7 @@ fn help_tells_the_usage_of_each_command_by_each_of_its_names() {
 fn every_command_answers_wrong_usage_with_100_and_its_usage() {
     let dir = TempDir::new();
     assert!(run(BINARY, &["--install", dir.path().to_str().unwrap()]).status.success());
-    for applet in APPLETS.iter().filter(|applet| !["init", "help"].contains(&applet.name)) {
+    for applet in applets::all().filter(|applet| !["init", "help"].contains(&applet.name)) {
         for prefix in if applet.s6 { &["", "s6-"][..] } else { &[""] } {
             let name = format!("{prefix}{}", applet.name);
             // No command knows this option.

@@ -1,7 +1,7 @@
 //! `help`, `--help`, `--version`, and what the bare binary says.
 
 use super::cli::{Cli, USAGE};
-use super::{APPLETS, Applet};
+use super::{Applet, GROUPS};
 use crate::log::Line;
 use crate::sys::args::Args;
 use crate::sys::{Fd, file};
@@ -14,7 +14,6 @@ PID 1 for embedded Linux: supervision, fd-holding and early sockets the s6 way.
   linchpin COMMAND ...         (or through a link called COMMAND or s6-COMMAND)
   linchpin --install DIR [PATH] makes all links in DIR, to PATH (default: this binary)
   linchpin help COMMAND        the usage of a command
-
 ";
 
 /// `help [command]`
@@ -33,7 +32,10 @@ pub fn no_command(args: Args) -> i32 {
     match args.iter().nth(1) {
         Some(b"--help" | b"-h") => overview(Fd::STDOUT),
         Some(b"--install") if (3..=4).contains(&args.len()) => match args.get(2) {
-            Some(dir) => super::install::install(&Cli::new(&APPLETS[0], b"linchpin", args), dir, args.get(3)),
+            Some(dir) => match super::find(b"help") {
+                Some(applet) => super::install::install(&Cli::new(applet, b"linchpin", args), dir, args.get(3)),
+                None => USAGE,
+            },
             None => USAGE,
         },
         Some(b"--version" | b"-V") => write(Fd::STDOUT, VERSION),
@@ -46,11 +48,16 @@ pub fn no_command(args: Args) -> i32 {
 
 fn overview(to: Fd) -> i32 {
     write(to, HEAD);
-    for applet in APPLETS {
+    for group in GROUPS.iter().filter(|group| !group.applets.is_empty()) {
         let mut line = Line::<160>::new();
-        let s6 = if applet.s6 { "s6-" } else { "" };
-        let _ = write!(line, "  {s6:>3}{:<26} {}", applet.name, applet.summary);
+        let _ = write!(line, "\n{}:", group.title);
         write(to, line.finish("\n"));
+        for applet in group.applets {
+            let mut line = Line::<160>::new();
+            let s6 = if applet.s6 { "s6-" } else { "" };
+            let _ = write!(line, "  {s6:>3}{:<26} {}", applet.name, applet.summary);
+            write(to, line.finish("\n"));
+        }
     }
     0
 }

@@ -1,6 +1,5 @@
 //! `linchpin --install DIR [PATH]`: a symbolic link for every command, by its short name and by its s6 name.
 
-use super::APPLETS;
 use super::cli::{Cli, SYSTEM};
 use crate::sys::{Errno, Fd, file};
 use crate::text::CPath;
@@ -26,7 +25,7 @@ pub fn install(cli: &Cli, dir: &CStr, target: Option<&CStr>) -> i32 {
         Err(e) => return cli.unable(format_args!("open {}", Printable(dir.to_bytes())), e),
     };
     let mut code = 0;
-    for applet in APPLETS {
+    for applet in super::all() {
         let prefixes: &[&[u8]] = if applet.s6 { &[b"", b"s6-"] } else { &[b""] };
         for prefix in prefixes {
             let name = CPath::<64>::of(&[prefix, applet.name.as_bytes()]);

@@ -1,20 +1,15 @@
-//! The commands: one small file each, which turns options into calls of the room that does the work. This file is
-//! the table of them and picks the one that was asked for.
+//! The commands: one small file each, which turns options into calls of the room that does the work. They lie in
+//! groups, each with its table; this file puts those together and picks the command that was asked for.
 
-mod check;
+mod chain;
 pub mod cli;
-mod fdholder;
+mod descriptors;
+mod events;
 mod help;
-mod init;
 mod install;
-mod ipcserver_socketbinder;
-mod setuidgid;
-mod shutdown;
-mod svc;
-mod svscan;
-mod svscanctl;
-mod svstat;
-mod tcpserver_socketbinder;
+mod instances;
+mod machine;
+mod services;
 
 use crate::sys::args::Args;
 use cli::Cli;
@@ -41,46 +36,28 @@ const fn own(name: &'static str, usage: &'static str, summary: &'static str, run
     Applet { name, s6: false, usage, summary, run }
 }
 
-/// Every command, in the order in which `help` lists them.
-pub static APPLETS: &[Applet] = &[
-    own("init", "[linchpin.board=PATH]", "process 1: boots the board, supervises, holds its sockets", init::init),
-    s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
-    s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
-    s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
-    s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
-    s6(
-        "fdholder-store",
-        "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
-        "gives a descriptor to a fd-holder",
-        fdholder::store,
-    ),
-    s6(
-        "fdholder-retrieve",
-        "[ -D ] [ -t timeout ] socket id prog...",
-        "runs a program with a held descriptor as its standard input",
-        fdholder::retrieve,
-    ),
-    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
-    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
-    s6(
-        "ipcserver-socketbinder",
-        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
-        "makes a unix socket, then runs prog with it as standard input",
-        ipcserver_socketbinder::run,
-    ),
-    s6(
-        "tcpserver-socketbinder",
-        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -B ] [ --freebind ] [ --reuseport ] ip port prog...",
-        "makes an IP socket, then runs prog with it as standard input",
-        tcpserver_socketbinder::run,
-    ),
-    s6("setuidgid", "account prog...", "runs prog as another user (name, or uid:gid)", setuidgid::run),
-    own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
-    own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
-    own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
-    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
-    own("help", "[command]", "lists the commands, or tells the usage of one", help::help),
+/// Commands of one kind, which have a folder of their own here.
+pub struct Group {
+    /// How `help` heads them.
+    pub title: &'static str,
+    /// The commands.
+    pub applets: &'static [Applet],
+}
+
+/// Every group, in the order in which `help` lists them.
+pub static GROUPS: &[Group] = &[
+    Group { title: "The machine", applets: machine::APPLETS },
+    Group { title: "Services", applets: services::APPLETS },
+    Group { title: "Instances of a service", applets: instances::APPLETS },
+    Group { title: "Events", applets: events::APPLETS },
+    Group { title: "Held descriptors and sockets", applets: descriptors::APPLETS },
+    Group { title: "Chain loaders", applets: chain::APPLETS },
 ];
+
+/// Every command.
+pub fn all() -> impl Iterator<Item = &'static Applet> {
+    GROUPS.iter().flat_map(|group| group.applets)
+}
 
 /// Finds a command by the name it was called by, a path or `s6-` in front included.
 pub fn find(name: &[u8]) -> Option<&'static Applet> {
@@ -89,7 +66,7 @@ pub fn find(name: &[u8]) -> Option<&'static Applet> {
         Some(bare) => (bare, true),
         None => (base, false),
     };
-    APPLETS.iter().find(|applet| applet.name.as_bytes() == bare && (applet.s6 || !prefixed))
+    all().find(|applet| applet.name.as_bytes() == bare && (applet.s6 || !prefixed))
 }
 
 /// Runs the command that `args` name: by the name the binary was called by, else by the first argument. Returns the
@@ -127,7 +104,7 @@ mod tests {
         assert!(find(b"/usr/bin/help").is_some());
         assert!(find(b"s6-help").is_none());
         assert!(find(b"").is_none());
-        for applet in APPLETS {
+        for applet in all() {
             assert_eq!(find(applet.name.as_bytes()).unwrap().name, applet.name);
         }
     }

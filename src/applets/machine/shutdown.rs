@@ -1,6 +1,6 @@
 //! `poweroff`, `reboot`, `halt`: ask process 1, or (`-f`) the kernel itself.
 
-use super::cli::{Cli, Opt, WrongUsage};
+use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::boot::shutdown;
 use crate::svscan::{Plan, shutdown_signal};
 use crate::sys::{Errno, process};

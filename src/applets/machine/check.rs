@@ -1,7 +1,7 @@
 //! `check file`: reads a board config as PID 1 does. Mistakes go to standard error, `FILE:LINE:COLUMN: sentence`; what
 //! was understood to standard output. Exit 0: no mistake; 1: some; 111: the file cannot be read.
 
-use super::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
 use crate::board::check::Summary;
 use crate::board::{Diagnostic, with_file};
 use crate::log::Line;

@@ -1,6 +1,6 @@
 //! `svscanctl`: sends commands to the scanner of a scan directory, s6-svscanctl(8).
 
-use super::cli::{Cli, Opt, WrongUsage};
+use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::service::client::{self, SendError};
 use crate::service::command::ScanCommand;
 use crate::sys::signal::{self, SignalSet};

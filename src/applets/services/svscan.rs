@@ -1,6 +1,6 @@
 //! `svscan`: the supervision tree, not as process 1 of a machine (or as process 1 of a container).
 
-use super::cli::{Cli, Opt, USAGE, WrongUsage};
+use crate::applets::cli::{Cli, Opt, USAGE, WrongUsage};
 use crate::fdholder::server;
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::state;

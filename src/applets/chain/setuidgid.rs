@@ -3,7 +3,7 @@
 //! An account is a name in /etc/passwd (its groups are those that /etc/group gives it; UID, GID and GIDLIST are taken
 //! out of the environment), or two numbers `uid:gid` (no further groups). A name that is not known: exit 1.
 
-use super::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
 use crate::board::users;
 use crate::limits::ACCOUNT_GROUPS;
 use crate::sys::identity;

@@ -1,6 +1,6 @@
 //! `init`: process 1.
 
-use super::cli::Cli;
+use crate::applets::cli::Cli;
 use crate::boot;
 use crate::sys::process;
 

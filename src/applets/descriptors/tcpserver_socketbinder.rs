@@ -3,8 +3,8 @@
 //! As s6-networking's, its long options included; `--freebind` and `--reuseport` are ours. An address with something
 //! behind it (`127.0.0.1x`) is refused.
 
-use super::cli::{Cli, Opt, WrongUsage};
 use super::ipcserver_socketbinder::{bind_to_stdin, failed};
+use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::socket::address::{Address, parse_ip, parse_port};
 use crate::socket::bind::Options;
 use crate::sys::listener::Kind;

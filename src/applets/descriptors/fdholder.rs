@@ -1,7 +1,7 @@
 //! `fdholder-store`, `fdholder-retrieve`, `fdholder-delete`, `fdholder-list`: the clients of a fd-holder, as
 //! s6-fdholder-*(8). Exit codes besides the common ones: 1 the store said no; 111 it could not be reached.
 
-use super::cli::{Cli, Opt, Options, WrongUsage, print};
+use crate::applets::cli::{Cli, Opt, Options, WrongUsage, print};
 use crate::fdholder::client::{Connection, never};
 use crate::limits::FDHOLDER_REPLY;
 use crate::sys::cell::TakeCell;

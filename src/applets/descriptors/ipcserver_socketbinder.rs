@@ -2,7 +2,7 @@
 //!
 //! As s6's, but `-d` takes over a path only if its socket is dead: see [`bind`](crate::socket::bind).
 
-use super::cli::{Cli, Opt, WrongUsage};
+use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::socket::address::Address;
 use crate::socket::bind::{Access, Failure, Options, Step, bind};
 use crate::sys::Fd;

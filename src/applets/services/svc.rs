@@ -1,6 +1,6 @@
 //! `svc`: sends commands to supervisors, s6-svc(8), and waits for what comes of them.
 
-use super::cli::{Cli, Opt, TIMEOUT, WrongUsage};
+use crate::applets::cli::{Cli, Opt, TIMEOUT, WrongUsage};
 use crate::limits::CONTROL_BYTES;
 use crate::service::client::{self, SendError};
 use crate::service::command::Command;

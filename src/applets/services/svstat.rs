@@ -1,6 +1,6 @@
 //! `svstat`: tells the status of a service, s6-svstat(8).
 
-use super::cli::{self, Cli, Opt, WrongUsage};
+use crate::applets::cli::{self, Cli, Opt, WrongUsage};
 use crate::service::client;
 use crate::service::status::{self, End, Status};
 use crate::sys::{Errno, Fd, Result, file, signal};

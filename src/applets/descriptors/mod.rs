@@ -1,0 +1,36 @@
+//! Descriptors: the clients of a fd-holder, and what makes sockets for it.
+
+mod fdholder;
+mod ipcserver_socketbinder;
+mod tcpserver_socketbinder;
+
+use super::{Applet, s6};
+
+pub(super) static APPLETS: &[Applet] = &[
+    s6(
+        "fdholder-store",
+        "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
+        "gives a descriptor to a fd-holder",
+        fdholder::store,
+    ),
+    s6(
+        "fdholder-retrieve",
+        "[ -D ] [ -t timeout ] socket id prog...",
+        "runs a program with a held descriptor as its standard input",
+        fdholder::retrieve,
+    ),
+    s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
+    s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
+    s6(
+        "ipcserver-socketbinder",
+        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
+        "makes a unix socket, then runs prog with it as standard input",
+        ipcserver_socketbinder::run,
+    ),
+    s6(
+        "tcpserver-socketbinder",
+        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -B ] [ --freebind ] [ --reuseport ] ip port prog...",
+        "makes an IP socket, then runs prog with it as standard input",
+        tcpserver_socketbinder::run,
+    ),
+];

@@ -1,0 +1,16 @@
+//! The machine: process 1, and what asks things of it.
+
+mod check;
+mod init;
+mod shutdown;
+
+use super::{Applet, own};
+
+pub(super) static APPLETS: &[Applet] = &[
+    own("init", "[linchpin.board=PATH]", "process 1: boots the board, supervises, holds its sockets", init::init),
+    own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
+    own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
+    own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
+    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
+];

@@ -44,8 +44,10 @@ static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 pub struct Config {
     /// Process 1 or `svscan`.
     pub role: Role,
-    /// Most supervised processes, loggers included; at most [`SERVICES`].
+    /// Most supervised processes; at most [`SERVICES`].
     pub services_max: usize,
+    /// Whether loggers count too, or go with their services.
+    pub loggers_count: bool,
     /// Longest name of a service.
     pub name_max: usize,
     /// Scan again after so long; 0 for only when told.

@@ -52,7 +52,7 @@ pub struct Config {
     pub name_max: usize,
     /// Scan again after so long; 0 for only when told.
     pub rescan: Nanos,
-    /// How long a stop waits before it kills; 0 for ever.
+    /// How long a stop waits before it kills; 0 for what `.s6-svscan/stop-timeout` says.
     pub stop_timeout: Nanos,
     /// RLIMIT_NOFILE for children, if ours was raised.
     pub nofile: Option<Rlimit>,
@@ -228,6 +228,7 @@ impl Engine {
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            cleared: matches!(event, Event::Release),
             now,
             stamp: Stamp::now(),
         };

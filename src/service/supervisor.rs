@@ -2,14 +2,14 @@
 //! arena and a few descriptors; there is no process for it.
 
 use super::machine::{self, Action, Event};
-use super::{event, files, kind, label, status, tally};
+use super::{event, extra, files, kind, label, status, tally};
 use crate::state::Service;
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
 use crate::sys::signal::number as sig;
 use crate::sys::time::{MILLI, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file};
+use crate::sys::{Errno, Fd, Result, file, random};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
@@ -40,6 +40,8 @@ pub struct Context<'a> {
     pub null: Fd,
     /// Stderr of the catch-all logger, or `NONE`.
     pub console: Fd,
+    /// Somebody has seen to it that what the service depends on is ready.
+    pub cleared: bool,
     /// Boot time.
     pub now: Nanos,
     /// Wall clock.
@@ -50,6 +52,9 @@ pub struct Context<'a> {
 pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) {
     let mut queue = heapless::Deque::<Event, 8>::new();
     let _ = queue.push_back(first);
+    if matches!(first, Event::Died(_)) {
+        extra::look(service);
+    }
     // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
     for _ in 0..16 {
         let Some(event) = queue.pop_front() else { return };
@@ -70,7 +75,12 @@ pub fn announce(service: &mut Service) {
 fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> Option<Event> {
     let dir = Fd(service.dir_fd);
     match action {
-        Action::Start => return Some(start(context, service)),
+        Action::Start => {
+            extra::look(service);
+            // The last run of a logger needs nobody but its pipe.
+            let free = context.cleared || service.drains != 0 || service.extras & extra::DEPENDENCIES == 0;
+            return Some(if free { start(context, service) } else { Event::Held });
+        }
         Action::Finish => return Some(start_finish(context, service)),
         Action::Signal(signal) => send(service, signal, false),
         Action::SignalGroup(signal) => send(service, signal, true),
@@ -84,6 +94,15 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
             send(service, sig::KILL, noted(service, "flag-timeout-killpg", files::flag_timeout_killpg(dir)));
             send(service, sig::CONT, false);
+        }
+        Action::KillLeftovers => kill_leftovers(service),
+        Action::Delay => {
+            let rule = noted(service, "restart-delay", extra::restart_delay(dir));
+            let mut bytes = [0; 4];
+            if rule.is_random() {
+                random::fill(&mut bytes);
+            }
+            return Some(Event::Delay(rule, u32::from_ne_bytes(bytes)));
         }
         Action::CloseNotify => close(&mut service.notify_fd),
         Action::CloseStdio => service.stdio_closed = 1,
@@ -167,6 +186,17 @@ fn send(service: &Service, signal: i32, group: bool) {
     }
 }
 
+/// Kills what the process that has just died left in its process group. It is not reaped yet, so that nobody else can
+/// have the number.
+fn kill_leftovers(service: &Service) {
+    if service.extras & extra::KILL_LEFTOVERS != 0 && service.dead_pid > 1 {
+        match process::kill(-service.dead_pid, sig::KILL) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(e) => warning!("{}: cannot kill what it left behind: {}", label(service), Reason(e)),
+        }
+    }
+}
+
 /// Descriptors 0, 1 and 2 of the service's children; `NONE` where they get ours.
 fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
     let pipe = Fd(service.pipe_fd);
@@ -222,6 +252,7 @@ fn start_run(
     extra: &mut heapless::Vec<(Fd, i32), 2>,
 ) -> core::result::Result<(), Failure> {
     let dir = Fd(service.dir_fd);
+    service.notifies = 0;
     if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
         let lock = open_service_lock(dir).map_err(|e| {
             let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
@@ -241,6 +272,7 @@ fn start_run(
             return Err(("watching its readiness pipe", e, EXEC_AGAIN));
         }
         service.notify_fd = read.0;
+        service.notifies = 1;
     }
     let own = name(service);
     let name = context.called.map_or(own.path(), Ok).map_err(|e| ("its name", e, EXEC_AGAIN))?;

@@ -44,13 +44,15 @@ static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 pub struct Config {
     /// Process 1, `svscan` or `supervise`.
     pub role: Role,
-    /// Most supervised processes, loggers included; at most [`SERVICES`].
+    /// Most supervised processes; at most [`SERVICES`].
     pub services_max: usize,
+    /// Whether loggers count too, or go with their services.
+    pub loggers_count: bool,
     /// Longest name of a service.
     pub name_max: usize,
     /// Scan again after so long; 0 for only when told.
     pub rescan: Nanos,
-    /// How long a stop waits before it kills; 0 for ever.
+    /// How long a stop waits before it kills; 0 for what `.s6-svscan/stop-timeout` says.
     pub stop_timeout: Nanos,
     /// RLIMIT_NOFILE for children, if ours was raised.
     pub nofile: Option<Rlimit>,
@@ -229,6 +231,7 @@ impl Engine {
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            cleared: matches!(event, Event::Release),
             now,
             stamp: Stamp::now(),
         };

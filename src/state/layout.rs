@@ -195,8 +195,12 @@ record! {
         pub spare_fds: [i32; 2],
         /// 1 for a logger that is to be started once more, to read what is in its pipe, before its supervisor exits.
         pub drains: u8,
+        /// 1 while the tally does not have the last death yet.
+        pub untallied: u8,
+        /// Events that were not sent yet, in their order, the rest 0; they follow the status file.
+        pub untold: [u8; 4],
         /// For later.
-        pub spare_bytes: [u8; 7],
+        pub spare_bytes: [u8; 2],
         /// For later.
         pub spare: [u64; 5],
         /// Name of the entry in the scan directory; a logger has its producer's.

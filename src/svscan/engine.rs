@@ -70,6 +70,8 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// No order waits in this turn.
+    no_orders: bool,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -98,6 +100,7 @@ impl Engine {
             holder: None,
             high: 0,
             more_deaths: true,
+            no_orders: true,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -145,6 +148,7 @@ impl Engine {
             }
         };
         let now = time::boot();
+        self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
         for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
             self.readiness(*token, now);
@@ -228,6 +232,7 @@ impl Engine {
             console: Fd(header.console_fd),
             now,
             stamp: Stamp::now(),
+            at_once: self.no_orders,
         };
         let pid = service.pid;
         supervisor::drive(&mut context, service, event);

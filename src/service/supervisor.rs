@@ -46,8 +46,15 @@ pub struct Context<'a> {
 }
 
 /// Feeds `first` to the service's machine and performs everything that follows from it. What others see of it (tally,
-/// status, events) comes last: a service that died is running again before the world is told both, in order.
-pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) {
+/// status, events) comes last. If a service that died was started again at once, that much is still to be done, by
+/// [`settle`]: answers whether it is. So the new process runs before the world is told of both, in order.
+#[must_use]
+pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> bool {
+    // Not one death is to be lost to the next.
+    if service.untallied != 0 {
+        settle(service);
+    }
+    let mut again = false;
     let mut queue = heapless::Deque::<Event, 8>::new();
     let _ = queue.push_back(first);
     // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
@@ -61,9 +68,14 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) {
         let due = Timer::of(service) == Timer::Start && service.deadline <= context.now;
         if due && context.at_once && queue.is_empty() && matches!(event, Event::Died(_) | Event::NoFinish) {
             let _ = queue.push_back(Event::Timer);
+            again = true;
         }
     }
-    settle(service);
+    let owes = again && service.pid > 0;
+    if !owes {
+        settle(service);
+    }
+    owes
 }
 
 /// Writes the first status of a supervisor and sends its first event.
@@ -406,4 +418,70 @@ pub fn close_all(service: &mut Service) {
 fn close(number: &mut i32) {
     Fd(*number).close();
     *number = -1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::event::Subscription;
+    use crate::service::scratch::Scratch;
+    use zerocopy::FromZeros;
+
+    /// A service as it is in the record after it was killed by SIGKILL and started again, before the world knows.
+    fn started_again(scratch: &Scratch) -> Box<Service> {
+        files::prepare(scratch.fd).unwrap();
+        let mut service = Box::new(Service::new_zeroed());
+        machine::begin(&mut service, true, 1, Stamp::from_unix(100, 0));
+        service.dir_fd = scratch.fd.0;
+        service.pid = 7;
+        for (event, second) in [(Event::Started, 100), (Event::Died(9), 200), (Event::NoFinish, 200)] {
+            machine::step(&mut service, event, 2 * SECOND, Stamp::from_unix(second, 0));
+        }
+        service.pid = 8;
+        machine::step(&mut service, Event::Started, 2 * SECOND, Stamp::from_unix(200, 0));
+        service.untallied = 1;
+        note(&mut service, b"dD");
+        note(&mut service, b"u");
+        service
+    }
+
+    fn deaths(scratch: &Scratch) -> Vec<(u64, u8)> {
+        let mut seen = Vec::new();
+        let unix = Stamp::from_unix(0, 0).sec;
+        tally::visit(scratch.fd, 100, &mut |record| seen.push((record.stamp.sec - unix, record.signal))).unwrap();
+        seen
+    }
+
+    #[test]
+    fn what_a_record_owes_is_told_in_order_and_once() {
+        let scratch = Scratch::new();
+        let mut service = started_again(&scratch);
+        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
+        settle(&mut service);
+        let mut buf = [0; 16];
+        assert_eq!(listener.read(&mut buf), Ok(Some(3)));
+        assert_eq!(&buf[..3], b"dDu");
+        let status = status::read(scratch.fd).unwrap();
+        assert_eq!((status.pid, status.wstat, status.is_up()), (8, 9, true));
+        assert_eq!(deaths(&scratch), [(200, 9)]);
+        settle(&mut service);
+        assert_eq!(listener.read(&mut buf), Ok(None));
+        assert_eq!(deaths(&scratch), [(200, 9)]);
+        listener.close();
+    }
+
+    #[test]
+    fn more_events_than_a_record_can_owe_are_told_in_two_parts() {
+        let scratch = Scratch::new();
+        let mut service = started_again(&scratch);
+        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
+        note(&mut service, b"Ux");
+        let mut buf = [0; 16];
+        assert_eq!(listener.read(&mut buf), Ok(Some(4)));
+        settle(&mut service);
+        let mut rest = [0; 16];
+        assert_eq!(listener.read(&mut rest), Ok(Some(1)));
+        assert_eq!((&buf[..4], &rest[..1]), (&b"dDuU"[..], &b"x"[..]));
+        listener.close();
+    }
 }

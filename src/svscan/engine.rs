@@ -17,7 +17,7 @@ use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
-use crate::sys::time::{self, Nanos};
+use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
@@ -37,6 +37,12 @@ pub mod token {
 /// Services whose deadline is acted on per turn: a start takes about a millisecond, and when hundreds are due the others
 /// get their turn in between.
 const TIMERS_PER_TURN: usize = 32;
+
+/// Files are written and listeners told so long after a service was started again. The kernel would let us go on at once,
+/// before its first instruction; asleep, we leave the processor to it.
+const START_FIRST: Nanos = MILLI;
+/// Services that may be started again in that time; with more the news is not put off.
+const OWING: usize = 32;
 
 static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
@@ -72,6 +78,10 @@ pub struct Engine {
     pub(super) more_deaths: bool,
     /// No order waits in this turn.
     no_orders: bool,
+    /// Services that were started again and owe the world the news…
+    owing: heapless::Vec<usize, OWING>,
+    /// …until then.
+    owing_until: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -101,6 +111,8 @@ impl Engine {
             high: 0,
             more_deaths: true,
             no_orders: true,
+            owing: heapless::Vec::new(),
+            owing_until: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -126,6 +138,7 @@ impl Engine {
         loop {
             let plan = Plan::of(&self.tables.header);
             if plan != Plan::Run && self.stopped(plan) {
+                self.settle();
                 return plan;
             }
             self.turn(None);
@@ -177,13 +190,26 @@ impl Engine {
         };
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
-        [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+        let owing = (!self.owing.is_empty()).then_some(self.owing_until);
+        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
+    /// Tells what services owe that were started again.
+    fn settle(&mut self) {
+        for slot in core::mem::take(&mut self.owing) {
+            if let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.supervised != 0) {
+                supervisor::settle(service);
+            }
+        }
+    }
+
     fn fire(&mut self, now: Nanos) {
+        if self.owing_until <= now {
+            self.settle();
+        }
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
@@ -235,7 +261,14 @@ impl Engine {
             at_once: self.no_orders,
         };
         let pid = service.pid;
-        supervisor::drive(&mut context, service, event);
+        if supervisor::drive(&mut context, service, event) {
+            if self.owing.is_empty() {
+                self.owing_until = now + START_FIRST;
+            }
+            if self.owing.push(slot).is_err() {
+                supervisor::settle(service);
+            }
+        }
         if service.pid != pid {
             self.slots.set_pid(slot, service.pid);
         }

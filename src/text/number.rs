@@ -31,6 +31,17 @@ fn parse(word: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
+/// A decimal number that fits 64 bits.
+pub fn parse_u64(word: &[u8]) -> Option<u64> {
+    if word.is_empty() {
+        return None;
+    }
+    word.iter().try_fold(0u64, |sum, byte| {
+        let digit = char::from(*byte).to_digit(10)?;
+        sum.checked_mul(10)?.checked_add(digit.into())
+    })
+}
+
 /// A number written in decimal, without the formatting machinery.
 pub struct Decimal {
     digits: [u8; 20],
@@ -80,6 +91,11 @@ mod tests {
         #[test]
         fn a_printed_number_reads_back(n: u32) {
             prop_assert_eq!(parse_u32(Decimal::new(n.into()).as_bytes()), Some(n));
+        }
+
+        #[test]
+        fn a_printed_long_number_reads_back(n: u64) {
+            prop_assert_eq!(parse_u64(Decimal::new(n).as_bytes()), Some(n));
         }
 
         #[test]

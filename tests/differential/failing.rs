@@ -70,8 +70,8 @@ fn a_directory_is_no_run() {
 #[test]
 fn a_service_that_loses_its_run_stays_down() {
     differ(|w| {
-        w.with(&[("a", &[("run", SLEEPER)])]);
-        w.pid_of("a");
+        w.with(&[("a", &[("run", "#!/bin/sh\necho up >$SAID\nexec sleep 1000\n")])]);
+        w.heard("it is");
         std::fs::remove_file(w.path("a/run")).unwrap();
         let mut events = w.listen("a");
         w.run("s6-svc -k a");

@@ -275,16 +275,16 @@ impl World {
         reader.close();
     }
 
-    /// Starts services and svscan, and returns when each has its supervisor.
+    /// Starts services and svscan, and returns when each has its supervisor and, unless it has a `down` file, is up.
     pub fn with(&mut self, services: &[Service<'_>]) {
         let mut listeners = Vec::new();
         for (name, files) in services {
             self.service(name, files);
-            listeners.push(self.listen(name));
+            listeners.push((self.listen(name), if files.contains(&DOWN) { 's' } else { 'u' }));
         }
         self.start();
-        for listener in &mut listeners {
-            listener.until('s');
+        for (listener, event) in &mut listeners {
+            listener.until(*event);
         }
     }
 
@@ -292,8 +292,10 @@ impl World {
     pub fn supervise(&mut self, name: &str) {
         let mut listener = self.listen(name);
         let program = match self.combination.daemons {
-            Make::S6 => "s6-supervise".to_owned(),
-            Make::Linchpin => format!("{} supervise", env!("CARGO_BIN_EXE_linchpin")),
+            Make::Linchpin if available().iter().any(|name| name == "s6-supervise") => {
+                format!("{} supervise", env!("CARGO_BIN_EXE_linchpin"))
+            }
+            _ => "s6-supervise".to_owned(),
         };
         self.daemon(name, &format!("set -- {program} {name}; exec \"$@\""));
         listener.until('s');

@@ -15,6 +15,7 @@ use crate::text::errno::Reason;
 use crate::text::number::Decimal;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
+use core::ffi::CStr;
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -31,6 +32,8 @@ pub struct Context<'a> {
     pub readiness: Token,
     /// Environment of the children.
     pub env: Env,
+    /// The name that scripts get, if it is not that of the record.
+    pub called: Option<&'static CStr>,
     /// RLIMIT_NOFILE of the children, if ours was raised.
     pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
@@ -240,7 +243,7 @@ fn start_run(
         service.notify_fd = read.0;
     }
     let own = name(service);
-    let name = own.path().map_err(|e| ("its name", e, EXEC_AGAIN))?;
+    let name = context.called.map_or(own.path(), Ok).map_err(|e| ("its name", e, EXEC_AGAIN))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
     let spawn = Spawn {
         path: c"./run",
@@ -274,7 +277,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     // The process group of the dead run is its pid, which was its session's too.
     let (code, signal, group) = (number(code), number(signal), number(service.dead_pid as u32));
     let own = name(service);
-    let words = [code.path(), signal.path(), own.path(), group.path()];
+    let words = [code.path(), signal.path(), context.called.map_or(own.path(), Ok), group.path()];
     let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
     let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
     let spawn = Spawn {

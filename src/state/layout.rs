@@ -121,7 +121,7 @@ record! {
     pub struct Service {
         /// 1 if the slot is in use.
         pub used: u8,
-        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger.
+        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger, 3 the only service of the process.
         pub kind: u8,
         /// 1 if the scan directory had it at the last scan.
         pub active: u8,

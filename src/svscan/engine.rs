@@ -42,7 +42,7 @@ static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
 /// How the engine is to behave.
 pub struct Config {
-    /// Process 1 or `svscan`.
+    /// Process 1, `svscan` or `supervise`.
     pub role: Role,
     /// Most supervised processes, loggers included; at most [`SERVICES`].
     pub services_max: usize,
@@ -105,7 +105,9 @@ impl Engine {
             let mut records = Records::of(engine.tables);
             engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
         }
-        engine.tables.header.scan_deadline = 1; // the first scan is due
+        if !matches!(engine.config.role, Role::Supervise(_)) {
+            engine.tables.header.scan_deadline = 1; // the first scan is due
+        }
         Ok(engine)
     }
 
@@ -223,14 +225,18 @@ impl Engine {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
             env: self.env,
+            called: self.config.role.only_service(),
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
             now,
             stamp: Stamp::now(),
         };
-        let pid = service.pid;
+        let (pid, stdio_closed) = (service.pid, service.stdio_closed);
         supervisor::drive(&mut context, service, event);
+        if service.stdio_closed != stdio_closed {
+            self.config.role.close_stdio();
+        }
         if service.pid != pid {
             self.slots.set_pid(slot, service.pid);
         }

@@ -13,10 +13,13 @@ mod supervision;
 mod tmp;
 mod world;
 
+mod alone;
 mod failing;
 mod finishing;
+mod listeners;
 mod orders;
 mod readiness;
 mod signals;
 mod starting;
+mod tally;
 mod timers;

@@ -157,7 +157,10 @@ impl World {
     pub fn command(&self, line: &str) -> Command {
         for word in line.split(|c: char| !c.is_ascii_alphanumeric() && c != '-').filter(|word| word.starts_with("s6-"))
         {
-            assert!(COMMANDS.contains(&word) || word == "s6-svscan", "{word} is no command for a scenario");
+            assert!(
+                COMMANDS.contains(&word) || ["s6-svscan", "s6-supervise"].contains(&word),
+                "{word} is no command for a scenario"
+            );
         }
         let path = std::env::var("PATH").unwrap();
         let (mark, tag) = self.mark.split_once('=').unwrap();
@@ -265,10 +268,7 @@ impl World {
         make_fifo(&ready);
         let flags = OFlags::RDWR | OFlags::NONBLOCK;
         let mut reader = file::open(Fd::CWD, &c_path(&ready), flags, 0).unwrap();
-        let program = match self.combination.daemons {
-            Make::S6 => "s6-svscan".to_owned(),
-            Make::Linchpin => format!("{} svscan", env!("CARGO_BIN_EXE_linchpin")),
-        };
+        let program = self.program("svscan");
         let line = format!("set -- {program} -d 9 {options} .; exec 9>{}; {script}", ready.display());
         self.daemon("svscan", &line);
         assert!(readable(reader, PATIENCE), "svscan is not ready: {}", self.log());
@@ -291,14 +291,24 @@ impl World {
     /// Starts a supervisor of its own for a service, which must exist; returns when it says that it has started.
     pub fn supervise(&mut self, name: &str) {
         let mut listener = self.listen(name);
-        let program = match self.combination.daemons {
-            Make::Linchpin if available().iter().any(|name| name == "s6-supervise") => {
-                format!("{} supervise", env!("CARGO_BIN_EXE_linchpin"))
-            }
-            _ => "s6-supervise".to_owned(),
-        };
+        let program = self.program("supervise");
         self.daemon(name, &format!("set -- {program} {name}; exec \"$@\""));
         listener.until('s');
+    }
+
+    /// The program of a daemon, which is `svscan` or `supervise`.
+    fn program(&self, daemon: &str) -> String {
+        match self.combination.daemons {
+            Make::S6 => format!("s6-{daemon}"),
+            Make::Linchpin => format!("{} {daemon}", env!("CARGO_BIN_EXE_linchpin")),
+        }
+    }
+
+    /// Runs a daemon that is to end at once, and writes down how it did.
+    pub fn daemon_fails(&mut self, line: &str) {
+        let (daemon, arguments) = line.split_once(' ').unwrap_or((line, ""));
+        let (status, ..) = self.finish(&format!("set -- {} {arguments}; exec \"$@\"", self.program(daemon)));
+        self.note(line, ended(status));
     }
 
     fn daemon(&mut self, name: &str, line: &str) {

@@ -319,7 +319,10 @@ fn the_whole_product_of_states_and_events_keeps_its_promises() {
             // Who is gone has said so, does nothing more and waits for nothing.
             assert_eq!(actions.last() == Some(&Action::Gone), before != State::Gone && after == State::Gone, "{what}");
             assert!(before != State::Gone || actions.is_empty(), "{what}");
-            assert!(after != State::Gone || before == State::Gone || (service.deadline, service.waits) == (0, 0), "{what}");
+            assert!(
+                after != State::Gone || before == State::Gone || (service.deadline, service.waits) == (0, 0),
+                "{what}"
+            );
             // Nothing but an order, and finish's last word, changes what is wanted.
             let orders = matches!(event, Event::Want(_) | Event::Terminate | Event::Died(PERMANENT_FAILURE));
             assert!(orders || service.want_up == record.want_up, "{what}");

@@ -13,6 +13,7 @@ pub mod status;
 pub mod supervisor;
 pub mod tally;
 pub mod wait;
+pub mod waiting;
 pub mod watch;
 
 use crate::state::Service;

@@ -94,3 +94,10 @@ pub const ACCOUNT_LINE: usize = 4096;
 
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
+
+/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
+pub const ENV_ENTRIES: usize = 4096;
+
+/// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
+/// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
+pub const ENV_BYTES: usize = 512 * 1024;

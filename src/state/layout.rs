@@ -121,7 +121,7 @@ record! {
     pub struct Service {
         /// 1 if the slot is in use.
         pub used: u8,
-        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger.
+        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger, 3 the only service of the process.
         pub kind: u8,
         /// 1 if the scan directory had it at the last scan.
         pub active: u8,
@@ -209,16 +209,16 @@ record! {
         pub deferred: u8,
         /// 1 if `supervise/waiting` is there.
         pub waiting_file: u8,
-        /// For later.
-        pub spare_byte: u8,
+        /// 1 while the tally does not have the last death yet.
+        pub untallied: u8,
         /// When run last died.
         pub died: u64,
         /// Age of the service directory when `extras` was found out; 0 if that has to be done again.
         pub looked: u64,
         /// Hash of what was last said about its dependencies, so that it is said once.
         pub complaint: u32,
-        /// For later.
-        pub spare_word: u32,
+        /// Events that were not sent yet, in their order, the rest 0; they follow the status file.
+        pub untold: [u8; 4],
         /// For later.
         pub spare: [u64; 2],
         /// Name of the entry in the scan directory; a logger has its producer's.

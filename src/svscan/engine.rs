@@ -19,7 +19,7 @@ use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
-use crate::sys::time::{self, Nanos};
+use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
@@ -40,11 +40,17 @@ pub mod token {
 /// get their turn in between.
 const TIMERS_PER_TURN: usize = 32;
 
+/// Files are written and listeners told so long after a service was started again. The kernel would let us go on at once,
+/// before its first instruction; asleep, we leave the processor to it.
+const START_FIRST: Nanos = MILLI;
+/// Services that may be started again in that time; with more the news is not put off.
+const OWING: usize = 32;
+
 static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
 /// How the engine is to behave.
 pub struct Config {
-    /// Process 1 or `svscan`.
+    /// Process 1, `svscan` or `supervise`.
     pub role: Role,
     /// Most supervised processes; at most [`SERVICES`].
     pub services_max: usize,
@@ -80,6 +86,12 @@ pub struct Engine {
     pub(super) edges: &'static mut Edges<DEPENDENCIES>,
     /// In a stop: somebody is gone who depended on others.
     pub(super) dependant_gone: bool,
+    /// No order waits in this turn.
+    no_orders: bool,
+    /// Services that were started again and owe the world the news…
+    owing: heapless::Vec<usize, OWING>,
+    /// …until then.
+    owing_until: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -112,6 +124,9 @@ impl Engine {
             anybody_waits: true,
             edges,
             dependant_gone: false,
+            no_orders: true,
+            owing: heapless::Vec::new(),
+            owing_until: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -119,7 +134,9 @@ impl Engine {
             let mut records = Records::of(engine.tables);
             engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
         }
-        engine.tables.header.scan_deadline = 1; // the first scan is due
+        if !matches!(engine.config.role, Role::Supervise(_)) {
+            engine.tables.header.scan_deadline = 1; // the first scan is due
+        }
         Ok(engine)
     }
 
@@ -137,6 +154,7 @@ impl Engine {
         loop {
             let plan = Plan::of(&self.tables.header);
             if plan != Plan::Run && self.stopped(plan) {
+                self.settle();
                 return plan;
             }
             self.turn(None);
@@ -159,6 +177,7 @@ impl Engine {
             }
         };
         let now = time::boot();
+        self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
         for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
             self.readiness(*token, now);
@@ -187,13 +206,26 @@ impl Engine {
         };
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
-        [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+        let owing = (!self.owing.is_empty()).then_some(self.owing_until);
+        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
+    /// Tells what services owe that were started again.
+    fn settle(&mut self) {
+        for slot in core::mem::take(&mut self.owing) {
+            if let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.supervised != 0) {
+                supervisor::settle(service);
+            }
+        }
+    }
+
     fn fire(&mut self, now: Nanos) {
+        if self.owing_until <= now {
+            self.settle();
+        }
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
@@ -240,16 +272,28 @@ impl Engine {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
             env: self.env,
+            called: self.config.role.only_service(),
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
             cleared: matches!(event, Event::Release),
             now,
             stamp: Stamp::now(),
+            at_once: self.no_orders,
         };
-        let pid = service.pid;
+        let (pid, stdio_closed) = (service.pid, service.stdio_closed);
         let (was_ready, waited) = (is_ready(service), waited_for(service));
-        supervisor::drive(&mut context, service, event);
+        if supervisor::drive(&mut context, service, event) {
+            if self.owing.is_empty() {
+                self.owing_until = now + START_FIRST;
+            }
+            if self.owing.push(slot).is_err() {
+                supervisor::settle(service);
+            }
+        }
+        if service.stdio_closed != stdio_closed {
+            self.config.role.close_stdio();
+        }
         if service.pid != pid {
             self.slots.set_pid(slot, service.pid);
         }

@@ -10,10 +10,11 @@ use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
-use crate::sys::{Errno, Fd, file};
+use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::warning;
+use core::ffi::CStr;
 use zerocopy::FromZeros;
 
 /// A supervisor is started at most this often.
@@ -105,16 +106,9 @@ impl Engine {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervisor_started = now;
         let control = Token { kind: token::SERVICE_CONTROL, slot: slot as u32, generation: service.generation };
-        match open_supervisor(scandir, service, &self.epoll, control) {
-            Ok(want_up) => {
-                service.trouble = 0;
-                service.supervised = 1;
-                service.waiting_file = 0;
-                waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
-                machine::begin(service, want_up, now, Stamp::now());
-                supervisor::announce(service);
-                self.slots.set_deadline(slot, service.deadline);
-            }
+        let path = supervisor::name(service);
+        match open_supervisor(scandir, path.path(), service, &self.epoll, control) {
+            Ok(want_up) => self.supervise(slot, want_up, now),
             Err((what, e)) => {
                 supervisor::close_all(service);
                 if service.trouble != e.raw_os_error() as u32 {
@@ -132,13 +126,27 @@ impl Engine {
         }
     }
 
+    /// A record has its supervisor: the machine begins.
+    pub(super) fn supervise(&mut self, slot: usize, want_up: bool, now: Nanos) {
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        service.trouble = 0;
+        service.supervised = 1;
+        service.waiting_file = 0;
+        waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
+        machine::begin(service, want_up, now, Stamp::now());
+        supervisor::announce(service);
+        self.slots.set_deadline(slot, service.deadline);
+    }
+
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.
     pub(super) fn supervisor_gone(&mut self, slot: usize, now: Nanos) {
         let stopping = Plan::of(&self.tables.header) != Plan::Run;
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervised = 0;
         supervisor::close_all(service);
-        if service.active != 0 && !stopping {
+        if self.config.role.only_service().is_some() {
+            self.tables.header.plan = Plan::Leave as u32; // that was all
+        } else if service.active != 0 && !stopping {
             info!("{}: its supervisor has exited; there will be another", label(service));
             machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
             self.slots.set_deadline(slot, service.deadline);
@@ -153,18 +161,20 @@ impl Engine {
     }
 }
 
-type Failure = (&'static str, Errno);
+/// What could not be done ("unable to …"), and why.
+pub(super) type Failure = (&'static str, Errno);
 
 /// Opens what a supervisor needs; answers whether the service is wanted up. What was opened is in the record, also when
 /// it fails.
-fn open_supervisor(
+pub(super) fn open_supervisor(
     scandir: Fd,
+    path: Result<&CStr>,
     service: &mut Service,
     epoll: &Epoll,
     control: Token,
 ) -> core::result::Result<bool, Failure> {
     let gone = |e| ("open the service directory", e);
-    let dir = supervisor::name(service).path().and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
+    let dir = path.and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
     service.dir_fd = dir.0;
     let stat = rustix::fs::fstat(dir).map_err(gone)?;
     if (stat.st_dev as u64, stat.st_ino as u64) != (service.dev, service.ino) {

@@ -74,6 +74,11 @@ pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
+/// The user that owns an entry.
+pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
+    rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
+}
+
 /// What an open descriptor is.
 pub fn kind_of(fd: Fd) -> Result<FileType> {
     rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))

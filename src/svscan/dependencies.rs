@@ -9,18 +9,21 @@
 
 use super::engine::Engine;
 use crate::service::machine::{self, Event, State, Timer, Waits};
-use crate::service::waiting::{self, Fact};
+use crate::service::waiting::{self, Cause};
 use crate::service::{extra, kind, label};
 use crate::state::Service;
 use crate::state::slot::checksum;
-use crate::sys::time::Nanos;
+use crate::sys::time::{Nanos, SECOND};
 use crate::sys::{Errno, Fd, dir};
 use crate::text::CPath;
-use crate::text::errno::Reason;
+use crate::text::errno;
 use crate::text::quote::Printable;
 use crate::warning;
 use core::fmt;
 use core::ops::ControlFlow;
+
+/// What is over within this time is not worth a file: so a service that comes back at once costs nothing.
+const WORTH_TELLING: Nanos = SECOND;
 
 type Name = CPath<256>;
 
@@ -36,8 +39,12 @@ enum Found {
 
 /// Whether others that depend on a service may start: it is up, and has said that it is ready if it can.
 pub(super) fn is_ready(service: &Service) -> bool {
-    let up = matches!(State::of(service), Some(State::Up | State::LastUp));
-    service.supervised != 0 && up && service.pid > 0 && (service.notifies == 0 || service.ready != 0)
+    is_up(service) && (service.notifies == 0 || service.ready != 0)
+}
+
+/// Whether its run runs.
+pub(super) fn is_up(service: &Service) -> bool {
+    service.supervised != 0 && matches!(State::of(service), Some(State::Up | State::LastUp))
 }
 
 /// Calls `visit` with the name of every dependency of the service with this directory. No directory of dependencies is
@@ -81,7 +88,7 @@ impl Engine {
                     let Some(service) = self.tables.services.get(slot) else { return };
                     warning!("{} depends on {name}, and there is no such service: it waits for it", label(service));
                 }
-                self.tell_waiting(slot, &Fact::Missing(name.as_bytes()));
+                self.tell_waiting(slot, Cause::Dependency { name: name.as_bytes(), reason: waiting::Reason::Missing });
             }
             Found::Unready(other) if self.waits_for(other, slot) => self.hold_circle(slot, other),
             Found::Unready(other) => {
@@ -116,7 +123,7 @@ impl Engine {
             }
         });
         if let Err(e) = visited {
-            warning!("{}: cannot read its dependencies.d: {}; it has none", label(service), Reason(e));
+            warning!("{}: cannot read its dependencies.d: {}; it has none", label(service), errno::Reason(e));
             return Found::Ready;
         }
         found
@@ -168,6 +175,18 @@ impl Engine {
         self.wake(|service| usize::try_from(service.waits_on) == Ok(on), now);
     }
 
+    /// A service has come up, though it is not ready, or gone down: whoever waits for it says so.
+    pub(super) fn retell_waiting(&mut self, on: usize, now: Nanos) {
+        if !self.anybody_waits {
+            return;
+        }
+        for slot in 0..self.high {
+            if self.tables.services.get(slot).and_then(awaited) == Some(on) {
+                self.note_waiting(slot, now);
+            }
+        }
+    }
+
     /// Everybody who waits looks again.
     pub(super) fn wake_all_waiting(&mut self, now: Nanos) {
         self.wake(|_| true, now);
@@ -195,17 +214,19 @@ impl Engine {
     /// Writes or removes `supervise/waiting`, as the record has it.
     pub(super) fn note_waiting(&mut self, slot: usize, now: Nanos) {
         let Some(service) = self.tables.services.get(slot) else { return };
-        let worth = service.deadline > now.saturating_add(waiting::WORTH_TELLING);
+        let worth = service.deadline > now.saturating_add(WORTH_TELLING);
         let other = usize::try_from(service.waits_on).ok().and_then(|other| self.tables.services.get(other));
         let mut name = Name::new();
         name.push(other.map_or(b"", Service::name_bytes));
-        let fact = match (Waits::of(service), Timer::of(service)) {
+        let name = name.as_bytes();
+        let reason = if other.is_some_and(is_up) { waiting::Reason::NotReady } else { waiting::Reason::Down };
+        let cause = match (Waits::of(service), Timer::of(service)) {
             (Waits::Unknown | Waits::Missing, _) => return, // who looks, tells
-            (Waits::Dependency, _) => Fact::Dependency(name.as_bytes()),
-            (Waits::Circle, _) => Fact::Circle(name.as_bytes()),
-            _ if service.deferred != 0 => Fact::After(name.as_bytes()),
-            (_, Timer::Start) if worth => Fact::Start(service.deadline),
-            (_, Timer::Kill) if worth => Fact::Kill(service.deadline),
+            (Waits::Dependency, _) => Cause::Dependency { name, reason },
+            (Waits::Circle, _) => Cause::Dependency { name, reason: waiting::Reason::Cycle },
+            _ if service.deferred != 0 => Cause::After(name),
+            (_, Timer::Start) if worth => Cause::Restart(service.deadline),
+            (_, Timer::Kill) if worth => Cause::Kill(service.deadline),
             _ => {
                 if service.waiting_file != 0 {
                     waiting::remove(Fd(service.dir_fd));
@@ -216,13 +237,13 @@ impl Engine {
                 return;
             }
         };
-        self.tell_waiting(slot, &fact);
+        self.tell_waiting(slot, cause);
     }
 
     /// Writes `supervise/waiting`. Where that cannot be, people do without.
-    fn tell_waiting(&mut self, slot: usize, fact: &Fact<'_>) {
+    fn tell_waiting(&mut self, slot: usize, cause: Cause<'_>) {
         if let Some(service) = self.tables.services.get_mut(slot) {
-            if waiting::write(Fd(service.dir_fd), fact).is_ok() {
+            if waiting::write(Fd(service.dir_fd), [cause]).is_ok() {
                 service.waiting_file = 1;
             }
         }

@@ -4,7 +4,7 @@
 //! The engine owns the tables of the arena and what is derived from them. It must never block, never exit while there
 //! is something to supervise, and never act on an event whose handle is out of date.
 
-use super::dependencies::is_ready;
+use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
@@ -276,13 +276,13 @@ impl Engine {
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
-            cleared: matches!(event, Event::Release),
+            cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
             stamp: Stamp::now(),
             at_once: self.no_orders,
         };
         let (pid, stdio_closed) = (service.pid, service.stdio_closed);
-        let (was_ready, waited) = (is_ready(service), waited_for(service));
+        let (was_up, was_ready, waited) = (is_up(service), is_ready(service), waited_for(service));
         if supervisor::drive(&mut context, service, event) {
             if self.owing.is_empty() {
                 self.owing_until = now + START_FIRST;
@@ -298,7 +298,7 @@ impl Engine {
             self.slots.set_pid(slot, service.pid);
         }
         self.slots.set_deadline(slot, service.deadline);
-        let becomes_ready = !was_ready && is_ready(service);
+        let (turns, becomes_ready) = (was_up != is_up(service), !was_ready && is_ready(service));
         let held = Waits::of(service) == Waits::Unknown;
         let gone = State::of(service) == Some(State::Gone);
         if waited_for(service) != waited {
@@ -306,6 +306,8 @@ impl Engine {
         }
         if becomes_ready {
             self.wake_waiting(slot, now);
+        } else if turns {
+            self.retell_waiting(slot, now);
         }
         if held {
             self.look_at_dependencies(slot, now);

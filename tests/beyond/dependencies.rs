@@ -35,10 +35,9 @@ fn a_service_is_started_when_what_it_needs_is_ready() {
     let mut heard = [svscan.hear(), svscan.hear()];
     heard.sort();
     assert_eq!(heard, ["up b", "up c"]);
-    let first = waiting(&svscan, "a");
-    assert!(["dependency b", "dependency c"].contains(&first.as_str()), "{first:?}");
+    eventually(|| ["dependency b not-ready", "dependency c not-ready"].contains(&waiting(&svscan, "a").as_str()));
     svscan.push("b/go", "\n");
-    until_waiting(&svscan, "a", "dependency c");
+    until_waiting(&svscan, "a", "dependency c not-ready");
     assert!(is_down(&svscan, "a"));
     svscan.push("c/go", "\n");
     assert_eq!(svscan.hear(), "up a");
@@ -63,7 +62,7 @@ fn what_cannot_say_that_it_is_ready_need_only_be_up_and_a_chain_starts_in_its_or
 #[test]
 fn what_is_not_wanted_up_is_waited_for() {
     let svscan = Svscan::new(&[("a", &[READY, NOTIFIES, ("dependencies.d/b", "")]), ("b", &[READY, NOTIFIES, DOWN])]);
-    until_waiting(&svscan, "a", "dependency b");
+    until_waiting(&svscan, "a", "dependency b down");
     // An order to start waits too.
     svscan.ok("s6-svc -u a");
     svscan.settle();
@@ -78,7 +77,7 @@ fn a_service_that_waits_to_be_started_once_is_started_once() {
     let svscan =
         Svscan::new(&[("a", &[READY, NOTIFIES, ("dependencies.d/b", ""), DOWN]), ("b", &[READY, NOTIFIES, DOWN])]);
     svscan.ok("s6-svc -o a");
-    until_waiting(&svscan, "a", "dependency b");
+    until_waiting(&svscan, "a", "dependency b down");
     svscan.ok("s6-svc -u b");
     assert_eq!(svscan.hear(), "up b");
     assert_eq!(svscan.hear(), "up a");
@@ -89,7 +88,7 @@ fn a_service_that_waits_to_be_started_once_is_started_once() {
 fn a_service_that_waits_obeys_orders_and_does_not_hold_up_a_stop() {
     let mut svscan =
         Svscan::new(&[("a", &[READY, NOTIFIES, ("dependencies.d/b", "")]), ("b", &[READY, NOTIFIES, DOWN])]);
-    until_waiting(&svscan, "a", "dependency b");
+    until_waiting(&svscan, "a", "dependency b down");
     svscan.ok("s6-svc -d a");
     until_waiting(&svscan, "a", "");
     svscan.ok("s6-svc -u b");
@@ -98,7 +97,7 @@ fn a_service_that_waits_obeys_orders_and_does_not_hold_up_a_stop() {
     assert!(is_down(&svscan, "a"));
     svscan.ok("s6-svc -wD -T 20000 -d b");
     svscan.ok("s6-svc -u a");
-    until_waiting(&svscan, "a", "dependency b");
+    until_waiting(&svscan, "a", "dependency b down");
     svscan.signal(libc::SIGTERM);
     assert!(svscan.wait().success());
     assert_eq!(waiting(&svscan, "a"), "");
@@ -114,7 +113,7 @@ fn when_a_dependency_dies_its_dependants_go_on() {
     assert_eq!(svscan.status("a").pid, pid);
     // But it does not come back without it.
     process::kill(pid, 9).unwrap();
-    until_waiting(&svscan, "a", "dependency b");
+    until_waiting(&svscan, "a", "dependency b down");
 }
 
 #[test]
@@ -123,7 +122,7 @@ fn a_name_that_nobody_has_is_reported_once_and_waited_for_without_holding_others
     let dir = ScanDir::new(&[("a", files), ("b", &[READY, NOTIFIES])]);
     let svscan = dir.start("-t 20");
     assert_eq!(svscan.hear(), "up b");
-    until_waiting(&svscan, "a", "missing nobody");
+    until_waiting(&svscan, "a", "dependency nobody missing");
     svscan.settle();
     assert_eq!(svscan.log().matches("service a depends on nobody, and there is no such service").count(), 1);
     svscan.add("nobody", &[READY, NOTIFIES]);
@@ -146,7 +145,7 @@ fn a_circle_is_reported_once_and_holds_nobody_else() {
     heard.sort();
     assert_eq!(heard, ["up after", "up other"]);
     for (name, on) in [("a", "b"), ("b", "c"), ("c", "a"), ("self", "self")] {
-        until_waiting(&svscan, name, &format!("circle {on}"));
+        until_waiting(&svscan, name, &format!("dependency {on} cycle"));
     }
     svscan.settle();
     let log = svscan.log();
@@ -252,4 +251,29 @@ fn a_long_chain_starts_and_stops_in_order() {
     assert!(svscan.wait().success());
     let at: Vec<u128> = names.iter().map(|name| svscan.deaths(name)[0]).collect();
     assert!(at.iter().rev().is_sorted(), "{at:?}");
+}
+
+#[test]
+fn status_tells_the_edge_and_the_deadline_that_a_service_waits_for() {
+    let crashes = "#!/bin/sh\necho up $1 >$SAID\nexit 1\n";
+    let svscan = Svscan::new(&[
+        ("a", &[READY, NOTIFIES, ("dependencies.d/b", "")]),
+        ("b", &[READY, NOTIFIES, DOWN]),
+        ("c", &[READY, NOTIFIES, ("dependencies.d/nobody", "")]),
+        ("d", &[READY, NOTIFIES, ("dependencies.d/d", "")]),
+        ("e", &[("run", crashes), ("restart-delay", "500s")]),
+    ]);
+    let told = |name: &str| {
+        let table = svscan.run(&format!("{} status .", env!("CARGO_BIN_EXE_linchpin"))).stdout;
+        let table = String::from_utf8(table).unwrap();
+        table.lines().find(|line| line.starts_with(&format!("{name} "))).unwrap_or_default().to_owned()
+    };
+    for (name, text) in [
+        ("a", "waits for b: down"),
+        ("c", "waits for nobody: there is none"),
+        ("d", "waits for d: it waits for this one (a cycle)"),
+        ("e", "restart in 8 min"),
+    ] {
+        eventually(|| told(name).contains(text));
+    }
 }

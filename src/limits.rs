@@ -36,6 +36,9 @@ pub const FDHOLDER_ACCEPTS: usize = 8;
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
 
+/// Dependencies between services that a stop respects: two for each service.
+pub const DEPENDENCIES: usize = 2 * SERVICES;
+
 /// Nanoseconds after which an fd-holder client is cut off that does not finish its request or does not take its
 /// answer; also the one that has been idle longest, when all places are taken. A client that is alive needs milliseconds.
 pub const FDHOLDER_PATIENCE: u64 = 10_000_000_000;

@@ -8,6 +8,9 @@ pub const SERVICES: usize = 2048;
 /// Longest service name, NUL excluded, `/log` excluded: s6-svscan's default (`-L`), a file name less four bytes.
 pub const SERVICE_NAME: usize = 251;
 
+/// Longest name that a file may have: the most that `-L` can ask for.
+pub const FILE_NAME: usize = 255;
+
 /// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
 pub const HELD: usize = 1024;
 

@@ -2,7 +2,9 @@
 
 pub mod client;
 pub mod command;
+pub mod delay;
 pub mod event;
+pub mod extra;
 pub mod files;
 pub mod machine;
 #[cfg(test)]

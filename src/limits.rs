@@ -8,6 +8,9 @@ pub const SERVICES: usize = 2048;
 /// Longest service name, NUL excluded, `/log` excluded: s6-svscan's default (`-L`), a file name less four bytes.
 pub const SERVICE_NAME: usize = 251;
 
+/// Longest name that a file may have: the most that `-L` can ask for.
+pub const FILE_NAME: usize = 255;
+
 /// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
 pub const HELD: usize = 1024;
 
@@ -88,3 +91,10 @@ pub const ACCOUNT_LINE: usize = 4096;
 
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
+
+/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
+pub const ENV_ENTRIES: usize = 4096;
+
+/// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
+/// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
+pub const ENV_BYTES: usize = 512 * 1024;

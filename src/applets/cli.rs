@@ -80,6 +80,11 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         parse_u32(self.value()?).ok_or(WrongUsage)
     }
 
+    /// The value of the option just read, as the number of a descriptor.
+    pub fn descriptor(&mut self) -> Result<Fd, WrongUsage> {
+        i32::try_from(self.number()?).map(Fd).map_err(|_| WrongUsage)
+    }
+
     /// The words after the options; at least `min` of them. Call it when [`Options::option`] has answered `None`.
     pub fn operands(self, min: usize) -> Result<Args, WrongUsage> {
         let left = self.parser.into_positionals().count();

@@ -2,7 +2,9 @@
 
 pub mod client;
 pub mod command;
+pub mod delay;
 pub mod event;
+pub mod extra;
 pub mod files;
 pub mod machine;
 #[cfg(test)]
@@ -11,6 +13,7 @@ pub mod status;
 pub mod supervisor;
 pub mod tally;
 pub mod wait;
+pub mod waiting;
 pub mod watch;
 
 use crate::state::Service;

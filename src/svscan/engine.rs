@@ -17,7 +17,7 @@ use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
-use crate::sys::time::{self, Nanos};
+use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
@@ -38,19 +38,27 @@ pub mod token {
 /// get their turn in between.
 const TIMERS_PER_TURN: usize = 32;
 
+/// Files are written and listeners told so long after a service was started again. The kernel would let us go on at once,
+/// before its first instruction; asleep, we leave the processor to it.
+const START_FIRST: Nanos = MILLI;
+/// Services that may be started again in that time; with more the news is not put off.
+const OWING: usize = 32;
+
 static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
 /// How the engine is to behave.
 pub struct Config {
     /// Process 1, `svscan` or `supervise`.
     pub role: Role,
-    /// Most supervised processes, loggers included; at most [`SERVICES`].
+    /// Most supervised processes; at most [`SERVICES`].
     pub services_max: usize,
+    /// Whether loggers count too, or go with their services.
+    pub loggers_count: bool,
     /// Longest name of a service.
     pub name_max: usize,
     /// Scan again after so long; 0 for only when told.
     pub rescan: Nanos,
-    /// How long a stop waits before it kills; 0 for ever.
+    /// How long a stop waits before it kills; 0 for what `.s6-svscan/stop-timeout` says.
     pub stop_timeout: Nanos,
     /// RLIMIT_NOFILE for children, if ours was raised.
     pub nofile: Option<Rlimit>,
@@ -70,6 +78,12 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// No order waits in this turn.
+    no_orders: bool,
+    /// Services that were started again and owe the world the news…
+    owing: heapless::Vec<usize, OWING>,
+    /// …until then.
+    owing_until: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -98,6 +112,9 @@ impl Engine {
             holder: None,
             high: 0,
             more_deaths: true,
+            no_orders: true,
+            owing: heapless::Vec::new(),
+            owing_until: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -125,6 +142,7 @@ impl Engine {
         loop {
             let plan = Plan::of(&self.tables.header);
             if plan != Plan::Run && self.stopped(plan) {
+                self.settle();
                 return plan;
             }
             self.turn(None);
@@ -147,6 +165,7 @@ impl Engine {
             }
         };
         let now = time::boot();
+        self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
         for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
             self.readiness(*token, now);
@@ -175,13 +194,26 @@ impl Engine {
         };
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
-        [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+        let owing = (!self.owing.is_empty()).then_some(self.owing_until);
+        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
+    /// Tells what services owe that were started again.
+    fn settle(&mut self) {
+        for slot in core::mem::take(&mut self.owing) {
+            if let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.supervised != 0) {
+                supervisor::settle(service);
+            }
+        }
+    }
+
     fn fire(&mut self, now: Nanos) {
+        if self.owing_until <= now {
+            self.settle();
+        }
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
@@ -229,11 +261,20 @@ impl Engine {
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            cleared: matches!(event, Event::Release),
             now,
             stamp: Stamp::now(),
+            at_once: self.no_orders,
         };
         let (pid, stdio_closed) = (service.pid, service.stdio_closed);
-        supervisor::drive(&mut context, service, event);
+        if supervisor::drive(&mut context, service, event) {
+            if self.owing.is_empty() {
+                self.owing_until = now + START_FIRST;
+            }
+            if self.owing.push(slot).is_err() {
+                supervisor::settle(service);
+            }
+        }
         if service.stdio_closed != stdio_closed {
             self.config.role.close_stdio();
         }

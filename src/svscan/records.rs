@@ -5,7 +5,7 @@ use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
 use crate::service::machine::{self, Timer};
-use crate::service::{event, files, label, supervisor, tally};
+use crate::service::{event, files, kind, label, supervisor, tally};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -35,9 +35,10 @@ impl Engine {
 
     /// A new record; `None` if there is no room for more.
     pub(super) fn create(&mut self, name: &[u8], kind: u8, dev: u64, ino: u64) -> Option<usize> {
-        let in_use = self.used().count();
+        let counts = |kind: u8| self.config.loggers_count || kind != kind::LOGGER;
+        let in_use = self.used().filter(|(_, service)| counts(service.kind)).count();
         let slot = free(&self.tables.services, |service| service.used)?;
-        if in_use >= self.config.services_max {
+        if counts(kind) && in_use >= self.config.services_max {
             return None;
         }
         self.slots.set_identity(slot, identity_key(dev, ino));
@@ -59,7 +60,7 @@ impl Engine {
         ] {
             *fd = -1;
         }
-        service.spare_fds = [-1; 2];
+        (service.cgroup_fd, service.waits_on) = (-1, -1);
         service.set_name(name);
         service.used = 1;
         self.high = self.high.max(slot + 1);

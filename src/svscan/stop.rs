@@ -3,11 +3,11 @@
 use super::Plan;
 use super::engine::Engine;
 use crate::service::machine::Event;
-use crate::service::{kind, label};
+use crate::service::{files, kind, label};
 use crate::state::Service;
 use crate::sys::args::Argv;
 use crate::sys::signal::SignalSet;
-use crate::sys::time::{Nanos, SECOND};
+use crate::sys::time::{MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, file, process, signal};
 use crate::text::errno::Reason;
 use crate::{notice, warning};
@@ -34,13 +34,14 @@ impl Engine {
     /// Begins to stop everything: tells everybody, in the given manner; nobody if there is none. If a stop is under way
     /// already, they are told again, and what follows it changes.
     pub fn stop(&mut self, plan: Plan, manner: Option<Manner>, now: Nanos) {
+        let timeout = self.stop_timeout();
         let header = &mut self.tables.header;
         let first = Plan::of(header) == Plan::Run;
         header.plan = plan as u32;
         if first {
             header.scan_deadline = 0;
-            if self.config.stop_timeout > 0 {
-                header.stop_deadline = now + self.config.stop_timeout;
+            if timeout > 0 {
+                header.stop_deadline = now.saturating_add(timeout);
             }
             notice!("{}: stopping {} services", plan.name(), self.used().count());
             self.let_go_of_output();
@@ -48,6 +49,18 @@ impl Engine {
         if let Some(manner) = manner {
             self.terminate(manner, now, |_| true);
         }
+    }
+
+    /// How long a stop waits before it kills; 0 for ever.
+    fn stop_timeout(&self) -> Nanos {
+        if self.config.stop_timeout > 0 {
+            return self.config.stop_timeout;
+        }
+        let reading = files::stop_timeout(Fd(self.tables.header.scandir_fd));
+        if reading.problem.is_some() {
+            warning!(".s6-svscan/stop-timeout: not a number of milliseconds, or not to be read; a stop has no limit");
+        }
+        Nanos::from(reading.value) * MILLI
     }
 
     /// Tells the supervisors of records that are not in the scan directory any more to end.

@@ -74,7 +74,19 @@ pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
+/// The user that owns an entry.
+pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
+    rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
+}
+
 /// What an open descriptor is.
 pub fn kind_of(fd: Fd) -> Result<FileType> {
     rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// When an open directory last changed, in nanoseconds since 1970: at the latest when an entry was added, removed or
+/// renamed. Nobody can set it back (st_ctime).
+pub fn changed(dir: Fd) -> Result<u64> {
+    let stat = rustix::fs::fstat(dir)?;
+    Ok((stat.st_ctime as u64).wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec as u64))
 }

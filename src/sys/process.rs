@@ -273,6 +273,11 @@ pub fn owns_machine() -> bool {
     rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/ns/pid", &mut buf[..]).map_or(true, |(name, _)| name == FIRST)
 }
 
+/// Our own effective user.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
 /// Our own effective group.
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()

@@ -110,6 +110,16 @@ impl SignalSet {
         SignalSet(self.0 | other.0)
     }
 
+    /// All of these but one.
+    pub const fn without(self, signal: i32) -> SignalSet {
+        SignalSet(self.0 & !(1 << (signal - 1)))
+    }
+
+    /// The signals that are blocked now.
+    pub fn blocked() -> SignalSet {
+        SignalSet(raw::mask())
+    }
+
     /// Makes this the set of blocked signals (sigprocmask(2)); returns the one before.
     pub fn block(self) -> SignalSet {
         SignalSet(raw::set_mask(self.0))

@@ -21,7 +21,7 @@ pub const NOTIFIES: (&str, &str) = ("notification-fd", "3\n");
 pub const FIFO: &str = "\0FIFO";
 
 /// How long anything may take before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service to be: its name, its files.
 pub type Service<'a> = (&'a str, &'a [(&'a str, &'a str)]);

@@ -1,0 +1,25 @@
+//! The same scenarios under s6 and under linchpin, with s6's clients and with linchpin's (Debian's packages `s6` and
+//! `execline` are needed): what can be observed must be the same, but for what `known` lists. `coverage` maps the
+//! traps of the specification to the scenarios that show them.
+
+mod compare;
+mod known;
+mod listener;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/supervision.rs"]
+mod supervision;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/tmp.rs"]
+mod tmp;
+mod world;
+
+mod alone;
+mod failing;
+mod finishing;
+mod listeners;
+mod orders;
+mod readiness;
+mod signals;
+mod starting;
+mod tally;
+mod timers;

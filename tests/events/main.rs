@@ -1,0 +1,9 @@
+//! The tools for fifodirs beside Debian's, and with Debian's on the other side.
+
+#[path = "../common/beside.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod beside;
+mod fifodirs;
+#[path = "../common/tmp.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod tmp;

@@ -31,17 +31,6 @@ fn parse(word: &[u8], radix: u32) -> Option<u32> {
     })
 }
 
-/// A decimal number that fits 64 bits.
-pub fn parse_u64(word: &[u8]) -> Option<u64> {
-    if word.is_empty() {
-        return None;
-    }
-    word.iter().try_fold(0u64, |sum, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        sum.checked_mul(10)?.checked_add(digit.into())
-    })
-}
-
 /// A number written in decimal, without the formatting machinery.
 pub struct Decimal {
     digits: [u8; 20],

@@ -5,6 +5,7 @@ pub mod command;
 pub mod event;
 pub mod files;
 pub mod machine;
+pub mod permissions;
 #[cfg(test)]
 mod scratch;
 pub mod status;

@@ -7,6 +7,7 @@ pub mod event;
 pub mod extra;
 pub mod files;
 pub mod machine;
+pub mod permissions;
 #[cfg(test)]
 mod scratch;
 pub mod status;

@@ -144,6 +144,13 @@ impl Cli {
         self.exec_env(words, self.env())
     }
 
+    /// Starts the program that `words` name, looked up in PATH, as a child that inherits everything; returns its pid. The
+    /// error is why it could not be executed.
+    pub fn spawn(&self, words: Args) -> crate::sys::Result<i32> {
+        let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+        process::spawn_with(&mut || exec_in_path(name, words, self.env(), self.env()))
+    }
+
     /// As [`Cli::exec`], with another environment.
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
@@ -151,6 +158,20 @@ impl Cli {
         self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
         if why == Errno::NOENT { 127 } else { 126 }
     }
+}
+
+/// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may
+/// only make system calls.
+pub fn spawn_after(
+    cli: &Cli,
+    words: Args,
+    set_up: &mut dyn FnMut() -> crate::sys::Result<()>,
+) -> crate::sys::Result<i32> {
+    let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+    process::spawn_with(&mut || match set_up() {
+        Ok(()) => exec_in_path(name, words, cli.env(), cli.env()),
+        Err(e) => e,
+    })
 }
 
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;

@@ -4,6 +4,7 @@ pub mod client;
 pub mod command;
 pub mod event;
 pub mod files;
+pub mod listen;
 pub mod machine;
 #[cfg(test)]
 mod scratch;

@@ -182,6 +182,20 @@ impl Cli {
     }
 }
 
+/// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may
+/// only make system calls.
+pub fn spawn_after(
+    cli: &Cli,
+    words: Args,
+    set_up: &mut dyn FnMut() -> crate::sys::Result<()>,
+) -> crate::sys::Result<i32> {
+    let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+    process::spawn_with(&mut || match set_up() {
+        Ok(()) => exec_in_path(name, words, cli.env(), cli.env()),
+        Err(e) => e,
+    })
+}
+
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
 /// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
 fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {

@@ -6,6 +6,7 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod listen;
 pub mod machine;
 pub mod permissions;
 #[cfg(test)]

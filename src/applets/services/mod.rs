@@ -1,5 +1,6 @@
 //! Services: supervision, and the clients of it.
 
+mod permafailon;
 mod supervise;
 mod svc;
 mod svscan;
@@ -14,4 +15,5 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
+    s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run),
 ];

@@ -1,6 +1,7 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
 pub mod causes;
+pub mod cgroup;
 pub mod client;
 pub mod command;
 pub mod delay;

@@ -107,3 +107,8 @@ pub fn changed(dir: Fd) -> Result<u64> {
     let stat = rustix::fs::fstat(dir)?;
     Ok((stat.st_ctime as u64).wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec as u64))
 }
+
+/// rmdir(2). EBUSY, ENOTEMPTY: it is used still.
+pub fn remove_dir(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::REMOVEDIR)
+}

@@ -31,6 +31,8 @@ pub struct Spawn<'a, const N: usize> {
     pub session: bool,
     /// Run it in a new pid namespace (needs CAP_SYS_ADMIN).
     pub new_pidns: bool,
+    /// `cgroup.procs` of the control group that it joins, or `NONE`. Without a place there it runs in ours.
+    pub cgroup: Fd,
     /// RLIMIT_NOFILE to give back to it, if ours was raised.
     pub nofile: Option<Rlimit>,
 }
@@ -71,6 +73,7 @@ struct ChildPlan {
     fds: [(Fd, i32); 3 + EXTRA_FDS],
     count: usize,
     session: bool,
+    cgroup: Fd,
     nofile: Option<Rlimit>,
     failed: Option<SpawnError>,
 }
@@ -96,6 +99,7 @@ impl<const N: usize> Spawn<'_, N> {
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
+            cgroup: self.cgroup,
             nofile: self.nofile,
             failed: None,
         };
@@ -146,6 +150,9 @@ unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
 fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if plan.session {
         rustix::process::setsid()?;
+    }
+    if plan.cgroup.is_some() {
+        let _ = rustix::io::write(plan.cgroup, b"0");
     }
     if plan.dir.is_some() {
         rustix::process::fchdir(plan.dir)?;
@@ -356,6 +363,7 @@ mod tests {
             extra: &[(write, 5)],
             session: true,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 0;
@@ -382,6 +390,7 @@ mod tests {
             extra: &[],
             session: false,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 99;
@@ -403,6 +412,7 @@ mod tests {
                 extra: &[(Fd::STDIN, number)],
                 session: false,
                 new_pidns: false,
+                cgroup: Fd::NONE,
                 nofile: None,
             };
             let mut pid = 99;

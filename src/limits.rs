@@ -98,3 +98,7 @@ pub const ENV_ENTRIES: usize = 4096;
 /// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
 pub const ENV_BYTES: usize = 512 * 1024;
+
+/// Cgroups of stopped services that are not empty yet. It is a moment's matter and concerns only those that left
+/// processes behind; of those beyond, the (empty) directory stays.
+pub const CGROUPS_LEAVING: usize = 64;

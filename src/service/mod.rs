@@ -1,5 +1,6 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
+pub mod cgroup;
 pub mod client;
 pub mod command;
 pub mod delay;

@@ -2,7 +2,7 @@
 //! arena and a few descriptors; there is no process for it.
 
 use super::machine::{self, Action, Event, Timer};
-use super::{event, extra, files, kind, label, status, tally};
+use super::{cgroup, event, extra, files, kind, label, status, tally};
 use crate::state::Service;
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -239,10 +239,13 @@ fn send(service: &Service, signal: i32, group: bool) {
     }
 }
 
-/// Kills what the process that has just died left in its process group. It is not reaped yet, so that nobody else can
-/// have the number.
+/// Kills what the process that has just died left in its cgroup or its process group. It is not reaped yet, so that
+/// nobody else can have the number.
 fn kill_leftovers(service: &Service) {
-    if service.extras & extra::KILL_LEFTOVERS != 0 && service.dead_pid > 1 {
+    let asked = service.extras & extra::CGROUP != 0;
+    // Where that cannot be done, the process group is the best there is.
+    let group = asked && !cgroup::kill(service) || service.extras & extra::KILL_LEFTOVERS != 0;
+    if group && service.dead_pid > 1 {
         match process::kill(-service.dead_pid, sig::KILL) {
             Ok(()) | Err(Errno::SRCH) => {}
             Err(e) => warning!("{}: cannot kill what it left behind: {}", label(service), Reason(e)),
@@ -341,8 +344,9 @@ fn start_run(
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
         nofile: context.nofile,
+        cgroup: Fd::NONE,
     };
-    spawn.start(&mut service.pid).map_err(|why| match why {
+    launch(service, spawn).map_err(|why| match why {
         SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
         SpawnError::Setup(e) => ("setting up its process", e, EXEC_AGAIN),
         SpawnError::Exec(e) => ("./run", e, EXEC_AGAIN),
@@ -377,8 +381,9 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         session: true,
         new_pidns: false,
         nofile: context.nofile,
+        cgroup: Fd::NONE,
     };
-    match spawn.start(&mut service.pid) {
+    match launch(service, spawn) {
         Ok(()) => {
             Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
         }
@@ -387,6 +392,23 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
             Event::NoFinish
         }
     }
+}
+
+/// Starts a child of a service in its cgroup; without, if it has none or that does not take it.
+fn launch<const N: usize>(service: &mut Service, mut spawn: Spawn<'_, N>) -> core::result::Result<(), SpawnError> {
+    let mut procs = cgroup::open(service);
+    spawn.cgroup = procs;
+    let mut started = spawn.start(&mut service.pid);
+    if let (true, Err(SpawnError::Setup(why))) = (procs.is_some(), started) {
+        spawn.cgroup = Fd::NONE;
+        started = spawn.start(&mut service.pid);
+        // Else it was something else that failed.
+        if !matches!(started, Err(SpawnError::Setup(_))) {
+            cgroup::refused(service, why);
+        }
+    }
+    procs.close();
+    started
 }
 
 /// The name that scripts get, and its path in the scan directory: `NAME` or `NAME/log`.
@@ -444,6 +466,7 @@ pub fn said_ready(service: &mut Service) -> bool {
 
 /// Closes what a supervisor holds open (not the log pipe, which is the record's).
 pub fn close_all(service: &mut Service) {
+    cgroup::close(service);
     close(&mut service.notify_fd);
     close(&mut service.control_fd);
     close(&mut service.lock_fd);

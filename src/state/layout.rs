@@ -191,7 +191,7 @@ record! {
         pub pipe_fd: i32,
         /// Errno of the last failure that was reported, so that a repeated one is reported once.
         pub trouble: u32,
-        /// Directory of its cgroup; -1 if it has none.
+        /// Directory of its cgroup; -1 if it has none, -2 if it was to have one and that was not possible.
         pub cgroup_fd: i32,
         /// Slot of the dependency that it waits for, if `waits` says that it does; else -1.
         pub waits_on: i32,

@@ -8,6 +8,7 @@ use super::slots::Slots;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
 use crate::limits::SERVICES;
+use crate::service::cgroup::Leaving;
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer};
 use crate::service::supervisor::{self, Context};
@@ -78,6 +79,8 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// Cgroups of stopped services.
+    pub(super) cgroups: Leaving,
     /// No order waits in this turn.
     no_orders: bool,
     /// Services that were started again and owe the world the news…
@@ -112,6 +115,7 @@ impl Engine {
             holder: None,
             high: 0,
             more_deaths: true,
+            cgroups: Leaving::new(),
             no_orders: true,
             owing: heapless::Vec::new(),
             owing_until: 0,
@@ -176,6 +180,7 @@ impl Engine {
         if self.more_deaths {
             self.more_deaths = self.sweep(now);
         }
+        self.cgroups.expire(now); // here, at the end: the stop may have waited for it
         for (token, _) in ready {
             match token.kind {
                 token::CONTROL => self.read_control(now),
@@ -195,10 +200,18 @@ impl Engine {
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
-        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            owing,
+            self.cgroups.next_deadline(),
+            service,
+            holder,
+            nonzero(header.scan_deadline),
+            nonzero(header.stop_deadline),
+            self.job_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Tells what services owe that were started again.

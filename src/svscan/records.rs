@@ -138,6 +138,7 @@ impl Engine {
         let stopping = Plan::of(&self.tables.header) != Plan::Run;
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervised = 0;
+        self.cgroups.add(service, now);
         supervisor::close_all(service);
         if self.config.role.only_service().is_some() {
             self.tables.header.plan = Plan::Leave as u32; // that was all

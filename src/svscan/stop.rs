@@ -102,7 +102,7 @@ impl Engine {
 
     /// Whether the stop is over.
     pub(super) fn stopped(&self, plan: Plan) -> bool {
-        if plan == Plan::Leave || self.used().next().is_none() {
+        if plan == Plan::Leave || (self.used().next().is_none() && self.cgroups.next_deadline().is_none()) {
             return true;
         }
         let deadline = self.tables.header.stop_deadline;

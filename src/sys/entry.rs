@@ -54,6 +54,11 @@ pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
     rustix::fs::unlinkat(dir, path, AtFlags::empty())
 }
 
+/// rmdir(2).
+pub fn remove_dir(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::REMOVEDIR)
+}
+
 /// rename(2), inside `dir`.
 pub fn rename(dir: Fd, from: &CStr, to: &CStr) -> Result<()> {
     rustix::fs::renameat(dir, from, dir, to)

@@ -33,6 +33,8 @@ pub struct Spawn<'a, const N: usize> {
     pub new_pidns: bool,
     /// RLIMIT_NOFILE to give back to it, if ours was raised.
     pub nofile: Option<Rlimit>,
+    /// `cgroup.procs` of the cgroup that it enters, open for writing; `NONE` keeps ours.
+    pub cgroup: Fd,
 }
 
 /// Why a child could not be started.
@@ -72,6 +74,7 @@ struct ChildPlan {
     count: usize,
     session: bool,
     nofile: Option<Rlimit>,
+    cgroup: Fd,
     failed: Option<SpawnError>,
 }
 
@@ -97,6 +100,7 @@ impl<const N: usize> Spawn<'_, N> {
             count: 0,
             session: self.session,
             nofile: self.nofile,
+            cgroup: self.cgroup,
             failed: None,
         };
         let stdio = self.stdio.iter().zip(0..).filter(|(fd, _)| fd.is_some()).map(|(fd, n)| (*fd, n));
@@ -144,6 +148,9 @@ unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
 }
 
 fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
+    if plan.cgroup.is_some() {
+        super::cgroup::enter(plan.cgroup)?;
+    }
     if plan.session {
         rustix::process::setsid()?;
     }
@@ -307,6 +314,7 @@ mod tests {
             session: true,
             new_pidns: false,
             nofile: None,
+            cgroup: Fd::NONE,
         };
         let mut pid = 0;
         spawn.start(&mut pid).unwrap();
@@ -333,6 +341,7 @@ mod tests {
             session: false,
             new_pidns: false,
             nofile: None,
+            cgroup: Fd::NONE,
         };
         let mut pid = 99;
         assert_eq!(spawn.start(&mut pid), Err(SpawnError::Exec(Errno::NOENT)));
@@ -354,6 +363,7 @@ mod tests {
                 session: false,
                 new_pidns: false,
                 nofile: None,
+                cgroup: Fd::NONE,
             };
             let mut pid = 99;
             assert!(matches!(spawn.start(&mut pid), Err(SpawnError::Setup(_))), "{number}");

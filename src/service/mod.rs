@@ -1,5 +1,6 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
+pub mod causes;
 pub mod cgroup;
 pub mod client;
 pub mod command;
@@ -7,7 +8,9 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod listen;
 pub mod machine;
+pub mod permissions;
 #[cfg(test)]
 mod scratch;
 pub mod status;

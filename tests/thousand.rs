@@ -42,7 +42,7 @@ fn all_up(svscan: &Svscan, names: &[String]) -> impl FnMut() -> bool {
 #[test]
 fn a_thousand_services_start_and_stop_and_leave_nothing() {
     let names: Vec<_> = (0..SERVICES).map(|n| format!("service-{n:03}")).collect();
-    let mut svscan = ScanDir::new(&[]).start("-C 1000");
+    let mut svscan = ScanDir::in_memory(&[]).start("-C 1000");
     svscan.settle();
     let before = svscan.fds();
     for (n, name) in names.iter().enumerate() {

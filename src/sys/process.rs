@@ -1,6 +1,7 @@
 //! Processes: start, exec, wait, kill.
 
 use super::args::{Args, Argv, Env};
+use super::fd::own_from;
 use super::{Errno, Fd, Result, raw, signal};
 use crate::arch::linchpin_clone;
 use core::cell::UnsafeCell;
@@ -13,7 +14,7 @@ pub use rustix::process::Rlimit;
 /// Most descriptors that [`Spawn::extra`] may hand over.
 pub const EXTRA_FDS: usize = 16;
 
-/// A child to start.
+/// A child to start. It has no signal blocked; those that we ignore are ignored in it too.
 pub struct Spawn<'a, const N: usize> {
     /// Program, resolved in `dir`.
     pub path: &'a CStr,
@@ -70,6 +71,8 @@ struct ChildPlan {
     argv: *const *const u8,
     env: *const *const u8,
     dir: Fd,
+    /// The descriptor table is the parent's still; of its own one the child needs what is below this number.
+    cut: Option<i32>,
     fds: [(Fd, i32); 3 + EXTRA_FDS],
     count: usize,
     session: bool,
@@ -96,6 +99,7 @@ impl<const N: usize> Spawn<'_, N> {
             argv: self.argv.as_ptr(),
             env: self.env.as_ptr(),
             dir: self.dir,
+            cut: None,
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
@@ -108,9 +112,14 @@ impl<const N: usize> Spawn<'_, N> {
             *slot = mapping;
             plan.count += 1;
         }
+        let needed = plan.fds.iter().take(plan.count).map(|(fd, number)| fd.0.max(*number)).max().unwrap_or(0);
+        plan.cut = own_from().map(|own| own.max(needed.saturating_add(1)));
         let mut flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::CLONE_PARENT_SETTID | linux::SIGCHLD;
         if self.new_pidns {
             flags |= linux::CLONE_NEWPID;
+        }
+        if plan.cut.is_some() {
+            flags |= linux::CLONE_FILES;
         }
         // SAFETY: the stack is used by this child only (the caller is suspended until it execs or exits), `pid` and
         // `plan` outlive that moment.
@@ -157,6 +166,9 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if plan.dir.is_some() {
         rustix::process::fchdir(plan.dir)?;
     }
+    if let Some(from) = plan.cut {
+        raw::cut_table(from as u32)?;
+    }
     // Two passes, so that no source is overwritten before it was placed: first all out of the way, then into place.
     let wanted = &mut plan.fds[..plan.count];
     let floor = 1 + wanted.iter().map(|(_, number)| *number).max().unwrap_or(0).max(2);
@@ -169,7 +181,6 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if let Some(limit) = plan.nofile.take() {
         rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
     }
-    signal::reset_action(signal::number::PIPE);
     signal::SignalSet::EMPTY.block();
     Ok(())
 }

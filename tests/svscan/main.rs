@@ -2,6 +2,7 @@
 //! directories and limits.
 
 mod children;
+mod containers;
 mod loggers;
 mod orders;
 mod running;

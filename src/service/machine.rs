@@ -298,6 +298,7 @@ impl Step<'_> {
 
     fn exit(&mut self) {
         self.service.drains = 0;
+        self.service.deferred = 0;
         stop_waiting(self.service);
         disarm(self.service);
         self.act(Action::CloseNotify);
@@ -510,8 +511,8 @@ impl Step<'_> {
         self.publish(tell);
         if self.service.drains != 0 && self.service.want_up != 0 {
             self.act(Action::Start);
-        } else if last || self.service.drains != 0 {
-            self.exit();
+        } else if last || self.service.drains != 0 || self.service.deferred != 0 {
+            self.exit(); // in a stop nothing starts again
         } else if self.service.want_up != 0 {
             self.arm_start(RESTART_INTERVAL);
             if self.service.extras & extra::RESTART_DELAY != 0 {

@@ -1,12 +1,15 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
+pub mod causes;
 pub mod client;
 pub mod command;
 pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod listen;
 pub mod machine;
+pub mod permissions;
 #[cfg(test)]
 mod scratch;
 pub mod status;

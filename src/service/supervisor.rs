@@ -62,7 +62,8 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> 
     let mut again = false;
     let mut queue = heapless::Deque::<Event, 8>::new();
     let _ = queue.push_back(first);
-    if matches!(first, Event::Died(_)) {
+    // What may lead to a start, or to leftovers.
+    if matches!(first, Event::Died(_) | Event::Timer | Event::Want(_) | Event::Release | Event::Drain) {
         extra::look(service);
     }
     // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
@@ -140,7 +141,6 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
     let dir = Fd(service.dir_fd);
     match action {
         Action::Start => {
-            extra::look(service);
             // The last run of a logger needs nobody but its pipe.
             let free = context.cleared || service.drains != 0 || service.extras & extra::DEPENDENCIES == 0;
             return Some(if free { start(context, service) } else { Event::Held });

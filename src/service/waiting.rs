@@ -8,6 +8,10 @@
 //! | `kill-finish DEADLINE` | `finish` is killed |
 //! | `stop DEADLINE` | the whole stop is given up |
 //! | `dependency NAME REASON` | the service NAME is `down`, `not-ready`, `missing`, or waits for this one: `cycle` |
+//! | `after NAME` | everything stops, but the service NAME, which depends on this one, has not ended yet |
+//!
+//! While a whole scan directory is being stopped, its `.s6-svscan/stopping` holds a line `PLAN DEADLINE`: what follows,
+//! and when those that are left are killed (0: never).
 //!
 //! DEADLINE: nanoseconds on the boot-time clock, decimal. A line feed in NAME stands as `/`, which no name can have.
 //! Readers skip lines that they do not know.
@@ -22,6 +26,8 @@ use rustix::fs::OFlags;
 
 const FILE: &CStr = c"supervise/waiting";
 const SCRATCH: &CStr = c"supervise/waiting.new";
+const STOPPING: &CStr = c".s6-svscan/stopping";
+const STOPPING_SCRATCH: &CStr = c".s6-svscan/stopping.new";
 
 /// Longest name: a file name's limit.
 pub const NAME: usize = 255;
@@ -67,6 +73,8 @@ pub enum Cause<'a> {
         /// What it lacks.
         reason: Reason,
     },
+    /// In a stop, the service with this name must end first.
+    After(&'a [u8]),
 }
 
 impl<'a> Cause<'a> {
@@ -74,18 +82,15 @@ impl<'a> Cause<'a> {
     pub fn encode<const N: usize>(&self, out: &mut Vec<u8, N>) -> bool {
         let before = out.len();
         let done = match *self {
-            Cause::Restart(at) => words(out, b"restart", Decimal::new(at).as_bytes()),
-            Cause::Kill(at) => words(out, b"kill", Decimal::new(at).as_bytes()),
-            Cause::KillFinish(at) => words(out, b"kill-finish", Decimal::new(at).as_bytes()),
-            Cause::Stop(at) => words(out, b"stop", Decimal::new(at).as_bytes()),
+            Cause::Restart(at) => put(out, b"restart ") && put(out, Decimal::new(at).as_bytes()),
+            Cause::Kill(at) => put(out, b"kill ") && put(out, Decimal::new(at).as_bytes()),
+            Cause::KillFinish(at) => put(out, b"kill-finish ") && put(out, Decimal::new(at).as_bytes()),
+            Cause::Stop(at) => put(out, b"stop ") && put(out, Decimal::new(at).as_bytes()),
             Cause::Dependency { name, reason } => {
                 let word = REASONS.iter().find(|row| row.0 == reason).map_or(&b""[..], |row| row.1);
-                is_name(name)
-                    && out.extend_from_slice(b"dependency ").is_ok()
-                    && name.iter().all(|byte| out.push(if *byte == b'\n' { b'/' } else { *byte }).is_ok())
-                    && out.push(b' ').is_ok()
-                    && out.extend_from_slice(word).is_ok()
+                put(out, b"dependency ") && put_name(out, name) && put(out, b" ") && put(out, word)
             }
+            Cause::After(name) => put(out, b"after ") && put_name(out, name),
         };
         let done = done && out.push(b'\n').is_ok();
         if !done {
@@ -106,19 +111,28 @@ impl<'a> Cause<'a> {
                 // Names may have blanks, reasons have none.
                 let (name, last) = split(rest, rest.iter().rposition(|byte| *byte == b' ')?)?;
                 let reason = REASONS.iter().find(|row| row.1 == last)?.0;
-                room.clear();
-                for byte in name {
-                    room.push(if *byte == b'/' { b'\n' } else { *byte }).ok()?;
-                }
-                is_name(room).then_some(Cause::Dependency { name: room, reason })
+                read_name(name, room).map(|name| Cause::Dependency { name, reason })
             }
+            b"after" => read_name(rest, room).map(Cause::After),
             _ => None,
         }
     }
 }
 
-fn words<const N: usize>(out: &mut Vec<u8, N>, word: &[u8], number: &[u8]) -> bool {
-    out.extend_from_slice(word).is_ok() && out.push(b' ').is_ok() && out.extend_from_slice(number).is_ok()
+fn put<const N: usize>(out: &mut Vec<u8, N>, text: &[u8]) -> bool {
+    out.extend_from_slice(text).is_ok()
+}
+
+fn put_name<const N: usize>(out: &mut Vec<u8, N>, name: &[u8]) -> bool {
+    is_name(name) && name.iter().all(|byte| out.push(if *byte == b'\n' { b'/' } else { *byte }).is_ok())
+}
+
+fn read_name<'a>(text: &[u8], room: &'a mut Vec<u8, NAME>) -> Option<&'a [u8]> {
+    room.clear();
+    for byte in text {
+        room.push(if *byte == b'/' { b'\n' } else { *byte }).ok()?;
+    }
+    is_name(room).then_some(room)
 }
 
 /// What stands before and after the blank at `at`.
@@ -135,7 +149,8 @@ fn is_name(name: &[u8]) -> bool {
 pub fn write<'a>(dir: Fd, causes: impl IntoIterator<Item = Cause<'a>>) -> Result<()> {
     let mut causes = causes.into_iter().peekable();
     if causes.peek().is_none() {
-        return remove(dir);
+        remove(dir);
+        return Ok(());
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
     let mut fd = file::open(dir, SCRATCH, flags, 0o666)?;
@@ -158,12 +173,9 @@ fn write_lines<'a>(fd: Fd, causes: &mut dyn Iterator<Item = Cause<'a>>) -> Resul
     file::write_all(fd, &text)
 }
 
-/// The service of the service directory `dir` waits for nothing (any more).
-pub fn remove(dir: Fd) -> Result<()> {
-    match entry::remove(dir, FILE) {
-        Err(Errno::NOENT) => Ok(()),
-        done => done,
-    }
+/// The service of the service directory `dir` waits for nothing (any more). It may have been so already.
+pub fn remove(dir: Fd) {
+    let _ = entry::remove(dir, FILE);
 }
 
 /// Shows what the service of the service directory `dir` waits for, in the order of the file.
@@ -181,6 +193,29 @@ pub fn visit(dir: Fd, see: &mut dyn FnMut(&Cause<'_>)) -> Result<()> {
     });
     fd.close();
     done.map(|_| ())
+}
+
+/// The scan directory `scandir` is being stopped, for `plan` (a word), and kills who is left at `deadline`.
+pub fn write_stopping(scandir: Fd, plan: &str, deadline: Nanos) -> Result<()> {
+    let mut text = Vec::<u8, 64>::new();
+    if !(put(&mut text, plan.as_bytes()) && put(&mut text, b" ") && put(&mut text, Decimal::new(deadline).as_bytes())) {
+        return Err(Errno::NAMETOOLONG);
+    }
+    let _ = text.push(b'\n');
+    file::replace(scandir, STOPPING, STOPPING_SCRATCH, &text)
+}
+
+/// The scan directory `scandir` is not being stopped (any more).
+pub fn remove_stopping(scandir: Fd) {
+    let _ = entry::remove(scandir, STOPPING);
+}
+
+/// For what the scan directory `scandir` is being stopped, and when it kills who is left (0: never). `None`: it is not.
+pub fn read_stopping(scandir: Fd, buf: &mut [u8; 64]) -> Option<(&str, Nanos)> {
+    let line = file::read(scandir, STOPPING, buf).ok()?.strip_suffix(b"\n")?;
+    let (plan, at) = split(line, line.iter().position(|byte| *byte == b' ')?)?;
+    let is_word = !plan.is_empty() && plan.iter().all(u8::is_ascii_lowercase);
+    Some((core::str::from_utf8(plan).ok().filter(|_| is_word)?, parse_u64(at)?))
 }
 
 #[cfg(test)]
@@ -221,6 +256,7 @@ mod tests {
         ] {
             assert_eq!(line(Cause::Dependency { name: b"db", reason }), format!("dependency db {word}\n"));
         }
+        assert_eq!(line(Cause::After(b"web")), "after web\n");
     }
 
     #[test]
@@ -237,6 +273,7 @@ mod tests {
         for name in [&b""[..], b"a/b", b"a\0b", &[b'x'; 256]] {
             let mut out = Vec::<u8, 1024>::from_slice(b"before\n").unwrap();
             assert!(!Cause::Dependency { name, reason: Reason::Down }.encode(&mut out));
+            assert!(!Cause::After(name).encode(&mut out));
             assert_eq!(out, b"before\n");
         }
     }
@@ -258,7 +295,24 @@ mod tests {
         assert_eq!(scratch.names("supervise"), ["waiting"]);
         write(scratch.fd, []).unwrap();
         assert_eq!(scratch.names("supervise"), [""; 0]);
-        remove(scratch.fd).unwrap();
+        remove(scratch.fd);
+    }
+
+    #[test]
+    fn a_stop_is_told_with_its_deadline() {
+        let scratch = Scratch::new();
+        scratch.mkdir(".s6-svscan");
+        let mut buf = [0; 64];
+        assert_eq!(read_stopping(scratch.fd, &mut buf), None);
+        write_stopping(scratch.fd, "poweroff", u64::MAX).unwrap();
+        assert_eq!(read_stopping(scratch.fd, &mut buf), Some(("poweroff", u64::MAX)));
+        assert_eq!(scratch.names(".s6-svscan"), ["stopping"]);
+        for bad in ["", "stop", "stop 1", "stop x\n", " 1\n", "\x1b 1\n"] {
+            scratch.write(".s6-svscan/stopping", bad);
+            assert_eq!(read_stopping(scratch.fd, &mut buf), None, "{bad:?}");
+        }
+        remove_stopping(scratch.fd);
+        assert_eq!(read_stopping(scratch.fd, &mut buf), None);
     }
 
     #[test]
@@ -280,7 +334,7 @@ mod tests {
 
     fn any_cause() -> impl Strategy<Value = (u8, u64, std::vec::Vec<u8>, usize)> {
         let byte = any::<u8>().prop_filter("not in a file name", |byte| !matches!(byte, 0 | b'/'));
-        (0..5u8, any::<u64>(), proptest::collection::vec(byte, 1..=NAME), 0..REASONS.len())
+        (0..6u8, any::<u64>(), proptest::collection::vec(byte, 1..=NAME), 0..REASONS.len())
     }
 
     proptest! {
@@ -291,6 +345,7 @@ mod tests {
                 1 => Cause::Kill(at),
                 2 => Cause::KillFinish(at),
                 3 => Cause::Stop(at),
+                4 => Cause::After(&name),
                 _ => Cause::Dependency { name: &name, reason: REASONS[reason].0 },
             };
             let mut out = Vec::<u8, LINE>::new();
@@ -310,7 +365,7 @@ mod tests {
         }
 
         #[test]
-        fn any_words_are_read_without_harm(word in "(restart|kill|stop|dependency) [ -~]{0,30}( (down|cycle))?") {
+        fn any_words_are_read_without_harm(word in "(restart|kill|stop|dependency|after) [ -~]{0,30}( (down|cycle))?") {
             let mut room = Vec::new();
             if let Some(cause) = Cause::decode(word.as_bytes(), &mut room) {
                 prop_assert!(cause.encode(&mut Vec::<u8, LINE>::new()));

@@ -88,6 +88,7 @@ impl Engine {
             *due = if *due == 0 { at } else { at.min(*due) };
         }
         self.complaints = pass.complaints;
+        self.wake_all_waiting(now);
     }
 
     /// Asks for a scan before anything else happens.

@@ -69,6 +69,23 @@ pub fn set_group(dir: Fd, path: &CStr, group: u32) -> Result<()> {
     rustix::fs::chownat(dir, path, None, Some(Gid::from_raw(group)), AtFlags::empty())
 }
 
+/// Whose an entry is and who may what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The twelve mode bits.
+    pub mode: u32,
+}
+
+/// The attributes of an entry.
+pub fn attributes(dir: Fd, path: &CStr) -> Result<Attributes> {
+    let stat = rustix::fs::statat(dir, path, AtFlags::empty())?;
+    Ok(Attributes { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
+}
+
 /// What an entry is.
 pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))

@@ -1,6 +1,7 @@
 //! What svscan does beyond s6, in files that s6 ignores; and corners of s6's own behaviour.
 
 mod corners;
+mod dependencies;
 mod endings;
 mod restarts;
 #[allow(dead_code)] // other tests use the rest

@@ -14,11 +14,16 @@ mod tmp;
 mod world;
 
 mod alone;
+mod descriptors;
+mod ending;
 mod failing;
 mod finishing;
 mod listeners;
+mod loggers;
+mod modes;
 mod orders;
 mod readiness;
+mod scanning;
 mod signals;
 mod starting;
 mod tally;

@@ -129,6 +129,18 @@ fn a_line_ends_with_the_edge_and_the_deadline_that_the_service_waits_for() {
 }
 
 #[test]
+fn a_stop_of_everything_is_told_with_its_deadline() {
+    let tree = Tree::new(&[("a", &[("run", SLEEPER), DOWN])]);
+    let mut scandir = file::open_dir(Fd::CWD, &c_path(&tree.path)).unwrap();
+    waiting::write_stopping(scandir, "poweroff", 0).unwrap();
+    let warning = |text: &str| format!("status: warning: poweroff: everything is being stopped{text}\n");
+    assert_eq!(stderr(&tree.ours("status .")), warning(""));
+    waiting::write_stopping(scandir, "poweroff", 1).unwrap();
+    assert_eq!(stderr(&tree.ours("status .")), warning("; who is left is killed now"));
+    scandir.close();
+}
+
+#[test]
 fn only_those_that_are_named_are_shown_and_only_they_count() {
     let tree = Tree::new(&[("a", &[("run", SLEEPER)]), ("b", &[("run", SLEEPER), DOWN]), ("c", FINISHES)]);
     assert_eq!(tree.code("svc -wu -T 20000 a"), 0);

@@ -17,7 +17,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
 use names::Names;
-use row::{Notes, Sight};
+use row::{Left, Notes, Sight};
 use rustix::fs::OFlags;
 
 /// Usage line.
@@ -152,6 +152,19 @@ impl<'a> Table<'a> {
         code
     }
 
+    /// That everything is being stopped.
+    fn warn_of_stop(&self) {
+        let mut buf = [0; 64];
+        match waiting::read_stopping(self.scandir, &mut buf) {
+            None => {}
+            Some((plan, 0)) => self.cli.warn(format_args!("{plan}: everything is being stopped")),
+            Some((plan, at)) => {
+                let left = Left(at.saturating_sub(time::boot()));
+                self.cli.warn(format_args!("{plan}: everything is being stopped; who is left is killed {left}"));
+            }
+        }
+    }
+
     fn is_logged(&self, name: &[u8]) -> bool {
         let path = CPath::<{ PATH }>::of(&[name, b"/log"]);
         path.path().and_then(|path| entry::kind(self.scandir, path)) == Ok(FileType::Directory)
@@ -166,6 +179,7 @@ impl<'a> Table<'a> {
             locked
         });
         match scanned {
+            Ok(true) if waiting::read_stopping(self.scandir, &mut [0; 64]).is_some() => self.warn_of_stop(),
             Ok(true) if self.unsupervised > 0 => {
                 self.cli.warn("some are not supervised: svscanctl -a makes the scanner look for new services");
             }

@@ -169,6 +169,7 @@ impl<'a> Notes<'a> {
                 };
                 self.say(format_args!("waits for {}: {reason}", Printable(name)))
             }
+            Cause::After(name) => self.say(format_args!("stops after {}", Printable(name))),
         }
     }
 
@@ -194,7 +195,7 @@ impl Display for Span {
 }
 
 /// Time until something happens: below ten seconds with a tenth, where there is one.
-struct Left(Nanos);
+pub struct Left(pub Nanos);
 
 impl Display for Left {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -317,10 +318,11 @@ mod tests {
             Cause::KillFinish(20 * SECOND),
             Cause::Stop(24 * SECOND),
             Cause::Dependency { name: b"my\ndb", reason: Reason::NotReady },
+            Cause::After(b"web"),
         ];
         let line = told(&sight, &causes);
         let expected = "  wanted up; restart in 3.2 s; killed in 1.5 s; finish killed now; stop given up in 4 s; \
-                        waits for my\\ndb: not ready";
+                        waits for my\\ndb: not ready; stops after web";
         assert!(line.ends_with(expected), "{line}");
     }
 

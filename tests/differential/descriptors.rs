@@ -75,7 +75,10 @@ fn readiness_on_a_descriptor_that_nobody_can_have() {
 /// A catch-all logger, that says what it reads, with a FIFO; and what starts svscan with its output there.
 const CATCH_ALL: &[(&str, &str)] = &[
     ("fifo", FIFO),
-    ("run", "#!/bin/sh\necho up >$SAID\necho to the console >&2\nexec <fifo\nwhile read line; do echo got $line >$SAID; done\necho end >$SAID\n"),
+    (
+        "run",
+        "#!/bin/sh\necho up >$SAID\necho to the console >&2\nexec <fifo\nwhile read line; do echo got $line >$SAID; done\necho end >$SAID\n",
+    ),
 ];
 const REDIRECT: &str = "exec 5>$BASE/console; exec 4<>s6-svscan-log/fifo >s6-svscan-log/fifo 2>&1 4<&-; exec \"$@\"";
 

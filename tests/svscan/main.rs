@@ -3,6 +3,7 @@
 
 mod children;
 mod containers;
+mod defects;
 mod loggers;
 mod orders;
 mod running;

@@ -6,6 +6,7 @@ pub mod command;
 pub mod event;
 pub mod files;
 pub mod machine;
+pub mod poll;
 #[cfg(test)]
 mod scratch;
 pub mod status;

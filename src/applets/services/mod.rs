@@ -1,5 +1,6 @@
 //! Services: supervision, and the clients of it.
 
+mod notifyoncheck;
 mod permafailon;
 mod supervise;
 mod svc;
@@ -16,4 +17,10 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
     s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run),
+    s6(
+        "notifyoncheck",
+        notifyoncheck::USAGE,
+        "runs prog, and finds out by polling when it is ready",
+        notifyoncheck::run,
+    ),
 ];

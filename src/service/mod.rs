@@ -3,9 +3,13 @@
 pub mod causes;
 pub mod client;
 pub mod command;
+pub mod delay;
 pub mod event;
+pub mod extra;
 pub mod files;
+pub mod listen;
 pub mod machine;
+pub mod permissions;
 pub mod poll;
 #[cfg(test)]
 mod scratch;
@@ -13,6 +17,7 @@ pub mod status;
 pub mod supervisor;
 pub mod tally;
 pub mod wait;
+pub mod waiting;
 pub mod watch;
 
 use crate::state::Service;

@@ -14,7 +14,6 @@ pub mod environment;
 pub mod epoll;
 pub mod fd;
 pub mod file;
-pub mod fork;
 pub mod identity;
 pub mod lines;
 pub mod listener;

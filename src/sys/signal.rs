@@ -135,6 +135,11 @@ pub fn reset_action(signal: i32) {
     raw::default_action(signal);
 }
 
+/// Whether a signal is ignored, as somebody who started us may have wanted it.
+pub fn is_ignored(signal: i32) -> bool {
+    raw::is_ignored(signal)
+}
+
 /// A signal taken from the signalfd: what, and who sent it (pid and uid are 0 for the kernel's own).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Received {

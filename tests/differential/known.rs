@@ -1,0 +1,144 @@
+//! The differences that are wanted. Each is bound to one line of one scenario, with what each side says there: anything
+//! else, also that there is no difference any more, fails.
+
+use crate::compare::Make;
+
+/// A wanted difference.
+pub struct Known {
+    /// The scenario's test.
+    pub scenario: &'static str,
+    /// The line of its transcript.
+    pub line: &'static str,
+    /// What is there in each of `COMBINATIONS`.
+    pub values: [&'static str; 4],
+    /// The reason, and the section of the specification of s6 that tells of it; "own" if the difference is linchpin's.
+    pub why: &'static str,
+}
+
+/// The daemons differ.
+const fn daemons(
+    scenario: &'static str,
+    line: &'static str,
+    s6: &'static str,
+    linchpin: &'static str,
+    why: &'static str,
+) -> Known {
+    Known { scenario, line, values: [s6, s6, linchpin, linchpin], why }
+}
+
+/// The clients differ.
+const fn clients(
+    scenario: &'static str,
+    line: &'static str,
+    s6: &'static str,
+    linchpin: &'static str,
+    why: &'static str,
+) -> Known {
+    Known { scenario, line, values: [s6, linchpin, s6, linchpin], why }
+}
+
+const FIRST_STATUS: &str = "8: since s6 2.12 the paused bit of a first status means: never started";
+const NEVER_STARTED: &str = "8: svstat says so";
+const NOT_LISTENING: &str = "8: svc answers 102, not 100, where nobody listens";
+
+const ODD: &str = "8: svc answers 1, not 100, where the control FIFO is not what it should be (5.2)";
+const GROUP: &str = "8: finish gets the process group of the dead run as its fourth argument";
+const START_TO_START: &str = "own: the second between two starts counts from start to start (2.7 has s6's rule)";
+
+/// A line as the reference would write it: what linchpin's commands say beyond Debian's, in every scenario.
+pub fn normalised(line: &str, value: &str, clients: Make) -> String {
+    match clients {
+        // 8: svstat tells the process group.
+        Make::Linchpin if line.starts_with("s6-svstat") => value.replace("pid PID pgid PID", "pid PID"),
+        _ => value.to_owned(),
+    }
+}
+
+/// All of them.
+pub const KNOWN: &[Known] = &[
+    daemons(
+        "starting::a_service_with_a_down_file_waits_for_u",
+        "status of a",
+        "no pid, wstat 0000, flags 08",
+        "no pid, wstat 0000, flags 09",
+        FIRST_STATUS,
+    ),
+    Known {
+        scenario: "starting::a_service_with_a_down_file_waits_for_u",
+        line: "s6-svstat a",
+        values: [
+            "exit 0: down (exitcode 0) SOME seconds, ready SOME seconds",
+            "exit 0: down (exitcode 0) SOME seconds, ready SOME seconds",
+            "exit 0: down (exitcode 0) SOME seconds, ready SOME seconds",
+            "exit 0: down (not started yet)",
+        ],
+        why: NEVER_STARTED,
+    },
+    daemons(
+        "starting::run_may_be_any_program_and_gets_argv_0",
+        "command line",
+        "run a",
+        "./run a",
+        "8: the first argument is the path",
+    ),
+    daemons(
+        "starting::supervisors_stay_in_the_session_of_svscan",
+        "supervisors are processes",
+        "true",
+        "false",
+        "own: a supervisor is a record of svscan's",
+    ),
+    daemons("finishing::finish_gets_the_exit_code_or_the_signal", "arguments", "3 7 0 a", "4 7 0 a", GROUP),
+    daemons("finishing::finish_gets_the_exit_code_or_the_signal", "arguments #2", "3 256 11 b", "4 256 11 b", GROUP),
+    daemons(
+        "ending::a_finish_that_cannot_be_executed_is_a_crash",
+        "svscan ends",
+        "exit 111",
+        "exit 127",
+        "8: the exit code where crash cannot be executed",
+    ),
+    daemons(
+        "finishing::the_last_argument_of_finish_is_the_process_group_of_the_dead",
+        "fourth argument",
+        "",
+        "the group",
+        GROUP,
+    ),
+    daemons(
+        "readiness::half_a_line_holds_nobody_up",
+        "can be stopped",
+        "false",
+        "true",
+        "9: s6-supervise reads the readiness pipe with blocking",
+    ),
+    clients(
+        "alone::killing_the_supervisor_leaves_an_orphan_and_the_next_one_starts_a_second_copy",
+        "s6-svc -d a",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    daemons(
+        "alone::with_a_lock_fd_the_second_copy_waits_for_the_first_to_die",
+        "two copies",
+        "true",
+        "false",
+        "9: s6-supervise loses its lock; linchpin's belongs to the open file that run inherits",
+    ),
+    daemons(
+        "listeners::a_regular_file_with_the_name_of_a_listener_is_written_to",
+        "it says",
+        "u",
+        "",
+        "own: only FIFOs are written to; s6 writes into whatever has the name (4.3)",
+    ),
+    clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),
+    daemons(
+        "timers::a_service_that_has_been_up_for_a_second_but_is_never_ready",
+        "at once",
+        "false",
+        "true",
+        START_TO_START,
+    ),
+    daemons("timers::the_time_of_finish_and_the_second", "at once after finish", "false", "true", START_TO_START),
+];

@@ -1,0 +1,194 @@
+//! When things happen by themselves: restarts, `timeout-kill`, `timeout-finish`. Only lower bounds, and the difference
+//! between "at once" and "a second later", the best of some tries.
+
+use crate::compare::differ;
+use crate::listener::Listener;
+use crate::supervision::*;
+use crate::world::*;
+use std::time::{Duration, Instant};
+
+/// Shorter than the second between two starts, longer than anything that is done at once.
+const SOON: Duration = Duration::from_millis(800);
+
+/// How long it takes from one event to the next that is wanted.
+fn gap(listener: &mut Listener, from: char, to: char) -> Duration {
+    listener.until(from);
+    let since = Instant::now();
+    listener.until(to);
+    since.elapsed()
+}
+
+const STUBBORN: &str = "#!/bin/sh\ntrap 'echo TERM >$SAID' TERM\necho up >$SAID\nwhile :; do sleep 1000 & wait; done\n";
+
+#[test]
+fn what_dies_at_once_is_started_a_second_later() {
+    differ(|w| {
+        w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), DOWN])]);
+        let mut events = w.listen("a");
+        w.send("a", "u");
+        for _ in 0..2 {
+            let waited = gap(&mut events, 'u', 'u');
+            w.note("a second", waited > Duration::from_millis(900));
+            // The u that ended the gap begins the next, one later.
+        }
+    });
+}
+
+#[test]
+fn u_does_not_wait_for_the_second_to_pass() {
+    differ(|w| {
+        w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), DOWN])]);
+        let mut events = w.listen("a");
+        w.send("a", "u");
+        let mut best = Duration::MAX;
+        for _ in 0..3 {
+            events.until('D');
+            let since = Instant::now();
+            w.send("a", "u");
+            events.until('u');
+            best = best.min(since.elapsed());
+        }
+        w.note("at once", best < SOON);
+        events.until('D');
+        let since = Instant::now();
+        w.send("a", "o");
+        events.until('u');
+        w.note("o as well", since.elapsed() < Duration::from_secs(20));
+        w.await_status("a", |status| status.flags & WANT_UP == 0 && status.pid == 0);
+    });
+}
+
+#[test]
+fn a_service_that_has_been_ready_for_a_second_is_started_at_once() {
+    differ(|w| {
+        w.with(&[("a", &[("run", READY), NOTIFIES])]);
+        w.run("s6-svc -wU -T 30000 a");
+        let mut events = w.listen("a");
+        let mut best = Duration::MAX;
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(1100));
+            w.send("a", "k");
+            best = best.min(gap(&mut events, 'D', 'u'));
+            events.until('U');
+        }
+        w.note("at once", best < SOON);
+        // It has not been ready for a second now.
+        w.send("a", "k");
+        let since = Instant::now();
+        events.until('u');
+        w.note("not at once", since.elapsed() > Duration::from_millis(500));
+    });
+}
+
+#[test]
+fn a_service_that_has_been_up_for_a_second_but_is_never_ready() {
+    differ(|w| {
+        w.with(&[("a", &[("run", SLEEPER)])]);
+        w.pid_of("a");
+        let mut events = w.listen("a");
+        let mut best = Duration::MAX;
+        for _ in 0..2 {
+            std::thread::sleep(Duration::from_millis(1100));
+            w.send("a", "k");
+            best = best.min(gap(&mut events, 'D', 'u'));
+        }
+        w.note("at once", best < SOON);
+    });
+}
+
+#[test]
+fn the_time_of_finish_and_the_second() {
+    differ(|w| {
+        let finish = "#!/bin/sh\nsleep 1.2\n";
+        w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), ("finish", finish), DOWN])]);
+        let mut events = w.listen("a");
+        w.send("a", "u");
+        let best = (0..2).map(|_| gap(&mut events, 'D', 'u')).min().unwrap();
+        w.note("at once after finish", best < SOON);
+    });
+}
+
+#[test]
+fn only_d_arms_the_kill() {
+    differ(|w| {
+        w.with(&[("a", &[("run", STUBBORN), ("timeout-kill", "300\n")])]);
+        w.heard("it is");
+        w.pid_of("a");
+        let mut events = w.listen("a");
+        w.run("s6-svc -r a");
+        w.heard("r");
+        w.note("anything after r", events.hears_within(Duration::from_millis(900)));
+        let since = Instant::now();
+        w.run("s6-svc -d a");
+        w.until(&mut events, 'D');
+        w.note("not too early", since.elapsed() > Duration::from_millis(290));
+        w.out("s6-svstat -o signal,wantedup a");
+    });
+}
+
+#[test]
+fn without_timeout_kill_nobody_is_killed() {
+    differ(|w| {
+        w.with(&[("a", &[("run", STUBBORN)])]);
+        w.heard("it is");
+        w.pid_of("a");
+        let mut events = w.listen("a");
+        w.run("s6-svc -d a");
+        w.heard("d");
+        w.note("anything", events.hears_within(Duration::from_millis(600)));
+        w.status("a");
+        w.run("s6-svc -k a");
+        w.until(&mut events, 'D');
+        w.status("a");
+    });
+}
+
+#[test]
+fn a_finish_that_takes_too_long_is_killed() {
+    differ(|w| {
+        let finish = "#!/bin/sh\ntrap '' TERM\nexec sleep 1000\n";
+        w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "300")])]);
+        w.pid_of("a");
+        let mut events = w.listen("a");
+        w.run("s6-svc -d a");
+        w.until(&mut events, 'd');
+        let since = Instant::now();
+        w.until(&mut events, 'D');
+        w.note("not too early", since.elapsed() > Duration::from_millis(200));
+        w.status("a");
+    });
+}
+
+#[test]
+fn a_stopped_finish_is_killed_too() {
+    differ(|w| {
+        let finish = "#!/bin/sh\nkill -STOP $$\n";
+        w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "200")])]);
+        w.pid_of("a");
+        let mut events = w.listen("a");
+        w.run("s6-svc -d a");
+        w.until(&mut events, 'D');
+    });
+}
+
+/// The machine gets two clocks; only one of them has to do with delays.
+#[test]
+fn a_jump_of_the_wall_clock_moves_no_deadline() {
+    use linchpin::service::machine::{self, Event};
+    use linchpin::text::tai::Stamp;
+    use zerocopy::FromZeros;
+    let deadline = |jump: i64| {
+        let mut service = linchpin::state::Service::new_zeroed();
+        let second = 1_000_000_000;
+        let stamp = |at: u64| Stamp { sec: (0x4000_0000_6800_0000u64 + at).wrapping_add_signed(jump), nano: 0 };
+        machine::begin(&mut service, true, 50 * second, stamp(50));
+        machine::step(&mut service, Event::Timer, 50 * second, stamp(50));
+        service.pid = 100;
+        machine::step(&mut service, Event::Started, 50 * second, stamp(50));
+        machine::step(&mut service, Event::Died(0), 50 * second + 1000, stamp(50 + 3600));
+        machine::step(&mut service, Event::NoFinish, 50 * second + 1000, stamp(10));
+        service.deadline
+    };
+    assert_eq!(deadline(0), 51_000_000_000);
+    assert_eq!(deadline(86400), deadline(-86400));
+}

@@ -11,6 +11,7 @@ pub mod files;
 pub mod listen;
 pub mod machine;
 pub mod permissions;
+pub mod poll;
 #[cfg(test)]
 mod scratch;
 pub mod status;

@@ -79,6 +79,12 @@ impl Fd {
     }
 }
 
+/// A pipe, close-on-exec: the end to read from, the end to write to.
+pub fn pipe() -> Result<(Fd, Fd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((Fd::from_owned(read), Fd::from_owned(write)))
+}
+
 /// Closes every descriptor above standard error: what somebody left us, at the start of a process that has opened none
 /// itself yet. Best effort: kernels before 5.9 cannot.
 pub fn close_inherited() {

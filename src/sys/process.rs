@@ -275,6 +275,16 @@ pub struct Death {
     pub wstat: u32,
 }
 
+impl Death {
+    /// The exit code with which a program passes this on: the child's own, or 128 and the number of the signal.
+    pub fn exit_code(self) -> i32 {
+        match self.wstat & 0x7f {
+            0 => (self.wstat >> 8 & 0xff) as i32,
+            signal => 128 + signal as i32,
+        }
+    }
+}
+
 /// A child that has ended, without reaping it: the same one is seen again until [`reap`]. `None`: none has ended (or
 /// there is no child).
 pub fn peek_death() -> Option<Death> {
@@ -292,6 +302,12 @@ pub fn has_children() -> bool {
 pub fn reap(pid: i32) {
     const P_PID: u32 = 1;
     let _ = wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG);
+}
+
+/// Reaps `pid`, a child, if it has ended. ECHILD: it is no child of ours.
+pub fn reap_ended(pid: i32) -> Result<Option<Death>> {
+    const P_PID: u32 = 1;
+    wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG)
 }
 
 /// Waits until `pid`, a child, has ended, and reaps it. Blocks: not for PID 1's loop.

@@ -4,6 +4,7 @@
 #[path = "../common/beside.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod beside;
+mod daemons;
 mod envdir;
 mod identity;
 mod limits;

@@ -127,6 +127,11 @@ impl Cli {
         self.say("warning", format_args!("{text}"));
     }
 
+    /// `PROG: info: TEXT`.
+    pub fn info(&self, text: impl Display) {
+        self.say("info", format_args!("{text}"));
+    }
+
     fn say(&self, level: &str, text: fmt::Arguments<'_>) {
         let mut line = Line::<1024>::new();
         let _ = write!(line, "{}: {level}: {text}", Printable(self.name));

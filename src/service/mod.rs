@@ -3,7 +3,9 @@
 pub mod client;
 pub mod command;
 pub mod event;
+pub mod failure;
 pub mod files;
+pub mod link;
 pub mod machine;
 pub mod permissions;
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! Services: supervision, and the clients of it.
 
+mod permafailon;
 mod svc;
 mod svdt;
+pub(super) mod svlink;
 mod svlisten;
 mod svok;
 mod svperms;
@@ -25,4 +27,12 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svperms", svperms::USAGE, "tells and changes who may see, control and listen to services", svperms::svperms),
     s6("svdt", "[-S | -s] [-n max] servicedir", "prints the last deaths of a service", svdt::svdt),
     s6("svdt-clear", "servicedir", "forgets the deaths of a service", svdt::svdt_clear),
+    s6("svlink", svlink::USAGE, "adds a service to a live scan directory", svlink::svlink),
+    s6("svunlink", "[-X] [-t timeout] scandir name", "takes a service away from a scan directory", svlink::svunlink),
+    s6(
+        "permafailon",
+        "seconds count list prog...",
+        "in finish: gives up a service that dies too often",
+        permafailon::permafailon,
+    ),
 ];

@@ -8,6 +8,7 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod permissions;

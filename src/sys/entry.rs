@@ -49,6 +49,11 @@ pub fn make_dir(dir: Fd, path: &CStr) -> Result<bool> {
     }
 }
 
+/// symlink(2): `path` that says `target`. EEXIST: the name is taken.
+pub fn make_link(dir: Fd, path: &CStr, target: &CStr) -> Result<()> {
+    rustix::fs::symlinkat(target, dir, path)
+}
+
 /// unlink(2). ENOENT: there is none.
 pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
     rustix::fs::unlinkat(dir, path, AtFlags::empty())
@@ -94,6 +99,11 @@ pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
 /// The user that owns an entry.
 pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
+}
+
+/// As [`kind`], of a symbolic link itself.
+pub fn kind_of_link(dir: Fd, path: &CStr) -> Result<FileType> {
+    rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
 /// What an open descriptor is.

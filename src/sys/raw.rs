@@ -112,6 +112,12 @@ pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Resul
     unsafe { syscall!(__NR_waitid, idtype, id, info.as_mut_ptr(), options, 0) }.map(drop)
 }
 
+/// getcwd(2): bytes of the path, its NUL included.
+pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes at most the given length.
+    unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }
+}
+
 /// close_range(2) from `first` to the last. ENOSYS: a kernel before 5.9.
 pub fn close_from(first: u32) -> Result<()> {
     // SAFETY: touches no memory; that nobody owns those numbers is the caller's word.

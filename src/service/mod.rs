@@ -1,16 +1,22 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
+pub mod causes;
 pub mod client;
 pub mod command;
+pub mod delay;
 pub mod event;
+pub mod extra;
 pub mod files;
+pub mod listen;
 pub mod machine;
+pub mod permissions;
 #[cfg(test)]
 mod scratch;
 pub mod status;
 pub mod supervisor;
 pub mod tally;
 pub mod wait;
+pub mod waiting;
 pub mod watch;
 
 use crate::state::Service;

@@ -1,13 +1,16 @@
 //! Many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //!
 //! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
-//! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down.
+//! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
+//!   in an [`order`]. * [`dependencies`]: who waits for whom.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
 //! * [`slots`]: what is derived from the records, for speed.
 
 pub mod alone;
 pub mod children;
+pub mod dependencies;
 pub mod engine;
+pub mod order;
 pub mod orders;
 pub mod records;
 pub mod scan;

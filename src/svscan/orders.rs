@@ -178,6 +178,11 @@ impl Engine {
         match self.start_job(JobKind::SignalHandler, path, scandir, false) {
             Ok(()) => true,
             Err(SpawnError::Exec(Errno::NOENT)) => false,
+            // Whoever has a script for a signal does not want the built-in action.
+            Err(why @ SpawnError::Setup(Errno::NFILE)) if file::exists(scandir, path) == Ok(true) => {
+                warning!("cannot run .s6-svscan/SIG{name}: {}; the signal is ignored", Reason(why.errno()));
+                true
+            }
             Err(why) => {
                 warning!("cannot run .s6-svscan/SIG{name}: {}; the built-in action is taken", Reason(why.errno()));
                 false

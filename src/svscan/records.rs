@@ -5,11 +5,11 @@ use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
 use crate::service::machine::{self, Timer};
-use crate::service::{event, files, label, supervisor, tally};
+use crate::service::{event, files, kind, label, supervisor, tally, waiting};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
-use crate::sys::time::{Nanos, SECOND};
+use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
@@ -35,9 +35,10 @@ impl Engine {
 
     /// A new record; `None` if there is no room for more.
     pub(super) fn create(&mut self, name: &[u8], kind: u8, dev: u64, ino: u64) -> Option<usize> {
-        let in_use = self.used().count();
+        let counts = |kind: u8| self.config.loggers_count || kind != kind::LOGGER;
+        let in_use = self.used().filter(|(_, service)| counts(service.kind)).count();
         let slot = free(&self.tables.services, |service| service.used)?;
-        if in_use >= self.config.services_max {
+        if counts(kind) && in_use >= self.config.services_max {
             return None;
         }
         self.slots.set_identity(slot, identity_key(dev, ino));
@@ -59,7 +60,7 @@ impl Engine {
         ] {
             *fd = -1;
         }
-        service.spare_fds = [-1; 2];
+        (service.cgroup_fd, service.waits_on) = (-1, -1);
         service.set_name(name);
         service.used = 1;
         self.high = self.high.max(slot + 1);
@@ -79,6 +80,8 @@ impl Engine {
     pub(super) fn release(&mut self, slot: usize) {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         let partner = service.partner;
+        self.forget_dependant(slot);
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
         supervisor::close_all(service);
         Fd(service.pipe_fd).close();
         service.zero();
@@ -89,6 +92,7 @@ impl Engine {
             other.partner = -1;
             other.seal();
         }
+        self.wake_waiting(slot, time::boot());
     }
 
     /// When the next supervisor of a record may be started.
@@ -127,6 +131,8 @@ impl Engine {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.trouble = 0;
         service.supervised = 1;
+        service.waiting_file = 0;
+        waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
         machine::begin(service, want_up, now, Stamp::now());
         supervisor::announce(service);
         self.slots.set_deadline(slot, service.deadline);

@@ -69,6 +69,23 @@ pub fn set_group(dir: Fd, path: &CStr, group: u32) -> Result<()> {
     rustix::fs::chownat(dir, path, None, Some(Gid::from_raw(group)), AtFlags::empty())
 }
 
+/// Whose an entry is and who may what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The twelve mode bits.
+    pub mode: u32,
+}
+
+/// The attributes of an entry.
+pub fn attributes(dir: Fd, path: &CStr) -> Result<Attributes> {
+    let stat = rustix::fs::statat(dir, path, AtFlags::empty())?;
+    Ok(Attributes { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
+}
+
 /// What an entry is.
 pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
@@ -82,4 +99,11 @@ pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
 /// What an open descriptor is.
 pub fn kind_of(fd: Fd) -> Result<FileType> {
     rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// When an open directory last changed, in nanoseconds since 1970: at the latest when an entry was added, removed or
+/// renamed. Nobody can set it back (st_ctime).
+pub fn changed(dir: Fd) -> Result<u64> {
+    let stat = rustix::fs::fstat(dir)?;
+    Ok((stat.st_ctime as u64).wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec as u64))
 }

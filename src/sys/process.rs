@@ -167,6 +167,56 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     Ok(())
 }
 
+/// Starts a child that shares our memory until it executes something, and returns its pid: vfork(2). `exec` runs in the
+/// child, inherits everything and must do nothing but try to execute; what it returns is why that failed, and becomes
+/// the error. For clients, whose programs inherit what they have.
+pub fn spawn_with(exec: &mut dyn FnMut() -> Errno) -> Result<i32> {
+    struct Plan<'a> {
+        exec: &'a mut dyn FnMut() -> Errno,
+        failed: Option<Errno>,
+    }
+    unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
+        // SAFETY: `arg` is the plan that the suspended parent holds for us.
+        let plan = unsafe { &mut *arg.cast::<Plan<'_>>() };
+        plan.failed = Some((plan.exec)());
+        127
+    }
+    let mut plan = Plan { exec, failed: None };
+    let flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::SIGCHLD;
+    // SAFETY: the stack is used by this child only (the caller is suspended until it execs or exits), and `plan`
+    // outlives that moment.
+    let answer = unsafe {
+        let top = CHILD_STACK.0.get().cast::<u8>().add(STACK_SIZE);
+        linchpin_clone(flags as usize, top.cast(), ptr::null_mut(), run, (&raw mut plan).cast())
+    };
+    if answer < 0 {
+        return Err(Errno::from_raw_os_error(-answer as i32));
+    }
+    // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.
+    match unsafe { ptr::read_volatile(&raw const plan.failed) } {
+        None => Ok(answer as i32),
+        Some(why) => {
+            let _ = wait_for(answer as i32);
+            Err(why)
+        }
+    }
+}
+
+/// As [`fork_job`], for `work` that holds on to something: the child has a copy of that.
+pub fn fork_with(work: &mut dyn FnMut() -> i32) -> Result<i32> {
+    unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
+        // SAFETY: `arg` is the reference on the stack of our copy of the parent's memory, whose frame we never leave.
+        let work = unsafe { &mut *arg.cast::<&mut dyn FnMut() -> i32>() };
+        work()
+    }
+    let mut work = work;
+    // SAFETY: memory is copied, so the child goes on with the caller's own stack.
+    let answer = unsafe {
+        linchpin_clone(linux::SIGCHLD as usize, ptr::null_mut(), ptr::null_mut(), run, (&raw mut work).cast())
+    };
+    if answer < 0 { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(answer as i32) }
+}
+
 /// Runs `work` in a forked copy of the process (fork(2), no exec) and returns its pid: for something that may block,
 /// such as unmounting, which PID 1 must not do itself. The child exits with what `work` returns.
 pub fn fork_job(work: fn() -> i32) -> Result<i32> {
@@ -359,6 +409,22 @@ mod tests {
             assert!(matches!(spawn.start(&mut pid), Err(SpawnError::Setup(_))), "{number}");
             assert_eq!(pid, 0);
         }
+    }
+
+    #[test]
+    fn a_child_that_inherits_everything_runs_or_says_why_not() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let argv = Argv::<4>::new(&[c"sh", c"-c", c"exit 9"]);
+        let pid = spawn_with(&mut || exec_argv(c"/bin/sh", &argv, Env::EMPTY)).unwrap();
+        assert_eq!(wait_for(pid).unwrap().wstat, 9 << 8);
+        assert_eq!(spawn_with(&mut || exec_argv(c"/nonexistent/sh", &argv, Env::EMPTY)), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn a_forked_copy_has_what_its_work_holds() {
+        let code = std::hint::black_box(43);
+        let pid = fork_with(&mut || code).unwrap();
+        assert_eq!(wait_for(pid).unwrap().wstat, 43 << 8);
     }
 
     #[test]

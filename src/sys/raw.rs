@@ -67,6 +67,15 @@ pub fn default_action(signal: i32) {
     let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
 }
 
+/// rt_sigaction: whether the action of `signal` is to ignore it.
+pub fn is_ignored(signal: i32) -> bool {
+    const SIG_IGN: usize = 1;
+    let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    // SAFETY: a kernel sigaction of full size, which lives across the call.
+    let _ = unsafe { syscall!(__NR_rt_sigaction, signal, 0, &raw mut action, SIGSET_SIZE) };
+    action[0] == SIG_IGN
+}
+
 /// rt_sigaction: `handler` runs at each `signal`, and a system call that waits then ends with EINTR.
 pub fn on_signal(signal: i32, handler: extern "C" fn(i32)) {
     let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];

@@ -4,6 +4,7 @@
 #[allow(dead_code)] // other tests use the rest
 mod beside;
 mod fifodirs;
+mod listening;
 #[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;

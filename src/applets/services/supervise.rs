@@ -37,7 +37,15 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
         Ok(arena) => arena,
         Err(e) => return cli.unable("make the arena", e),
     };
-    let config = Config { role, services_max: 1, name_max: SERVICE_NAME, rescan: 0, stop_timeout: 0, nofile: None };
+    let config = Config {
+        role,
+        services_max: 1,
+        loggers_count: false,
+        name_max: SERVICE_NAME,
+        rescan: 0,
+        stop_timeout: 0,
+        nofile: None,
+    };
     let mut engine = match Engine::new(arena, cli.env(), config) {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),

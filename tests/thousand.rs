@@ -6,6 +6,7 @@ mod scandir;
 #[path = "common/supervision.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod supervision;
+#[allow(dead_code)] // other tests use the rest
 #[path = "common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -10,6 +10,7 @@ mod identity;
 mod limits;
 mod locks;
 mod sessions;
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;

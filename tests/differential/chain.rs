@@ -9,7 +9,12 @@ fn a_program_that_cannot_be_executed() {
         std::fs::write(w.path("plain"), "").unwrap();
         std::fs::create_dir(w.path("dir")).unwrap();
         for loader in [
-            "s6-setlock lock", "s6-setsid", "s6-envdir dir", "s6-softlimit", "s6-setuidgid daemon", "s6-envuidgid daemon",
+            "s6-setlock lock",
+            "s6-setsid",
+            "s6-envdir dir",
+            "s6-softlimit",
+            "s6-setuidgid daemon",
+            "s6-envuidgid daemon",
             "s6-applyuidgid -u 0",
         ] {
             w.run(&format!("{loader} ./nonexistent"));
@@ -17,7 +22,9 @@ fn a_program_that_cannot_be_executed() {
             w.run(&format!("{loader} sh -c 'exit 5'"));
             w.run(loader);
         }
-        for loader in ["s6-setlock -n", "s6-setuidgid", "s6-envdir", "s6-envuidgid", "s6-fghack", "s6-ftrig-wait", "s6-mkfifodir"] {
+        for loader in
+            ["s6-setlock -n", "s6-setuidgid", "s6-envdir", "s6-envuidgid", "s6-fghack", "s6-ftrig-wait", "s6-mkfifodir"]
+        {
             w.run(loader);
         }
     });
@@ -28,8 +35,16 @@ fn envdir_sets_and_unsets() {
     differ(|w| {
         std::fs::create_dir(w.path("env")).unwrap();
         for (name, content) in [
-            ("EMPTY", ""), ("NEWLINE", "\n"), ("PLAIN", "value\n"), ("BARE", "bare"), ("TRAILING", "x \t \nmore"),
-            ("NUL", "a\0b\n"), (".hidden", "x"), ("A=B", "x"), ("SPACE", "  y  "), ("TWO", "one\ntwo\n"),
+            ("EMPTY", ""),
+            ("NEWLINE", "\n"),
+            ("PLAIN", "value\n"),
+            ("BARE", "bare"),
+            ("TRAILING", "x \t \nmore"),
+            ("NUL", "a\0b\n"),
+            (".hidden", "x"),
+            ("A=B", "x"),
+            ("SPACE", "  y  "),
+            ("TWO", "one\ntwo\n"),
         ] {
             std::fs::write(w.path("env").join(name), content).unwrap();
         }
@@ -94,14 +109,30 @@ fn users_by_name_and_by_number() {
     let show = "sh -c 'id -u; id -g; id -G; echo $UID $GID $GIDLIST'";
     differ(|w| {
         for line in [
-            "s6-setuidgid daemon", "s6-setuidgid 12:34", "s6-setuidgid nonexistent", "s6-setuidgid 12", "s6-setuidgid ''",
-            "s6-envuidgid daemon", "s6-envuidgid -u daemon", "s6-envuidgid -g daemon", "s6-envuidgid nonexistent",
-            "s6-envuidgid -n 55", "s6-envuidgid -D 5:6:7,8 nonexistent", "s6-envuidgid -B daemon:bin",
-            "s6-applyuidgid -u 12 -g 34 -G 34,56", "s6-applyuidgid -u 12", "s6-applyuidgid -U",
-            "UID=1 GID=2 GIDLIST=3,4 s6-applyuidgid -U", "UID=1 GID=2 GIDLIST= s6-applyuidgid -Uz",
-            "s6-applyuidgid -u x", "s6-applyuidgid -x",
+            "s6-setuidgid daemon",
+            "s6-setuidgid 12:34",
+            "s6-setuidgid nonexistent",
+            "s6-setuidgid 12",
+            "s6-setuidgid ''",
+            "s6-envuidgid daemon",
+            "s6-envuidgid -u daemon",
+            "s6-envuidgid -g daemon",
+            "s6-envuidgid nonexistent",
+            "s6-envuidgid -n 55",
+            "s6-envuidgid -D 5:6:7,8 nonexistent",
+            "s6-envuidgid -B daemon:bin",
+            "s6-applyuidgid -u 12 -g 34 -G 34,56",
+            "s6-applyuidgid -u 12",
+            "s6-applyuidgid -U",
+            "UID=1 GID=2 GIDLIST=3,4 s6-applyuidgid -U",
+            "UID=1 GID=2 GIDLIST= s6-applyuidgid -Uz",
+            "s6-applyuidgid -u x",
+            "s6-applyuidgid -x",
         ] {
-            w.out(&format!("env -u UID -u GID -u GIDLIST {line} {show}").replace("env -u UID -u GID -u GIDLIST UID", "UID"));
+            w.out(
+                &format!("env -u UID -u GID -u GIDLIST {line} {show}")
+                    .replace("env -u UID -u GID -u GIDLIST UID", "UID"),
+            );
         }
     });
 }

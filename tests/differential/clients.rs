@@ -76,7 +76,16 @@ fn svstat_tells_every_field() {
             let ages = w.text(&format!("s6-svstat -o updownfor,readyfor {name}"));
             w.note("ages", ages.split(' ').all(|age| age.parse::<u32>().is_ok_and(|age| age < 60)));
         }
-        for line in ["-o nonsense a", "-o up, a", "-o '' a", "-x a", "", "nonexistent", "-uuuuuuuuuuuuuuuu a", "-uuuuuuuuuuuuuuuuu a"] {
+        for line in [
+            "-o nonsense a",
+            "-o up, a",
+            "-o '' a",
+            "-x a",
+            "",
+            "nonexistent",
+            "-uuuuuuuuuuuuuuuu a",
+            "-uuuuuuuuuuuuuuuuu a",
+        ] {
             w.out(&format!("s6-svstat {line}"));
         }
     });
@@ -298,8 +307,20 @@ fn permafailon_reads_its_list() {
             w.until(&mut events, 'D');
         }
         for line in [
-            "60 2 7", "60 3 7", "60 3 7,200", "60 3 1-255", "60 2 '7;8 9'", "60 1 SIGTERM", "60 1 200", "60 0 7",
-            "60 1 300", "60 1 9-7", "60 1 SIGNOTHING", "x 1 7", "60 1", "60 1 7,",
+            "60 2 7",
+            "60 3 7",
+            "60 3 7,200",
+            "60 3 1-255",
+            "60 2 '7;8 9'",
+            "60 1 SIGTERM",
+            "60 1 200",
+            "60 0 7",
+            "60 1 300",
+            "60 1 9-7",
+            "60 1 SIGNOTHING",
+            "x 1 7",
+            "60 1",
+            "60 1 7,",
         ] {
             w.run(&format!("cd a && s6-permafailon {line} sh -c 'exit 5'"));
         }

@@ -8,11 +8,8 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
-<<<<<<< HEAD
-pub mod link;
-=======
 pub mod instance;
->>>>>>> more
+pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod permissions;

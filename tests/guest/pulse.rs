@@ -128,6 +128,7 @@ fn floor(rounds: &CStr) -> Outcome {
         extra: &[],
         session: false,
         new_pidns: false,
+        cgroup: Fd::NONE,
         nofile: None,
     };
     let start = || {

@@ -101,3 +101,19 @@ pub const ENV_ENTRIES: usize = 4096;
 /// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
 pub const ENV_BYTES: usize = 512 * 1024;
+
+/// Instructions of a compiled regular expression: one for each character, class and operator, those of a repeated part
+/// once for each repetition. Patterns of events have a dozen.
+pub const REGEX_CODE: usize = 1024;
+
+/// Different bracket expressions in one regular expression.
+pub const REGEX_SETS: usize = 32;
+
+/// Parentheses inside parentheses in a regular expression: each takes a piece of the stack.
+pub const REGEX_DEPTH: usize = 32;
+
+/// Fifodirs that one `ftrig-listen` listens in: each takes two descriptors and some 6 KiB.
+pub const FTRIG_PATTERNS: usize = 128;
+
+/// Bytes of events that `ftrig-wait` and `ftrig-listen1` keep to print them: a FIFO's worth. The oldest go first.
+pub const FTRIG_KEPT: usize = 64 * 1024;

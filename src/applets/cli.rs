@@ -154,6 +154,11 @@ impl Cli {
         self.say("warning", format_args!("{text}"));
     }
 
+    /// `PROG: info: TEXT`.
+    pub fn info(&self, text: impl Display) {
+        self.say("info", format_args!("{text}"));
+    }
+
     fn say(&self, level: &str, text: fmt::Arguments<'_>) {
         let mut line = Line::<1024>::new();
         let _ = write!(line, "{}: {level}: {text}", self.speaker());
@@ -166,13 +171,40 @@ impl Cli {
         self.exec_env(words, self.env())
     }
 
+    /// Starts the program that `words` name, looked up in PATH, as a child that inherits everything; returns its pid. The
+    /// error is why it could not be executed.
+    pub fn spawn(&self, words: Args) -> crate::sys::Result<i32> {
+        let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+        process::spawn_with(&mut || exec_in_path(name, words, self.env(), self.env()))
+    }
+
     /// As [`Cli::exec`], with another environment.
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
         let why = exec_in_path(name, words, self.env(), env);
-        self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
-        if why == Errno::NOENT { 127 } else { 126 }
+        unable_to_exec(self, words, why)
     }
+}
+
+/// Says that the program that `words` name cannot be executed; returns the exit code for that.
+pub fn unable_to_exec(cli: &Cli, words: Args, why: Errno) -> i32 {
+    let name = words.get(0).unwrap_or_default();
+    cli.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
+    if why == Errno::NOENT { 127 } else { 126 }
+}
+
+/// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may
+/// only make system calls.
+pub fn spawn_after(
+    cli: &Cli,
+    words: Args,
+    set_up: &mut dyn FnMut() -> crate::sys::Result<()>,
+) -> crate::sys::Result<i32> {
+    let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+    process::spawn_with(&mut || match set_up() {
+        Ok(()) => exec_in_path(name, words, cli.env(), cli.env()),
+        Err(e) => e,
+    })
 }
 
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
@@ -197,6 +229,49 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
         }
     }
     worst
+}
+
+/// Lines for standard output, written some at a time.
+pub struct Output {
+    buffer: heapless::Vec<u8, 1024>,
+    failed: Option<Errno>,
+}
+
+impl Output {
+    /// Nothing yet.
+    pub fn new() -> Output {
+        Output { buffer: heapless::Vec::new(), failed: None }
+    }
+
+    /// Adds `bytes`.
+    pub fn put(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(512) {
+            if self.buffer.extend_from_slice(chunk).is_err() {
+                self.flush();
+                let _ = self.buffer.extend_from_slice(chunk);
+            }
+        }
+    }
+
+    /// Writes what has been added; after a failure nothing more.
+    pub fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = file::write_all(Fd::STDOUT, &self.buffer).err();
+        }
+        self.buffer.clear();
+    }
+
+    /// Writes the rest; returns 0, or 111 with a message.
+    pub fn finish(mut self, cli: &Cli) -> i32 {
+        self.flush();
+        self.failed.map_or(0, |e| cli.unable("write to standard output", e))
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Writes `bytes` on standard output; returns 0, or 111 with a message.

@@ -28,6 +28,7 @@ const WORTH_TELLING: Nanos = SECOND;
 type Name = CPath<256>;
 
 /// What a look at the dependencies of a service found.
+#[allow(clippy::large_enum_variant)] // there is one at a time, on the stack
 enum Found {
     /// All are ready.
     Ready,

@@ -59,6 +59,11 @@ impl Args {
         (0..self.argc).map(move |i| self.get(i).map_or(&b""[..], CStr::to_bytes))
     }
 
+    /// The words.
+    pub fn words(self) -> impl ExactSizeIterator<Item = &'static CStr> + Clone {
+        (0..self.argc).map(move |i| self.get(i).unwrap_or_default())
+    }
+
     /// The environment.
     pub fn env(self) -> Env {
         Env(self.envp)

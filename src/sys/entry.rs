@@ -49,6 +49,11 @@ pub fn make_dir(dir: Fd, path: &CStr) -> Result<bool> {
     }
 }
 
+/// symlink(2): `path` that says `target`. EEXIST: the name is taken.
+pub fn make_link(dir: Fd, path: &CStr, target: &CStr) -> Result<()> {
+    rustix::fs::symlinkat(target, dir, path)
+}
+
 /// unlink(2). ENOENT: there is none.
 pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
     rustix::fs::unlinkat(dir, path, AtFlags::empty())
@@ -69,6 +74,23 @@ pub fn set_group(dir: Fd, path: &CStr, group: u32) -> Result<()> {
     rustix::fs::chownat(dir, path, None, Some(Gid::from_raw(group)), AtFlags::empty())
 }
 
+/// Whose an entry is and who may what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Attributes {
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// The twelve mode bits.
+    pub mode: u32,
+}
+
+/// The attributes of an entry.
+pub fn attributes(dir: Fd, path: &CStr) -> Result<Attributes> {
+    let stat = rustix::fs::statat(dir, path, AtFlags::empty())?;
+    Ok(Attributes { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
+}
+
 /// What an entry is.
 pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
@@ -77,6 +99,11 @@ pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
 /// The user that owns an entry.
 pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
+}
+
+/// As [`kind`], of a symbolic link itself.
+pub fn kind_of_link(dir: Fd, path: &CStr) -> Result<FileType> {
+    rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
 /// What an open descriptor is.

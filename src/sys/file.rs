@@ -16,6 +16,14 @@ pub fn open_dir(dir: Fd, path: &CStr) -> Result<Fd> {
     open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
 }
 
+/// Runs `body` with the directory `path`, opened as by [`open_dir`] and closed after it.
+pub fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T> {
+    let mut dir = open_dir(Fd::CWD, path)?;
+    let result = body(dir);
+    dir.close();
+    Ok(result)
+}
+
 /// Reads the first bytes of a file, up to the size of `buf`; never waits (O_NONBLOCK).
 pub fn read<'a>(dir: Fd, path: &CStr, buf: &'a mut [u8]) -> Result<&'a [u8]> {
     let mut fd = open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;

@@ -41,6 +41,7 @@ const FIRST_STATUS: &str = "8: since s6 2.12 the paused bit of a first status me
 const NEVER_STARTED: &str = "8: svstat says so";
 const NOT_LISTENING: &str = "8: svc answers 102, not 100, where nobody listens";
 
+const ODD: &str = "8: svc answers 1, not 100, where the control FIFO is not what it should be (5.2)";
 const GROUP: &str = "8: finish gets the process group of the dead run as its fourth argument";
 const START_TO_START: &str = "own: the second between two starts counts from start to start (2.7 has s6's rule)";
 
@@ -90,6 +91,27 @@ pub const KNOWN: &[Known] = &[
     daemons("finishing::finish_gets_the_exit_code_or_the_signal", "arguments", "3 7 0 a", "4 7 0 a", GROUP),
     daemons("finishing::finish_gets_the_exit_code_or_the_signal", "arguments #2", "3 256 11 b", "4 256 11 b", GROUP),
     daemons(
+        "ending::a_finish_that_cannot_be_executed_is_a_crash",
+        "svscan ends",
+        "exit 111",
+        "exit 127",
+        "8: the exit code where crash cannot be executed",
+    ),
+    daemons(
+        "descriptors::in_a_pid_namespace_of_its_own_a_service_is_process_1",
+        "process 1",
+        "false",
+        "true",
+        "8: flag-newpidns",
+    ),
+    daemons(
+        "modes::links_to_nowhere_get_their_directories",
+        "the next supervisor can use them",
+        "false",
+        "true",
+        "2.1 tells of dangling links only: a second s6-supervise of 2.11 dies on what the first one made",
+    ),
+    daemons(
         "finishing::the_last_argument_of_finish_is_the_process_group_of_the_dead",
         "fourth argument",
         "",
@@ -103,6 +125,28 @@ pub const KNOWN: &[Known] = &[
         "true",
         "9: s6-supervise reads the readiness pipe with blocking",
     ),
+    clients(
+        "alone::killing_the_supervisor_leaves_an_orphan_and_the_next_one_starts_a_second_copy",
+        "s6-svc -d a",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    daemons(
+        "alone::with_a_lock_fd_the_second_copy_waits_for_the_first_to_die",
+        "two copies",
+        "true",
+        "false",
+        "9: s6-supervise loses its lock; linchpin's belongs to the open file that run inherits",
+    ),
+    daemons(
+        "listeners::a_regular_file_with_the_name_of_a_listener_is_written_to",
+        "it says",
+        "true",
+        "false",
+        "own: only FIFOs are written to; s6 writes into whatever has the name (4.3)",
+    ),
+    clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),
     daemons(
         "timers::a_service_that_has_been_up_for_a_second_but_is_never_ready",
         "at once",

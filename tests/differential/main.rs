@@ -2,6 +2,8 @@
 //! `execline` are needed): what can be observed must be the same, but for what `known` lists. `coverage` maps the
 //! traps of the specification to the scenarios that show them.
 
+mod chain;
+mod clients;
 mod compare;
 mod known;
 mod listener;
@@ -14,11 +16,16 @@ mod tmp;
 mod world;
 
 mod alone;
+mod descriptors;
+mod ending;
 mod failing;
 mod finishing;
 mod listeners;
+mod loggers;
+mod modes;
 mod orders;
 mod readiness;
+mod scanning;
 mod signals;
 mod starting;
 mod tally;

@@ -30,9 +30,9 @@ fn the_newline_may_be_anywhere_in_the_data_and_counts_once() {
 trap '' PIPE
 head -c 600 /dev/zero >&3
 echo written >$SAID
-read go <go
+until read go <go; do :; done
 printf 'x\\ny' >&3
-read go <go
+until read go <go; do :; done
 if printf '\\n' 2>/dev/null >&3; then echo more >$SAID; else echo broken >$SAID; fi
 exec sleep 1000\n";
     differ(|w| {
@@ -44,6 +44,9 @@ exec sleep 1000\n";
         // A supervisor that reads with blocking is in the middle of a line now.
         w.push("a/go", "\n");
         w.until(&mut events, 'U');
+        // The pipe is closed after the event: before the next order.
+        w.send("a", "O");
+        w.await_status("a", |status| status.flags & WANT_UP == 0);
         w.push("a/go", "\n");
         w.heard("the pipe after that is");
         w.send("a", "d");
@@ -115,15 +118,18 @@ fn the_notification_fd_is_read_anew_at_each_start() {
 
 #[test]
 fn run_and_finish_find_no_other_end_of_the_pipe() {
-    let list = "l() { for f in /proc/self/fd/*; do case $(readlink $f) in pipe:*) echo $1 ${f##*/} >$SAID;; esac; done
-echo $1 end >$SAID; }\n";
-    let run = format!("#!/bin/sh\n{list}l run\necho >&3\nexec sleep 1000\n");
-    let finish = format!("#!/bin/sh\n{list}l finish\n");
+    let list = |what: &str| {
+        format!(
+            "find /proc/$$/fd -fprintf $BASE/list '%f %l\\n'
+sed -n 's/^\\([0-9]*\\) pipe:.*/{what} \\1/p' $BASE/list >$SAID\necho {what} end >$SAID\n"
+        )
+    };
+    let run = format!("#!/bin/sh\n{}echo >&3\nexec sleep 1000\n", list("run"));
+    let finish = format!("#!/bin/sh\n{}", list("finish"));
     differ(|w| {
         w.with(&[("a", &[("run", &run), ("finish", &finish), DOWN, NOTIFIES])]);
         let mut events = w.listen("a");
         w.send("a", "u");
-        // The command substitutions have a pipe of their own, as 1; the loop's shell does not.
         w.until(&mut events, 'U');
         w.send("a", "d");
         w.until(&mut events, 'D');

@@ -16,6 +16,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 /// Commands of s6 that linchpin has too: scenarios may use these.
@@ -85,6 +87,7 @@ pub struct World {
 
 impl World {
     pub fn new(combination: Combination) -> World {
+        keep_descriptors_to_ourselves();
         let base = TempDir::new();
         std::fs::create_dir(base.path().join("scan")).unwrap();
         std::fs::create_dir(base.path().join("bin")).unwrap();
@@ -178,8 +181,7 @@ impl World {
 
     fn finish(&self, line: &str) -> (ExitStatus, String, String) {
         // Into files: something in the background may hold them open for longer.
-        static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let count = unique();
         let (out, err) = (self.base(&format!("out{count}")), self.base(&format!("err{count}")));
         let mut command = self.command(line);
         let mut child =
@@ -264,7 +266,7 @@ impl World {
 
     /// The same with options, by a script for the shell that executes `"$@"` in its end.
     pub fn start_by(&mut self, script: &str, options: &str) {
-        let ready = self.base(&format!("ready{}", self.daemons.len()));
+        let ready = self.base(&format!("ready{}", unique()));
         make_fifo(&ready);
         let flags = OFlags::RDWR | OFlags::NONBLOCK;
         let mut reader = file::open(Fd::CWD, &c_path(&ready), flags, 0).unwrap();
@@ -377,6 +379,13 @@ impl World {
         let nonblocking = OFlags::NONBLOCK.bits() as i32;
         let open = || OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path));
         self.eventually(path, || open().is_ok_and(|mut fifo| fifo.write_all(text.as_bytes()).is_ok()));
+    }
+
+    /// Waits until a FIFO in the scan directory has been read.
+    pub fn drained(&self, path: &str) {
+        let mut fifo = file::open(Fd::CWD, &c_path(&self.path(path)), OFlags::RDWR | OFlags::NONBLOCK, 0).unwrap();
+        self.eventually(path, || rustix::io::ioctl_fionread(fifo).unwrap() == 0);
+        fifo.close();
     }
 
     /// The next line that a service has written to `$SAID`.
@@ -565,6 +574,25 @@ pub fn available() -> Vec<String> {
     let output = Command::new(env!("CARGO_BIN_EXE_linchpin")).arg("help").output().unwrap();
     let help = String::from_utf8(output.stdout).unwrap();
     help.split_whitespace().filter(|word| word.starts_with("s6-")).map(str::to_owned).collect()
+}
+
+/// A number that is not used twice.
+fn unique() -> u32 {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    COUNT.fetch_add(1, Ordering::Relaxed)
+}
+
+/// Whoever runs the tests may have given them descriptors: no scenario is to see them.
+fn keep_descriptors_to_ourselves() {
+    static DONE: Once = Once::new();
+    DONE.call_once(|| {
+        for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
+            let number: i32 = entry.file_name().to_str().unwrap().parse().unwrap();
+            if number > 2 {
+                let _ = Fd(number).set_cloexec(true);
+            }
+        }
+    });
 }
 
 fn wait_for(child: &mut Child, what: &str) -> ExitStatus {

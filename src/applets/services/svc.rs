@@ -1,17 +1,17 @@
 //! `svc`: sends commands to supervisors, s6-svc(8), and waits for what comes of them.
 
-use crate::applets::cli::{Cli, Opt, TIMEOUT, WrongUsage};
+use super::waiting;
+use crate::applets::cli::{Cli, Opt, SYSTEM, TIMEOUT, WrongUsage};
 use crate::limits::CONTROL_BYTES;
 use crate::service::client::{self, SendError};
 use crate::service::command::Command;
 use crate::service::wait::{Goal, Quorum, Wait};
 use crate::service::watch::Watch;
 use crate::sys::args::Args;
+use crate::sys::file;
 use crate::sys::signal::{self, SignalSet};
-use crate::sys::{Errno, Fd, file, time};
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use core::ffi::CStr;
 use heapless::Vec;
 
 /// No supervisor listens.
@@ -76,23 +76,11 @@ pub fn svc(cli: &Cli) -> i32 {
     })
 }
 
-fn words(dirs: Args) -> impl Iterator<Item = &'static CStr> {
-    (0..dirs.len()).filter_map(move |i| dirs.get(i))
-}
-
-/// Runs `body` with the opened directory `path`.
-fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T, Errno> {
-    let mut dir = file::open_dir(Fd::CWD, path)?;
-    let result = body(dir);
-    dir.close();
-    Ok(result)
-}
-
 /// Sends the commands to everybody. Whom they do not reach is not waited for.
 fn send_all(cli: &Cli, dirs: Args, commands: &[u8], mut watch: Option<&mut Watch>) -> i32 {
     let mut code = 0;
-    for (slot, path) in words(dirs).enumerate() {
-        let sent = with_dir(path, |dir| client::command_supervisor(dir, commands));
+    for (slot, path) in dirs.words().enumerate() {
+        let sent = file::with_dir(path, |dir| client::command_supervisor(dir, commands));
         let why = match sent.unwrap_or_else(|e| Err(SendError::System(e))) {
             Ok(()) => continue,
             Err(why) => why,
@@ -124,40 +112,21 @@ fn send_and_wait(cli: &Cli, dirs: Args, request: &Request, goal: Goal) -> i32 {
         cli.warn(format_args!("no notification-fd: not waiting for readiness"));
         goal.without_readiness()
     };
-    let deadline = match request.timeout {
-        0 => None,
-        millis => Some(time::boot() + u64::from(millis) * time::MILLI),
-    };
+    let deadline = waiting::deadline(request.timeout);
     // Without a command it is s6-svwait, with commands s6-svlisten: for that one a restart begins after finish.
     let wait = Wait::new(goal, Quorum::All, !request.commands.is_empty());
-    let mut watch = match Watch::new(wait) {
+    let mut watch = match waiting::listen(cli, wait, dirs.words()) {
         Ok(watch) => watch,
-        Err(e) => return cli.unable(format_args!("wait for events"), e),
+        Err(code) => return code,
     };
-    for path in words(dirs) {
-        let added = with_dir(path, |dir| watch.add(dir)).unwrap_or_else(|e| Err(("open the directory", e)));
-        if let Err((what, e)) = added {
-            return cli.unable(format_args!("{what} of {}", Printable(path.to_bytes())), e);
-        }
-    }
     let sent = if request.commands.is_empty() { 0 } else { send_all(cli, dirs, &request.commands, Some(&mut watch)) };
-    match watch.run(deadline) {
-        Err(e) => cli.unable(format_args!("wait for events"), e),
-        Ok(None) => {
-            cli.refuse(format_args!("timed out"));
-            TIMEOUT
-        }
-        Ok(Some(failures)) => {
-            if failures > 0 {
-                cli.refuse(format_args!("some services failed permanently or lost their supervisor"));
-            }
-            if sent != 0 { sent } else { failures.min(TIMEOUT as u32 - 1) as i32 }
-        }
-    }
+    let code = waiting::outcome(cli, &mut watch, deadline);
+    // Who could not be told is the news, unless the wait came to no end.
+    if matches!(code, SYSTEM | TIMEOUT) || sent == 0 { code } else { sent }
 }
 
 /// Whether the first service has a `notification-fd`.
 fn says_when_ready(dirs: Args) -> bool {
-    let there = |path| with_dir(path, |dir| file::exists(dir, c"notification-fd"));
-    matches!(words(dirs).next().map(there), Some(Ok(Ok(true))))
+    let there = |path| file::with_dir(path, |dir| file::exists(dir, c"notification-fd"));
+    matches!(dirs.words().next().map(there), Some(Ok(Ok(true))))
 }

@@ -129,6 +129,7 @@ fn floor(rounds: &CStr) -> Outcome {
         session: false,
         new_pidns: false,
         nofile: None,
+        cgroup: Fd::NONE,
     };
     let start = || {
         let mut pid = 0;

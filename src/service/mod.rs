@@ -1,10 +1,12 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
+pub mod check;
 pub mod client;
 pub mod command;
 pub mod event;
 pub mod failure;
 pub mod files;
+pub mod instance;
 pub mod link;
 pub mod machine;
 pub mod permissions;

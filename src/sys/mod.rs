@@ -24,6 +24,7 @@ mod raw;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod tree;
 pub mod unix;
 
 pub use fd::Fd;

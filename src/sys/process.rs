@@ -323,6 +323,11 @@ pub fn owns_machine() -> bool {
     rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/ns/pid", &mut buf[..]).map_or(true, |(name, _)| name == FIRST)
 }
 
+/// Makes us the leader of a process group of our own: setpgid(2).
+pub fn lead_group() -> Result<()> {
+    rustix::process::setpgid(None, None)
+}
+
 /// Our own effective group.
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()

@@ -1,7 +1,8 @@
 //! Services: supervision, and the clients of it.
 
+mod notifyoncheck;
 mod permafailon;
-mod svc;
+pub(super) mod svc;
 mod svdt;
 pub(super) mod svlink;
 mod svlisten;
@@ -9,7 +10,7 @@ mod svok;
 mod svperms;
 mod svscan;
 mod svscanctl;
-mod svstat;
+pub(super) mod svstat;
 mod svwait;
 mod waiting;
 
@@ -29,6 +30,7 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svdt-clear", "servicedir", "forgets the deaths of a service", svdt::svdt_clear),
     s6("svlink", svlink::USAGE, "adds a service to a live scan directory", svlink::svlink),
     s6("svunlink", "[-X] [-t timeout] scandir name", "takes a service away from a scan directory", svlink::svunlink),
+    s6("notifyoncheck", notifyoncheck::USAGE, "tells readiness once a check succeeds", notifyoncheck::notifyoncheck),
     s6(
         "permafailon",
         "seconds count list prog...",

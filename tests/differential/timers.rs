@@ -21,7 +21,7 @@ fn gap(listener: &mut Listener, from: char, to: char) -> Duration {
 const STUBBORN: &str = "#!/bin/sh\ntrap 'echo TERM >$SAID' TERM\necho up >$SAID\nwhile :; do sleep 1000 & wait; done\n";
 
 #[test]
-fn what_dies_at_once_is_started_a_second_later() {
+pub fn what_dies_at_once_is_started_a_second_later() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), DOWN])]);
         let mut events = w.listen("a");
@@ -35,7 +35,7 @@ fn what_dies_at_once_is_started_a_second_later() {
 }
 
 #[test]
-fn u_does_not_wait_for_the_second_to_pass() {
+pub fn u_does_not_wait_for_the_second_to_pass() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), DOWN])]);
         let mut events = w.listen("a");
@@ -59,7 +59,7 @@ fn u_does_not_wait_for_the_second_to_pass() {
 }
 
 #[test]
-fn a_service_that_has_been_ready_for_a_second_is_started_at_once() {
+pub fn a_service_that_has_been_ready_for_a_second_is_started_at_once() {
     differ(|w| {
         w.with(&[("a", &[("run", READY), NOTIFIES])]);
         w.run("s6-svc -wU -T 30000 a");
@@ -81,7 +81,7 @@ fn a_service_that_has_been_ready_for_a_second_is_started_at_once() {
 }
 
 #[test]
-fn a_service_that_has_been_up_for_a_second_but_is_never_ready() {
+pub fn a_service_that_has_been_up_for_a_second_but_is_never_ready() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -97,7 +97,7 @@ fn a_service_that_has_been_up_for_a_second_but_is_never_ready() {
 }
 
 #[test]
-fn the_time_of_finish_and_the_second() {
+pub fn the_time_of_finish_and_the_second() {
     differ(|w| {
         let finish = "#!/bin/sh\nsleep 1.2\n";
         w.with(&[("a", &[("run", "#!/bin/sh\nexit 0\n"), ("finish", finish), DOWN])]);
@@ -109,7 +109,7 @@ fn the_time_of_finish_and_the_second() {
 }
 
 #[test]
-fn only_d_arms_the_kill() {
+pub fn only_d_arms_the_kill() {
     differ(|w| {
         w.with(&[("a", &[("run", STUBBORN), ("timeout-kill", "300\n")])]);
         w.heard("it is");
@@ -127,7 +127,7 @@ fn only_d_arms_the_kill() {
 }
 
 #[test]
-fn without_timeout_kill_nobody_is_killed() {
+pub fn without_timeout_kill_nobody_is_killed() {
     differ(|w| {
         w.with(&[("a", &[("run", STUBBORN)])]);
         w.heard("it is");
@@ -144,7 +144,7 @@ fn without_timeout_kill_nobody_is_killed() {
 }
 
 #[test]
-fn a_finish_that_takes_too_long_is_killed() {
+pub fn a_finish_that_takes_too_long_is_killed() {
     differ(|w| {
         let finish = "#!/bin/sh\ntrap '' TERM\nexec sleep 1000\n";
         w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "300")])]);
@@ -160,7 +160,7 @@ fn a_finish_that_takes_too_long_is_killed() {
 }
 
 #[test]
-fn a_stopped_finish_is_killed_too() {
+pub fn a_stopped_finish_is_killed_too() {
     differ(|w| {
         let finish = "#!/bin/sh\nkill -STOP $$\n";
         w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "200")])]);
@@ -173,7 +173,7 @@ fn a_stopped_finish_is_killed_too() {
 
 /// The machine gets two clocks; only one of them has to do with delays.
 #[test]
-fn a_jump_of_the_wall_clock_moves_no_deadline() {
+pub fn a_jump_of_the_wall_clock_moves_no_deadline() {
     use linchpin::service::machine::{self, Event};
     use linchpin::text::tai::Stamp;
     use zerocopy::FromZeros;

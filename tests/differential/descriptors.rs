@@ -66,8 +66,10 @@ pub fn readiness_on_descriptor_0() {
 #[test]
 pub fn readiness_on_a_descriptor_that_nobody_can_have() {
     differ(|w| {
-        w.with(&[("a", &[("run", SLEEPER), ("notification-fd", "1000000000"), DOWN])]);
+        w.service("a", &[("run", SLEEPER), ("notification-fd", "1000000000")]);
         let mut events = w.listen("a");
+        w.start();
+        w.until(&mut events, 's');
         w.send("a", "uO");
         w.await_status("a", |status| status.flags == READY_FLAG);
         w.note("events", events.rest());

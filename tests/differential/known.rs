@@ -233,6 +233,13 @@ pub const KNOWN: &[Known] = &[
         "exit 102",
         NOT_LISTENING,
     ),
+    clients(
+        "listeners::the_fifo_of_a_client_has_the_form_that_others_expect",
+        "mode",
+        "10600",
+        "10622",
+        "8: so that a notifier who is not root may write",
+    ),
     clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),
     daemons(
         "timers::a_service_that_has_been_up_for_a_second_but_is_never_ready",

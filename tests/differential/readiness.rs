@@ -62,6 +62,7 @@ pub fn an_end_without_a_newline_makes_nobody_ready() {
         let mut events = w.listen("a");
         w.send("a", "u");
         w.heard("it has");
+        w.until(&mut events, 'u');
         w.send("a", "O");
         w.await_status("a", |status| status.flags & WANT_UP == 0);
         w.send("a", "d");

@@ -167,8 +167,7 @@ pub fn supervisors_stay_in_the_session_of_svscan() {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let svscan = w.daemon_pid("svscan");
         // Supervisors are processes with s6; with linchpin there are none.
-        let children = std::fs::read_to_string(format!("/proc/{svscan}/task/{svscan}/children")).unwrap();
-        let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        let children = children(svscan);
         w.note("supervisors are elsewhere", children.iter().any(|pid| field(*pid) != field(svscan)));
         w.note("svscan is in our session", field(svscan) == field(std::process::id() as i32));
         w.note("supervisors are processes", !children.is_empty());

@@ -87,7 +87,7 @@ pub struct World {
 
 impl World {
     pub fn new(combination: Combination) -> World {
-        keep_descriptors_to_ourselves();
+        prepare_process();
         let base = TempDir::new();
         std::fs::create_dir(base.path().join("scan")).unwrap();
         std::fs::create_dir(base.path().join("bin")).unwrap();
@@ -520,6 +520,12 @@ impl World {
         self.note(&format!("deaths of {name}"), records.join(" "));
     }
 
+    /// How many listen to the events of a service (those that are about to are hidden yet).
+    pub fn listeners(&self, name: &str) -> usize {
+        let entries = std::fs::read_dir(self.path(name).join("event")).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| !name.starts_with('.'))).count()
+    }
+
     /// Everything that this world has started and that is not over.
     pub fn processes(&self) -> Vec<i32> {
         marked(&self.mark)
@@ -568,16 +574,29 @@ impl Drop for World {
     }
 }
 
-/// Living processes that have this in their environment.
+/// Living processes that have this in their environment. All are below this process: it is their subreaper.
 fn marked(mark: &str) -> Vec<i32> {
     let is = |pid: i32| {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
     };
-    let own = std::process::id() as i32;
-    let pids =
-        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| *pid > 1 && *pid != own && is(*pid)).collect()
+    let mut below = children(std::process::id() as i32);
+    let mut at = 0;
+    while let Some(pid) = below.get(at) {
+        below.extend(children(*pid));
+        at += 1;
+    }
+    below.into_iter().filter(|pid| *pid > 1 && is(*pid)).collect()
+}
+
+/// Children of all threads of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let mut children = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    children
 }
 
 /// Sends a signal to one process, which is not process 1.
@@ -613,8 +632,9 @@ fn unique() -> u32 {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Whoever runs the tests may have given them descriptors: no scenario is to see them.
-fn keep_descriptors_to_ourselves() {
+/// Whoever runs the tests may have given them descriptors: no scenario is to see them. And what a scenario leaves
+/// behind is to be found.
+fn prepare_process() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
         for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
@@ -623,6 +643,7 @@ fn keep_descriptors_to_ourselves() {
                 let _ = Fd(number).set_cloexec(true);
             }
         }
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     });
 }
 

@@ -102,10 +102,6 @@ pub const ENV_ENTRIES: usize = 4096;
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
 pub const ENV_BYTES: usize = 512 * 1024;
 
-/// Cgroups of stopped services that are not empty yet. It is a moment's matter and concerns only those that left
-/// processes behind; of those beyond, the (empty) directory stays.
-pub const CGROUPS_LEAVING: usize = 64;
-
 /// Instructions of a compiled regular expression: one for each character, class and operator, those of a repeated part
 /// once for each repetition. Patterns of events have a dozen.
 pub const REGEX_CODE: usize = 1024;

@@ -1,244 +1,137 @@
-//! The cgroup of a service that asks for one, with a file `cgroup` in its directory: `run` and `finish` are in it, and
-//! with them whatever they start and cannot escape. When one of the two has died, what is left in it is killed; when the
-//! supervisor exits, it is removed.
-//!
-//! The first line of the file may give its name, relative to our own cgroup: components separated by `/`. Default:
-//! `linchpin/NAME`; of a logger `linchpin.log/NAME`. Where there are no cgroups (version 2), or we may not make them, the
-//! service runs without one, and that is said once.
+//! Control groups of services that ask for one (file `cgroup`), where there is cgroup v2: `BASE/NAME`, for a logger
+//! `BASE/.log.NAME` (no service's name begins with a dot). BASE is `linchpin` below the group that we are in, for a
+//! process 1, and else `linchpin-PID`, so that several trees do not meet. cgroups(7); the kernel's cgroup-v2 document.
 
-use super::{extra, kind, label};
-use crate::limits::CGROUPS_LEAVING;
+use super::kind;
 use crate::state::Service;
-use crate::sys::time::{MILLI, Nanos};
-use crate::sys::{Errno, Fd, Result, cgroup, file};
+use crate::sys::{Errno, Fd, Result, entry, file, process};
 use crate::text::CPath;
-use crate::text::errno::Reason;
-use crate::warning;
+use crate::text::number::{Decimal, parse_u32};
+use core::ffi::CStr;
+use rustix::fs::OFlags;
 
-/// [`Service::cgroup_fd`] of a service without one: it cannot be had, and that was said.
-const REFUSED: i32 = -2;
-/// Longest name that a file may give.
-const NAME: usize = 512;
+/// Where cgroup v2 is mounted, alone or beside version 1.
+const MOUNTS: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
+/// f_type of cgroup v2 (CGROUP2_SUPER_MAGIC).
+const CGROUP2: u64 = 0x6367_7270;
+/// Without `cgroup.kill` (kernels before 5.14), a group is read and killed so often: who forks faster than that lives.
+const PASSES: usize = 16;
 
-/// Whether a name is one: not empty, no empty component, none that is `.` or `..`, no control characters.
-fn is_name(name: &[u8]) -> bool {
-    name.split(|byte| *byte == b'/').all(|part| !matches!(part, b"" | b"." | b".."))
-        && name.iter().all(|byte| *byte >= b' ' && *byte != 0x7f)
+/// Opens the directory of a service's group; makes it, and BASE, if it is missing. ENODEV: there is no cgroup v2.
+pub fn open(service: &Service) -> Result<Fd> {
+    let mut base = open_base(true)?;
+    let own = name(service);
+    let opened = own.path().and_then(|name| {
+        file::make_dir(base, name, 0o755)?;
+        file::open_dir(base, name)
+    });
+    base.close();
+    opened
 }
 
-/// The name of the cgroup of a service, relative to ours. EINVAL: what the file says is none.
-fn name(service: &Service) -> Result<CPath<NAME>> {
-    let mut buf = [0; NAME];
-    let said = file::read(Fd(service.dir_fd), c"cgroup", &mut buf)?;
-    let line = said.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let above: &[u8] = if service.kind == kind::LOGGER { b"linchpin.log/" } else { b"linchpin/" };
-    let name = if line.is_empty() { CPath::of(&[above, service.name_bytes()]) } else { CPath::of(&[line]) };
-    if name.get().is_some() && is_name(name.as_bytes()) { Ok(name) } else { Err(Errno::INVAL) }
+/// Opens `cgroup.procs` of a group: a process that writes "0" there is in it.
+pub fn door(group: Fd) -> Result<Fd> {
+    file::open(group, c"cgroup.procs", OFlags::WRONLY, 0)
 }
 
-/// For a process about to be started: `cgroup.procs` of the service's cgroup, open; `NONE`: it is to run without.
-pub fn open(service: &mut Service) -> Fd {
-    if service.extras & extra::CGROUP == 0 {
-        if Fd(service.cgroup_fd).is_some() {
-            let _ = cgroup::remove(Fd(service.cgroup_fd)); // unless somebody is still in it
+/// Kills everybody in a group (SIGKILL).
+pub fn kill(group: Fd) -> Result<()> {
+    match file::open(group, c"cgroup.kill", OFlags::WRONLY, 0) {
+        Ok(mut fd) => {
+            let done = file::write_all(fd, b"1");
+            fd.close();
+            done
         }
-        close(service);
-        return Fd::NONE;
-    }
-    match procs(service) {
-        Ok(procs) => procs,
-        Err(e) => {
-            refused(service, e);
-            Fd::NONE
-        }
+        Err(Errno::NOENT) => kill_each(group),
+        Err(e) => Err(e),
     }
 }
 
-fn procs(service: &mut Service) -> Result<Fd> {
-    if Fd(service.cgroup_fd).is_some() {
-        // Somebody may have removed it meanwhile: then it is made anew.
-        match cgroup::open_procs(Fd(service.cgroup_fd)) {
-            Ok(procs) => return Ok(procs),
-            Err(_) => close(service),
+fn kill_each(group: Fd) -> Result<()> {
+    for _ in 0..PASSES {
+        let mut buf = [0; 1024];
+        let text = file::read(group, c"cgroup.procs", &mut buf)?;
+        if text.is_empty() {
+            break;
         }
-    }
-    let name = name(service)?;
-    let mut own = cgroup::open_own()?;
-    let made = cgroup::make(own, name.as_bytes());
-    own.close();
-    let mut made = made?;
-    match cgroup::open_procs(made) {
-        Ok(procs) => {
-            service.cgroup_fd = made.0;
-            Ok(procs)
-        }
-        Err(e) => {
-            made.close();
-            Err(e)
-        }
-    }
-}
-
-/// The service runs without a cgroup for this reason.
-pub fn refused(service: &mut Service, why: Errno) {
-    if service.cgroup_fd != REFUSED {
-        match why {
-            Errno::INVAL => warning!("{}: what its cgroup says is not valid: it runs without one", label(service)),
-            Errno::NODEV => warning!("{}: no cgroups (version 2) here: it runs without one", label(service)),
-            e => warning!("{}: cannot make its cgroup: {}; it runs without one", label(service), Reason(e)),
-        }
-    }
-    close(service);
-    service.cgroup_fd = REFUSED;
-}
-
-/// Kills what is left in the cgroup of a service, if it has one; answers whether that could be done.
-pub fn kill(service: &Service) -> bool {
-    let dir = Fd(service.cgroup_fd);
-    if !dir.is_some() {
-        return false;
-    }
-    match cgroup::kill(dir) {
-        Ok(()) => true,
-        Err(Errno::NOENT) => false, // an old kernel
-        Err(e) => {
-            warning!("{}: cannot kill what is left in its cgroup: {}", label(service), Reason(e));
-            false
-        }
-    }
-}
-
-/// Forgets the cgroup of a service.
-pub fn close(service: &mut Service) {
-    Fd(service.cgroup_fd).close();
-    service.cgroup_fd = -1;
-}
-
-/// Those that are to be removed, and are not empty yet: it takes a moment until who is killed is gone.
-pub struct Leaving {
-    dirs: heapless::Vec<Fd, CGROUPS_LEAVING>,
-    next: Nanos,
-    tries: u32,
-}
-
-impl Leaving {
-    /// Time between two tries.
-    const AGAIN: Nanos = 20 * MILLI;
-    /// Tries until they are left behind.
-    const TRIES: u32 = 100;
-
-    /// None yet.
-    pub const fn new() -> Leaving {
-        Leaving { dirs: heapless::Vec::new(), next: 0, tries: 0 }
-    }
-
-    /// Removes the cgroup of a service whose supervisor exits: now, or as soon as that can be done.
-    pub fn add(&mut self, service: &mut Service, now: Nanos) {
-        let mut dir = Fd(service.cgroup_fd);
-        service.cgroup_fd = -1;
-        let result = match service.pid {
-            _ if !dir.is_some() => return,
-            0 => cgroup::remove(dir),
-            _ => Ok(()), // it is left alone, and so is what it is in
-        };
-        match result {
-            Err(Errno::BUSY) if self.dirs.push(dir).is_ok() => {
-                (self.next, self.tries) = (now.saturating_add(Self::AGAIN), 0);
-                return;
+        // The last line may be cut: then it has no line feed, and comes again.
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let pid = line.strip_suffix(b"\n").and_then(parse_u32).and_then(|pid| i32::try_from(pid).ok());
+            if let Some(pid) = pid.filter(|pid| *pid > 1) {
+                let _ = process::kill(pid, crate::sys::signal::number::KILL);
             }
-            Ok(()) => {}
-            Err(e) => warning!("{}: its cgroup is left: {}", label(service), Reason(e)),
         }
-        dir.close();
     }
+    Ok(())
+}
 
-    /// When to call [`Leaving::expire`].
-    pub fn next_deadline(&self) -> Option<Nanos> {
-        (!self.dirs.is_empty()).then_some(self.next)
-    }
-
-    /// Removes those that are empty now.
-    pub fn expire(&mut self, now: Nanos) {
-        if self.dirs.is_empty() || self.next > now {
-            return;
-        }
-        (self.next, self.tries) = (now.saturating_add(Self::AGAIN), self.tries + 1);
-        let last = self.tries >= Self::TRIES;
-        self.dirs.retain_mut(|dir| {
-            let busy = cgroup::remove(*dir) == Err(Errno::BUSY);
-            if busy && last {
-                warning!("a cgroup of a stopped service is not empty: left behind");
-            }
-            if !busy || last {
-                dir.close();
-            }
-            busy && !last
-        });
+/// Removes the group of a service. EBUSY: somebody is in it still.
+pub fn remove(service: &Service) -> Result<()> {
+    let mut base = open_base(false)?;
+    let done = name(service).path().and_then(|name| entry::remove_dir(base, name));
+    base.close();
+    match done {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
     }
 }
 
-impl Default for Leaving {
-    fn default() -> Self {
-        Self::new()
+/// Removes BASE, if it is there and nobody is in it: at the end.
+pub fn remove_base() {
+    for mount in MOUNTS {
+        if let Ok(path) = base_in(mount).path() {
+            let _ = entry::remove_dir(Fd::CWD, path);
+        }
     }
+}
+
+fn name(service: &Service) -> CPath<272> {
+    match service.kind {
+        kind::ALONE => CPath::of(&[b"service"]), // its name is a path, and nobody else is in BASE
+        kind::LOGGER => CPath::of(&[b".log.", service.name_bytes()]),
+        _ => CPath::of(&[service.name_bytes()]),
+    }
+}
+
+fn open_base(make: bool) -> Result<Fd> {
+    let is_v2 =
+        |mount: &&CStr| rustix::fs::statfs(*mount).is_ok_and(|stat| stat.f_type as u64 & 0xffff_ffff == CGROUP2);
+    let mount = MOUNTS.into_iter().find(is_v2).ok_or(Errno::NODEV)?;
+    let base = base_in(mount);
+    if make {
+        file::make_dir(Fd::CWD, base.path()?, 0o755)?;
+    }
+    file::open_dir(Fd::CWD, base.path()?)
+}
+
+fn base_in(mount: &CStr) -> CPath<512> {
+    let mut buf = [0; 512];
+    let own = file::read(Fd::CWD, c"/proc/self/cgroup", &mut buf).ok().and_then(own_group).unwrap_or_default();
+    let mut base = CPath::of(&[mount.to_bytes(), own, b"/linchpin"]);
+    let pid = process::pid();
+    if pid != 1 {
+        base.push(b"-");
+        base.push(Decimal::new(pid.unsigned_abs().into()).as_bytes());
+    }
+    base
+}
+
+/// The group of version 2 in the text of `/proc/self/cgroup`; the root is empty.
+fn own_group(text: &[u8]) -> Option<&[u8]> {
+    let line = text.split_inclusive(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"0::"))?;
+    let path = line.strip_suffix(b"\n")?;
+    Some(if path == b"/" { b"" } else { path })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::scratch::Scratch;
-    use zerocopy::FromZeros;
-
-    fn service(scratch: &Scratch, kind: u8) -> Box<Service> {
-        let mut service = Box::new(Service::new_zeroed());
-        (service.dir_fd, service.cgroup_fd, service.kind) = (scratch.fd.0, -1, kind);
-        service.set_name(b"web");
-        service
-    }
-
-    fn name_in(scratch: &Scratch, kind: u8) -> Result<String> {
-        name(&service(scratch, kind)).map(|name| String::from_utf8(name.as_bytes().to_vec()).unwrap())
-    }
 
     #[test]
-    fn without_a_word_the_cgroup_has_the_name_of_the_service() {
-        let scratch = Scratch::new();
-        for empty in ["", "\n", "\nignored\n"] {
-            scratch.write("cgroup", empty);
-            assert_eq!(name_in(&scratch, kind::SERVICE).as_deref(), Ok("linchpin/web"));
-            assert_eq!(name_in(&scratch, kind::LOGGER).as_deref(), Ok("linchpin.log/web"));
-        }
-    }
-
-    #[test]
-    fn the_first_line_may_give_another_name() {
-        let scratch = Scratch::new();
-        scratch.write("cgroup", "apps/my web\nignored");
-        assert_eq!(name_in(&scratch, kind::SERVICE).as_deref(), Ok("apps/my web"));
-    }
-
-    #[test]
-    fn names_lead_nowhere_else() {
-        let scratch = Scratch::new();
-        for bad in ["/", "/abs", "a/", "a//b", "..", "a/../..", "./a", "a\tb", "a\0b", &"x".repeat(NAME)] {
-            scratch.write("cgroup", bad);
-            assert_eq!(name_in(&scratch, kind::SERVICE), Err(Errno::INVAL), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn one_that_cannot_be_had_is_told_by_no_descriptor() {
-        let scratch = Scratch::new();
-        scratch.write("cgroup", "..");
-        let mut service = service(&scratch, kind::SERVICE);
-        service.extras = extra::CGROUP;
-        for _ in 0..2 {
-            assert_eq!(open(&mut service), Fd::NONE);
-            assert_eq!(service.cgroup_fd, REFUSED);
-            assert!(!kill(&service));
-        }
-        service.extras = 0;
-        assert_eq!(open(&mut service), Fd::NONE);
-        assert_eq!(service.cgroup_fd, -1);
+    fn the_group_that_we_are_in_is_in_the_line_without_a_controller() {
+        assert_eq!(own_group(b"1:cpu:/x\n0::/user/me\n"), Some(&b"/user/me"[..]));
+        assert_eq!(own_group(b"0::/\n"), Some(&b""[..]));
+        assert_eq!(own_group(b"0::/cut"), None);
+        assert_eq!(own_group(b"1:cpu:/\n"), None);
     }
 }

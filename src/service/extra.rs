@@ -17,7 +17,8 @@ pub const RESTART_DELAY: u8 = 2;
 /// `kill-leftovers`: when `run` or `finish` has died, what is left in its process group is killed (SIGKILL), before
 /// anything else happens. Its content does not matter.
 pub const KILL_LEFTOVERS: u8 = 4;
-/// `cgroup`: see [`super::cgroup`].
+/// `cgroup`: the service runs in a control group of its own; when `run` or `finish` has died, what is left in it is
+/// killed. Its content does not matter.
 pub const CGROUP: u8 = 8;
 
 /// The directory of dependencies.

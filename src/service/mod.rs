@@ -8,11 +8,14 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod instance;
+pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod permissions;
+pub mod poll;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod status;
 pub mod supervisor;
 pub mod tally;

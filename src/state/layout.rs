@@ -191,7 +191,7 @@ record! {
         pub pipe_fd: i32,
         /// Errno of the last failure that was reported, so that a repeated one is reported once.
         pub trouble: u32,
-        /// Directory of its cgroup; -1 if it has none, -2 if it was to have one and that was not possible.
+        /// Directory of its cgroup; -1 if it has none.
         pub cgroup_fd: i32,
         /// Slot of the dependency that it waits for, if `waits` says that it does; else -1.
         pub waits_on: i32,
@@ -219,8 +219,12 @@ record! {
         pub complaint: u32,
         /// Events that were not sent yet, in their order, the rest 0; they follow the status file.
         pub untold: [u8; 4],
+        /// How often its control group was found not to be empty when the record was to go.
+        pub lingers: u8,
         /// For later.
-        pub spare: [u64; 2],
+        pub spare_bytes: [u8; 7],
+        /// For later.
+        pub spare: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }

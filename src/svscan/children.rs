@@ -95,8 +95,8 @@ impl Engine {
             extra: &[],
             session,
             new_pidns: false,
-            nofile: self.config.nofile,
             cgroup: Fd::NONE,
+            nofile: self.config.nofile,
         };
         // The record is there before the child is.
         *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid: 0, started: time::boot(), deadline: 0 };

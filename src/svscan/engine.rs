@@ -10,7 +10,6 @@ use super::slots::Slots;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
 use crate::limits::{DEPENDENCIES, SERVICES};
-use crate::service::cgroup::Leaving;
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::supervisor::{self, Context};
@@ -81,8 +80,6 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
-    /// Cgroups of stopped services.
-    pub(super) cgroups: Leaving,
     /// Somebody may wait for a dependency.
     pub(super) anybody_waits: bool,
     /// In a stop: who depends on whom.
@@ -124,7 +121,6 @@ impl Engine {
             holder: None,
             high: 0,
             more_deaths: true,
-            cgroups: Leaving::new(),
             anybody_waits: true,
             edges,
             dependant_gone: false,
@@ -156,19 +152,25 @@ impl Engine {
     #[inline(never)] // as above
     pub fn run(&mut self) -> Plan {
         loop {
-            let plan = Plan::of(&self.tables.header);
+            // What is due may be the last that a stop waits for: look before the wait, not only after it.
+            self.fire(time::boot());
+            let plan = self.plan();
             if plan != Plan::Run && self.stopped(plan) {
                 self.settle();
                 return plan;
             }
-            self.turn(None);
+            self.take_events(None);
         }
     }
 
     /// One turn: what is due, then what has happened, waiting for it at most until `limit` (boot-time).
     pub fn turn(&mut self, limit: Option<Nanos>) {
+        self.fire(time::boot());
+        self.take_events(limit);
+    }
+
+    fn take_events(&mut self, limit: Option<Nanos>) {
         let now = time::boot();
-        self.fire(now);
         let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
         let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline() };
         let due = [due, limit].into_iter().flatten().min();
@@ -192,7 +194,6 @@ impl Engine {
         if self.more_deaths {
             self.more_deaths = self.sweep(now);
         }
-        self.cgroups.expire(now); // here, at the end: the stop may have waited for it
         for (token, _) in ready {
             match token.kind {
                 token::CONTROL => self.read_control(now),
@@ -212,18 +213,10 @@ impl Engine {
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
-        [
-            owing,
-            self.cgroups.next_deadline(),
-            service,
-            holder,
-            nonzero(header.scan_deadline),
-            nonzero(header.stop_deadline),
-            self.job_deadline(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Tells what services owe that were started again.
@@ -251,6 +244,7 @@ impl Engine {
             let Some(slot) = self.slots.expired(now) else { break };
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
+                Some(Timer::Linger) => self.go_on_releasing(slot),
                 Some(_) => self.drive(slot, Event::Timer, now),
                 None => {}
             }

@@ -8,7 +8,7 @@
 
 pub mod args;
 pub mod cell;
-pub mod cgroup;
+pub mod copy;
 pub mod dir;
 pub mod entry;
 pub mod environment;
@@ -24,6 +24,7 @@ pub mod poll;
 pub mod process;
 pub mod random;
 mod raw;
+pub mod reaper;
 pub mod rlimit;
 pub mod session;
 pub mod signal;

@@ -5,6 +5,7 @@ mod children;
 mod loggers;
 mod orders;
 mod running;
+#[allow(dead_code)] // other tests use the rest
 mod scandir;
 mod scanning;
 mod starting;

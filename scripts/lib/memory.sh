@@ -4,17 +4,18 @@
 # memory_states MODE: KiB before and after 490 services more, two lines: process 1's own, free, files in memory,
 # slabs, kernel stacks, page tables.
 memory_states() {
-    log=$OUT/$ARCH/bench-$1.log
+    # shellcheck disable=SC2153  # arch_set sets it
     say "$ARCH, $1: in QEMU ..."
-    boot_bench "bench=$1"
+    boot_bench "bench-$1.log" "bench=$1"
     value few
     value many
 }
 
+# bench_memory ARCH...: prints a table.
 bench_memory() {
     printf '%-8s %9s %9s %11s   %s\n' target 'PID 1, B' 'all, KiB' 'process, KiB' \
         'of all: files, slabs, stacks, page tables, KiB'
-    for arch in $arches; do
+    for arch in "$@"; do
         arch_set "$arch"
         "$ROOT/scripts/rootfs" --bench="$OUT/$ARCH/linchpin" "$ARCH"
         { memory_states tree && memory_states floor; } | awk -v arch="$ARCH" '

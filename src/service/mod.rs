@@ -1,17 +1,21 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
 pub mod causes;
+pub mod cgroup;
 pub mod client;
 pub mod command;
 pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod instance;
+pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod permissions;
+pub mod poll;
 #[cfg(test)]
-mod scratch;
+pub(crate) mod scratch;
 pub mod status;
 pub mod supervisor;
 pub mod tally;

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod cell;
+pub mod copy;
 pub mod dir;
 pub mod entry;
 pub mod environment;
@@ -23,6 +24,7 @@ pub mod poll;
 pub mod process;
 pub mod random;
 mod raw;
+pub mod reaper;
 pub mod rlimit;
 pub mod session;
 pub mod signal;

@@ -4,7 +4,15 @@
 #[path = "../common/beside.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod beside;
+mod notifyoncheck;
 mod permafailon;
+#[path = "../common/supervision.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod supervision;
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;
+#[path = "../supervision_clients/tree.rs"]
+#[allow(dead_code)] // other tests use the rest
+mod tree;

@@ -160,6 +160,9 @@ fn it_says_why_it_gave_up_and_what_is_wrong_with_the_tally() {
         "s6-permafailon: info: permanent failure: 1 such deaths in the last 1000 seconds\n"
     );
     both.file("supervise/death_tally", "abc");
-    assert_eq!(said(&["9", "1", "1"]).unwrap(), "s6-permafailon: warning: supervise/death_tally is damaged\n");
+    assert_eq!(
+        said(&["9", "1", "1"]).unwrap(),
+        "s6-permafailon: warning: supervise/death_tally is missing or damaged\n"
+    );
     assert!(said(&["9", "1", "1,x,2"]).unwrap().ends_with("neither exit code nor signal: x\n"));
 }

@@ -1,9 +1,11 @@
 //! Services: supervision, and the clients of it.
 
+mod notifyoncheck;
 mod permafailon;
 mod supervise;
 mod svc;
 mod svdt;
+pub(super) mod svlink;
 mod svlisten;
 mod svok;
 mod svperms;
@@ -29,4 +31,12 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svdt", "[-S | -s] [-n max] servicedir", "prints the last deaths of a service", svdt::svdt),
     s6("svdt-clear", "servicedir", "forgets the deaths of a service", svdt::svdt_clear),
     s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run),
+    s6(
+        "notifyoncheck",
+        notifyoncheck::USAGE,
+        "runs prog, and finds out by polling when it is ready",
+        notifyoncheck::run,
+    ),
+    s6("svlink", svlink::USAGE, "adds a service to a live scan directory", svlink::svlink),
+    s6("svunlink", "[-X] [-t timeout] scandir name", "takes a service away from a scan directory", svlink::svunlink),
 ];

@@ -9,13 +9,12 @@ use crate::applets::cli::{Cli, WrongUsage};
 use crate::limits::DEATH_TALLY;
 use crate::service::causes::{Causes, Invalid};
 use crate::service::tally::{self, Record};
+use crate::sys::Fd;
 use crate::sys::time::SECOND;
-use crate::sys::{Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::number::parse_u32;
 use crate::text::quote::Printable;
 use crate::text::tai::Stamp;
-use rustix::fs::OFlags;
 
 /// What follows the name on a command line.
 pub const USAGE: &str = "secs deathcount events prog...";
@@ -60,18 +59,11 @@ fn deaths(cli: &Cli, seconds: u32, causes: &Causes) -> u32 {
             deaths = deaths.saturating_add(1);
         }
     };
-    match is_sound().and_then(|sound| tally::visit(Fd::CWD, DEATH_TALLY as u32, &mut see).map(|()| sound)) {
+    let sound = tally::is_sound(Fd::CWD);
+    match sound.and_then(|sound| tally::visit(Fd::CWD, DEATH_TALLY as u32, &mut see).map(|()| sound)) {
         Ok(true) => {}
-        Ok(false) => cli.warn(format_args!("supervise/death_tally is damaged")),
+        Ok(false) => cli.warn("supervise/death_tally is missing or damaged"),
         Err(e) => cli.warn(format_args!("unable to read supervise/death_tally: {}", Reason(e))),
     }
     deaths
-}
-
-/// Whether the tally is made of whole records.
-fn is_sound() -> Result<bool> {
-    let mut fd = file::open(Fd::CWD, c"supervise/death_tally", OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-    let size = file::size(fd);
-    fd.close();
-    size.map(|size| size % Record::SIZE as u64 == 0)
 }

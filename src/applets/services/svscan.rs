@@ -7,6 +7,7 @@ use crate::state;
 use crate::svscan::scan::FDHOLDER;
 use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Engine, Role};
+use crate::sys::fd::note_inherited;
 use crate::sys::time::{MILLI, Nanos};
 use crate::sys::{Errno, Fd, file, process};
 use crate::text::CPath;
@@ -78,6 +79,7 @@ fn descriptor(number: u32) -> Fd {
 
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
+    note_inherited();
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();

@@ -3,14 +3,14 @@
 mod notifyoncheck;
 mod permafailon;
 mod supervise;
-mod svc;
+pub(super) mod svc;
 mod svdt;
 mod svlisten;
 mod svok;
 mod svperms;
 mod svscan;
 mod svscanctl;
-mod svstat;
+pub(super) mod svstat;
 mod svwait;
 mod waiting;
 

@@ -35,6 +35,11 @@ struct Request {
 /// Exit code: 0; 102 not supervised, 1 odd `supervise` directory, 111: the last failure, the other directories get their
 /// commands all the same. With `-w`: the number of services that failed (at most 98), 99 timed out.
 pub fn svc(cli: &Cli) -> i32 {
+    control(cli, 1, Ok)
+}
+
+/// The same for service directories that `locate` finds from at least `min` operands; if it fails, with its exit code.
+pub fn control(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> Result<Args, i32>) -> i32 {
     cli.with_usage(|| {
         let mut request = Request { commands: Vec::new(), goal: None, timeout: 0 };
         let mut options = cli.options();
@@ -63,7 +68,10 @@ pub fn svc(cli: &Cli) -> i32 {
                 return Ok(cli.refuse(format_args!("more than {CONTROL_BYTES} commands")));
             }
         }
-        let dirs = options.operands(1)?;
+        let dirs = match locate(options.operands(min)?) {
+            Ok(dirs) => dirs,
+            Err(code) => return Ok(code),
+        };
         if dirs.iter().any(<[u8]>::is_empty) {
             return Ok(cli.refuse(format_args!("empty service directory name")));
         }

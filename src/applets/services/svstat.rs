@@ -3,6 +3,7 @@
 use crate::applets::cli::{self, Cli, Opt, WrongUsage};
 use crate::service::client;
 use crate::service::status::{self, End, Status};
+use crate::sys::args::Args;
 use crate::sys::{Errno, Fd, Result, file, signal};
 use crate::text::number::Decimal;
 use crate::text::quote::Printable;
@@ -11,7 +12,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 /// The service has no supervisor.
-const NOT_SUPERVISED: i32 = 1;
+pub const NOT_SUPERVISED: i32 = 1;
 /// Most fields in one line: s6-svstat's limit.
 const FIELDS: usize = 16;
 /// Longest line: sixteen stamps, of 26 bytes with their blank.
@@ -65,6 +66,11 @@ struct Facts {
 
 /// `svstat [-uwNrpgest | -o field,...] [-n] servicedir`. Exit code: 0; 1 not supervised; 111.
 pub fn svstat(cli: &Cli) -> i32 {
+    tell(cli, 1, Ok)
+}
+
+/// The same for the service directory that `locate` finds from at least `min` operands; if it fails, with its exit code.
+pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Result<Args, i32>) -> i32 {
     cli.with_usage(|| {
         let mut fields = Vec::<Field, FIELDS>::new();
         let mut numeric = false;
@@ -97,7 +103,10 @@ pub fn svstat(cli: &Cli) -> i32 {
                 return Ok(cli.refuse(format_args!("more than {FIELDS} fields")));
             }
         }
-        let path = options.operands(1)?.get(0).unwrap_or_default();
+        let path = match locate(options.operands(min)?) {
+            Ok(words) => words.get(0).unwrap_or_default(),
+            Err(code) => return Ok(code),
+        };
         let name = Printable(path.to_bytes());
         Ok(match look(path, numeric) {
             Err(e) => cli.unable(format_args!("read status of {name}"), e),

@@ -129,13 +129,20 @@ fn instances(files: &[(&str, &str)]) -> (Beside, crate::tree::Tree) {
     template(&both, files);
     let tree = crate::tree::Tree::new(&[]);
     assert_eq!(both.ours("instance-maker", &["template", "service"]), Outcome::code(0));
-    symlink(both.path().join("service"), tree.service("service")).unwrap();
-    tree.theirs("s6-svscanctl -a .");
-    eventually(|| both.path().join("service/event").exists() && theirs(&both, "s6-svwait -U -t 20000 service") == 0);
+    supervised(&both, &tree);
     for name in ["a", "b"] {
         assert_eq!(theirs(&both, &format!("s6-instance-create -t 20000 service {name}")), 0);
     }
     (both, tree)
+}
+
+/// Puts `service` into the tree, and waits until its scanner is ready.
+fn supervised(both: &Beside, tree: &crate::tree::Tree) {
+    let mut events = crate::supervision::Listener::new(&both.path().join("service"));
+    symlink(both.path().join("service"), tree.service("service")).unwrap();
+    // Once s6-svscan listens.
+    eventually(|| tree.code("svscanctl -a .") == 0);
+    events.until(b'U');
 }
 
 fn theirs(both: &Beside, command: &str) -> i32 {
@@ -261,9 +268,7 @@ fn the_scanner_can_be_another_user() {
     let tree = crate::tree::Tree::new(&[]);
     let words = ["-u", "daemon", "template", "service"];
     assert_eq!(both.ours("instance-maker", &words), Outcome::code(0));
-    symlink(both.path().join("service"), tree.service("service")).unwrap();
-    tree.theirs("s6-svscanctl -a .");
-    eventually(|| both.path().join("service/event").exists() && theirs(&both, "s6-svwait -U -t 20000 service") == 0);
+    supervised(&both, &tree);
     let create = "s6-setuidgid daemon s6-instance-create -t 20000 service a";
     assert_eq!(theirs(&both, create), 0);
     assert_eq!(both.ours("instance-control", &["-wu", "-T", "20000", "service", "a"]), Outcome::code(0));

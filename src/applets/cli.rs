@@ -182,9 +182,15 @@ impl Cli {
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
         let why = exec_in_path(name, words, self.env(), env);
-        self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
-        if why == Errno::NOENT { 127 } else { 126 }
+        unable_to_exec(self, words, why)
     }
+}
+
+/// Says that the program that `words` name cannot be executed; returns the exit code for that.
+pub fn unable_to_exec(cli: &Cli, words: Args, why: Errno) -> i32 {
+    let name = words.get(0).unwrap_or_default();
+    cli.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
+    if why == Errno::NOENT { 127 } else { 126 }
 }
 
 /// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may

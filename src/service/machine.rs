@@ -63,12 +63,14 @@ pub enum Timer {
     KillFinish = 3,
     /// Start the supervisor again (the engine's business: the machine is gone meanwhile).
     Respawn = 4,
+    /// Let the record go, of which the control group was not empty yet (the engine's business, as above).
+    Linger = 5,
 }
 
 impl Timer {
     /// The timer that a record holds.
     pub fn of(record: &Service) -> Timer {
-        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn]
+        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger]
             .get(usize::from(record.timer))
             .copied()
             .unwrap_or(Timer::None)

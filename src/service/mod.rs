@@ -1,6 +1,7 @@
 //! One service: its directory, its state machine, its status, tally and events.
 
 pub mod causes;
+pub mod cgroup;
 pub mod client;
 pub mod command;
 pub mod delay;
@@ -8,6 +9,7 @@ pub mod event;
 pub mod extra;
 pub mod files;
 pub mod instance;
+pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod permissions;

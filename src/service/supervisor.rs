@@ -2,7 +2,7 @@
 //! arena and a few descriptors; there is no process for it.
 
 use super::machine::{self, Action, Event, Timer};
-use super::{event, extra, files, kind, label, status, tally};
+use super::{cgroup, event, extra, files, kind, label, status, tally};
 use crate::state::Service;
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -16,6 +16,7 @@ use crate::text::number::Decimal;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -239,15 +240,44 @@ fn send(service: &Service, signal: i32, group: bool) {
     }
 }
 
-/// Kills what the process that has just died left in its process group. It is not reaped yet, so that nobody else can
-/// have the number.
+/// Kills what the process that has just died left in its process group and in its control group. It is not reaped yet,
+/// so that nobody else can have the number.
 fn kill_leftovers(service: &Service) {
-    if service.extras & extra::KILL_LEFTOVERS != 0 && service.dead_pid > 1 {
-        match process::kill(-service.dead_pid, sig::KILL) {
-            Ok(()) | Err(Errno::SRCH) => {}
-            Err(e) => warning!("{}: cannot kill what it left behind: {}", label(service), Reason(e)),
+    let asked = |bit: u8| service.extras & bit != 0;
+    let group = (asked(extra::KILL_LEFTOVERS) && service.dead_pid > 1)
+        .then(|| process::kill(-service.dead_pid, sig::KILL))
+        .filter(|done| *done != Err(Errno::SRCH));
+    let cgroup = (asked(extra::CGROUP) && service.cgroup_fd >= 0).then(|| cgroup::kill(Fd(service.cgroup_fd)));
+    for done in [group, cgroup].into_iter().flatten() {
+        if let Err(e) = done {
+            warning!("{}: cannot kill what it left behind: {}", label(service), Reason(e));
         }
     }
+}
+
+/// The way into the service's control group, if it is to have one; `NONE` if that cannot be, which is said once.
+fn door(service: &mut Service) -> Fd {
+    static SAID: AtomicI32 = AtomicI32::new(0);
+    if service.extras & extra::CGROUP == 0 {
+        return Fd::NONE;
+    }
+    // Somebody may have removed the group that we hold.
+    if service.cgroup_fd >= 0 {
+        if let Ok(door) = cgroup::door(Fd(service.cgroup_fd)) {
+            return door;
+        }
+        close(&mut service.cgroup_fd);
+    }
+    let opened = cgroup::open(service).and_then(|group| {
+        service.cgroup_fd = group.0;
+        cgroup::door(group)
+    });
+    opened.unwrap_or_else(|e| {
+        if SAID.swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+            warning!("{} runs without a control group of its own: cgroup v2: {}", label(service), Reason(e));
+        }
+        Fd::NONE
+    })
 }
 
 /// Descriptors 0, 1 and 2 of the service's children; `NONE` where they get ours.
@@ -331,6 +361,7 @@ fn start_run(
     let own = name(service);
     let name = context.called.map_or(own.path(), Ok).map_err(|e| ("its name", e, EXEC_AGAIN))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
+    let mut cgroup = door(service);
     let spawn = Spawn {
         path: c"./run",
         argv: &argv,
@@ -340,9 +371,12 @@ fn start_run(
         extra,
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
+        cgroup,
         nofile: context.nofile,
     };
-    spawn.start(&mut service.pid).map_err(|why| match why {
+    let started = spawn.start(&mut service.pid);
+    cgroup.close();
+    started.map_err(|why| match why {
         SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
         SpawnError::Setup(e) => ("setting up its process", e, EXEC_AGAIN),
         SpawnError::Exec(e) => ("./run", e, EXEC_AGAIN),
@@ -367,6 +401,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     let words = [code.path(), signal.path(), context.called.map_or(own.path(), Ok), group.path()];
     let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
     let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
+    let mut cgroup = door(service);
     let spawn = Spawn {
         path: c"./finish",
         argv: &argv,
@@ -376,9 +411,12 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         extra: &[],
         session: true,
         new_pidns: false,
+        cgroup,
         nofile: context.nofile,
     };
-    match spawn.start(&mut service.pid) {
+    let started = spawn.start(&mut service.pid);
+    cgroup.close();
+    match started {
         Ok(()) => {
             Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
         }

@@ -159,7 +159,7 @@ pub fn write<'a>(dir: Fd, causes: impl IntoIterator<Item = Cause<'a>>) -> Result
     done.and_then(|()| entry::rename(dir, SCRATCH, FILE))
 }
 
-fn write_lines<'a>(fd: Fd, causes: &mut dyn Iterator<Item = Cause<'a>>) -> Result<()> {
+fn write_lines(fd: Fd, causes: &mut dyn Iterator<Item = Cause<'_>>) -> Result<()> {
     let mut text = Vec::<u8, { 4 * LINE }>::new();
     for cause in causes {
         if text.len() + LINE > text.capacity() {

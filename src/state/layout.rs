@@ -219,8 +219,12 @@ record! {
         pub complaint: u32,
         /// Events that were not sent yet, in their order, the rest 0; they follow the status file.
         pub untold: [u8; 4],
+        /// How often its control group was found not to be empty when the record was to go.
+        pub lingers: u8,
         /// For later.
-        pub spare: [u64; 2],
+        pub spare_bytes: [u8; 7],
+        /// For later.
+        pub spare: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }

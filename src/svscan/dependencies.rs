@@ -28,13 +28,14 @@ const WORTH_TELLING: Nanos = SECOND;
 type Name = CPath<256>;
 
 /// What a look at the dependencies of a service found.
+#[allow(clippy::large_enum_variant)] // there is one at a time, on the stack
 enum Found {
     /// All are ready.
     Ready,
     /// This one, and perhaps others, is not.
     Unready(usize),
-    /// There is no service of this name.
-    Missing(Name),
+    /// There is no service of the name that was noted.
+    Missing,
 }
 
 /// Whether others that depend on a service may start: it is up, and has said that it is ready if it can.
@@ -74,19 +75,20 @@ impl Engine {
         if service.supervised == 0 || Waits::of(service) != Waits::Unknown {
             return;
         }
-        match self.find_unready(slot) {
+        let mut name = Name::new();
+        match self.find_unready(slot, &mut name) {
             Found::Ready => {
                 if let Some(service) = self.tables.services.get_mut(slot) {
                     service.complaint = 0;
                 }
                 self.drive(slot, Event::Release, now);
             }
-            Found::Missing(name) => {
+            Found::Missing => {
                 let complaint = checksum(&[b"missing", name.as_bytes()]);
                 if self.hold(slot, Waits::Missing, None, complaint) {
-                    let name = Printable(name.as_bytes());
+                    let shown = Printable(name.as_bytes());
                     let Some(service) = self.tables.services.get(slot) else { return };
-                    warning!("{} depends on {name}, and there is no such service: it waits for it", label(service));
+                    warning!("{} depends on {shown}, and there is no such service: it waits for it", label(service));
                 }
                 self.tell_waiting(slot, Cause::Dependency { name: name.as_bytes(), reason: waiting::Reason::Missing });
             }
@@ -107,12 +109,13 @@ impl Engine {
         complaint != 0 && core::mem::replace(&mut service.complaint, complaint) != complaint
     }
 
-    fn find_unready(&self, slot: usize) -> Found {
+    fn find_unready(&self, slot: usize, missing: &mut Name) -> Found {
         let Some(service) = self.tables.services.get(slot) else { return Found::Ready };
         let mut found = Found::Ready;
         let visited = each_dependency(Fd(service.dir_fd), |name| match self.named(name) {
             None => {
-                found = Found::Missing(Name::of(&[name]));
+                missing.push(name);
+                found = Found::Missing;
                 ControlFlow::Break(())
             }
             Some(other) => {

@@ -152,19 +152,25 @@ impl Engine {
     #[inline(never)] // as above
     pub fn run(&mut self) -> Plan {
         loop {
-            let plan = Plan::of(&self.tables.header);
+            // What is due may be the last that a stop waits for: look before the wait, not only after it.
+            self.fire(time::boot());
+            let plan = self.plan();
             if plan != Plan::Run && self.stopped(plan) {
                 self.settle();
                 return plan;
             }
-            self.turn(None);
+            self.take_events(None);
         }
     }
 
     /// One turn: what is due, then what has happened, waiting for it at most until `limit` (boot-time).
     pub fn turn(&mut self, limit: Option<Nanos>) {
+        self.fire(time::boot());
+        self.take_events(limit);
+    }
+
+    fn take_events(&mut self, limit: Option<Nanos>) {
         let now = time::boot();
-        self.fire(now);
         let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
         let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline() };
         let due = [due, limit].into_iter().flatten().min();
@@ -238,6 +244,7 @@ impl Engine {
             let Some(slot) = self.slots.expired(now) else { break };
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
+                Some(Timer::Linger) => self.go_on_releasing(slot),
                 Some(_) => self.drive(slot, Event::Timer, now),
                 None => {}
             }

@@ -4,12 +4,12 @@
 use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
-use crate::service::machine::{self, Timer};
-use crate::service::{event, files, kind, label, supervisor, tally, waiting};
+use crate::service::machine::{self, State, Timer};
+use crate::service::{cgroup, event, files, kind, label, supervisor, tally, waiting};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
-use crate::sys::time::{self, Nanos, SECOND};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
@@ -21,6 +21,10 @@ use zerocopy::FromZeros;
 const SUPERVISOR_INTERVAL: Nanos = SECOND;
 /// A supervisor that could not be started is tried again after this.
 const SUPERVISOR_AGAIN: Nanos = 10 * SECOND;
+/// A control group that is not empty yet is tried again after this…
+const LINGER_AGAIN: Nanos = 20 * MILLI;
+/// …so many times: five seconds.
+const LINGERS: u8 = 250;
 
 impl Engine {
     /// The record of the directory with this device and inode.
@@ -78,21 +82,36 @@ impl Engine {
 
     /// Frees a record and everything it holds.
     pub(super) fn release(&mut self, slot: usize) {
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
-        let partner = service.partner;
+        let now = time::boot();
         self.forget_dependant(slot);
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else { return };
         supervisor::close_all(service);
         Fd(service.pipe_fd).close();
-        service.zero();
-        self.slots.set_identity(slot, 0);
-        self.slots.set_pid(slot, 0);
-        self.slots.set_deadline(slot, 0);
+        service.pipe_fd = -1;
+        let partner = core::mem::replace(&mut service.partner, -1);
+        service.seal();
         if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
             other.partner = -1;
             other.seal();
         }
-        self.wake_waiting(slot, time::boot());
+        self.slots.set_pid(slot, 0);
+        self.wake_waiting(slot, now);
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        if lingers(service, now) {
+            return self.slots.set_deadline(slot, service.deadline);
+        }
+        service.zero();
+        self.slots.set_identity(slot, 0);
+        self.slots.set_deadline(slot, 0);
+    }
+
+    /// A record that was to go waited for its control group to be empty.
+    pub(super) fn go_on_releasing(&mut self, slot: usize) {
+        self.release(slot);
+        // The entry may be back already: look.
+        if Plan::of(&self.tables.header) == Plan::Run {
+            self.scan_soon();
+        }
     }
 
     /// When the next supervisor of a record may be started.
@@ -162,6 +181,30 @@ impl Engine {
 }
 
 /// What could not be done ("unable to …"), and why.
+/// Removes the control group of a record that is to go. Who was killed in it takes a moment to be gone: answers whether
+/// to try again, and when is in the record.
+fn lingers(service: &mut Service, now: Nanos) -> bool {
+    let had = service.cgroup_fd >= 0 || service.lingers > 0;
+    Fd(core::mem::replace(&mut service.cgroup_fd, -1)).close();
+    // A process that was left running stays where it is.
+    if !had || service.pid > 0 {
+        return false;
+    }
+    match cgroup::remove(service) {
+        Ok(()) => false,
+        Err(Errno::BUSY) if service.lingers < LINGERS => {
+            service.lingers += 1;
+            (service.active, service.supervised, service.state) = (0, 0, State::Gone as u8);
+            machine::arm(service, Timer::Linger, now + LINGER_AGAIN);
+            true
+        }
+        Err(e) => {
+            warning!("{}: cannot remove its control group: {}", label(service), Reason(e));
+            false
+        }
+    }
+}
+
 pub(super) type Failure = (&'static str, Errno);
 
 /// Opens what a supervisor needs; answers whether the service is wanted up. What was opened is in the record, also when

@@ -2,8 +2,8 @@
 
 use super::Plan;
 use super::engine::Engine;
-use crate::service::machine::Event;
-use crate::service::{files, kind, label, waiting};
+use crate::service::machine::{Event, Timer};
+use crate::service::{cgroup, files, kind, label, waiting};
 use crate::sys::args::Argv;
 use crate::sys::signal::SignalSet;
 use crate::sys::time::{MILLI, Nanos, SECOND};
@@ -99,6 +99,9 @@ impl Engine {
     /// Tells the supervisor of a record to end.
     pub(super) fn terminate_one(&mut self, slot: usize, manner: Manner, now: Nanos) {
         let Some(service) = self.tables.services.get(slot) else { return };
+        if Timer::of(service) == Timer::Linger {
+            return; // it is over already
+        }
         let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE;
         if service.supervised == 0 {
             // It waits for its next supervisor. A logger gets it now, for what is left in its pipe.
@@ -159,6 +162,7 @@ impl Engine {
     /// How `svscan` ends: as `.s6-svscan/finish`, in its place; exit code 0 if there is none. A `finish` that cannot be
     /// executed is a crash: `.s6-svscan/crash` takes over, or the exit code tells (127 no such file, 126 otherwise).
     pub fn leave(&mut self) -> i32 {
+        cgroup::remove_base();
         waiting::remove_stopping(Fd(self.tables.header.scandir_fd));
         if let Some(limit) = self.config.nofile {
             let _ = setrlimit(Resource::Nofile, limit);

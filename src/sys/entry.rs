@@ -49,6 +49,11 @@ pub fn make_dir(dir: Fd, path: &CStr) -> Result<bool> {
     }
 }
 
+/// symlink(2): `path` that says `target`. EEXIST: the name is taken.
+pub fn make_link(dir: Fd, path: &CStr, target: &CStr) -> Result<()> {
+    rustix::fs::symlinkat(target, dir, path)
+}
+
 /// unlink(2). ENOENT: there is none.
 pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
     rustix::fs::unlinkat(dir, path, AtFlags::empty())
@@ -96,6 +101,11 @@ pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
 }
 
+/// As [`kind`], of a symbolic link itself.
+pub fn kind_of_link(dir: Fd, path: &CStr) -> Result<FileType> {
+    rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
 /// What an open descriptor is.
 pub fn kind_of(fd: Fd) -> Result<FileType> {
     rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))
@@ -106,4 +116,9 @@ pub fn kind_of(fd: Fd) -> Result<FileType> {
 pub fn changed(dir: Fd) -> Result<u64> {
     let stat = rustix::fs::fstat(dir)?;
     Ok((stat.st_ctime as u64).wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec as u64))
+}
+
+/// rmdir(2). EBUSY, ENOTEMPTY: it is used still.
+pub fn remove_dir(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::REMOVEDIR)
 }

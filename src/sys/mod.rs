@@ -24,6 +24,7 @@ pub mod poll;
 pub mod process;
 pub mod random;
 mod raw;
+pub mod reaper;
 pub mod rlimit;
 pub mod session;
 pub mod signal;

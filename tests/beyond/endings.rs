@@ -76,6 +76,7 @@ fn a_stop_with_a_limit_kills_who_is_left_and_a_second_order_does_not_extend_it()
         let _ = svscan.run("s6-svscanctl -t .");
         std::thread::sleep(Duration::from_millis(100));
     }
+    assert!(Instant::now() < deadline, "each order extends it");
     assert!(svscan.wait().success());
     assert!(begun.elapsed() >= Duration::from_millis(1500));
     assert!(svscan.log().contains("service a did not end in time: killed"));

@@ -4,11 +4,13 @@
 #[path = "../common/beside.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod beside;
+mod daemons;
 mod envdir;
 mod identity;
 mod limits;
 mod locks;
 mod sessions;
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -10,6 +10,7 @@ mod permafailon;
 #[path = "../common/supervision.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod supervision;
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod tmp;

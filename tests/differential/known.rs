@@ -98,6 +98,20 @@ pub const KNOWN: &[Known] = &[
         "8: the exit code where crash cannot be executed",
     ),
     daemons(
+        "descriptors::in_a_pid_namespace_of_its_own_a_service_is_process_1",
+        "process 1",
+        "false",
+        "true",
+        "8: flag-newpidns",
+    ),
+    daemons(
+        "modes::links_to_nowhere_get_their_directories",
+        "the next supervisor can use them",
+        "false",
+        "true",
+        "2.1 tells of dangling links only: a second s6-supervise of 2.11 dies on what the first one made",
+    ),
+    daemons(
         "finishing::the_last_argument_of_finish_is_the_process_group_of_the_dead",
         "fourth argument",
         "",
@@ -128,8 +142,8 @@ pub const KNOWN: &[Known] = &[
     daemons(
         "listeners::a_regular_file_with_the_name_of_a_listener_is_written_to",
         "it says",
-        "u",
-        "",
+        "true",
+        "false",
         "own: only FIFOs are written to; s6 writes into whatever has the name (4.3)",
     ),
     clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),

@@ -2,6 +2,8 @@
 //! `execline` are needed): what can be observed must be the same, but for what `known` lists. `coverage` maps the
 //! traps of the specification to the scenarios that show them.
 
+mod chain;
+mod clients;
 mod compare;
 mod known;
 mod listener;

@@ -118,15 +118,18 @@ fn the_notification_fd_is_read_anew_at_each_start() {
 
 #[test]
 fn run_and_finish_find_no_other_end_of_the_pipe() {
-    let list = "l() { for f in /proc/self/fd/*; do case $(readlink $f) in pipe:*) echo $1 ${f##*/} >$SAID;; esac; done
-echo $1 end >$SAID; }\n";
-    let run = format!("#!/bin/sh\n{list}l run\necho >&3\nexec sleep 1000\n");
-    let finish = format!("#!/bin/sh\n{list}l finish\n");
+    let list = |what: &str| {
+        format!(
+            "find /proc/$$/fd -fprintf $BASE/list '%f %l\\n'
+sed -n 's/^\\([0-9]*\\) pipe:.*/{what} \\1/p' $BASE/list >$SAID\necho {what} end >$SAID\n"
+        )
+    };
+    let run = format!("#!/bin/sh\n{}echo >&3\nexec sleep 1000\n", list("run"));
+    let finish = format!("#!/bin/sh\n{}", list("finish"));
     differ(|w| {
         w.with(&[("a", &[("run", &run), ("finish", &finish), DOWN, NOTIFIES])]);
         let mut events = w.listen("a");
         w.send("a", "u");
-        // The command substitutions have a pipe of their own, as 1; the loop's shell does not.
         w.until(&mut events, 'U');
         w.send("a", "d");
         w.until(&mut events, 'D');

@@ -85,6 +85,8 @@ fn what_is_removed_stays_until_it_is_told_to_go() {
         let mut events = w.listen("a");
         w.hide("a");
         w.run("s6-svscanctl -n .");
+        // Not together with the next order, or it would come after a scan.
+        w.drained(".s6-svscan/control");
         w.settle();
         w.note("after -n", events.rest());
         w.run("s6-svok .a");

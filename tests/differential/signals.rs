@@ -118,7 +118,7 @@ fn the_down_signal_is_what_the_file_says_at_that_time() {
         let mut heard = [w.hear(), w.hear()];
         heard.sort();
         w.note("d sends", heard.join(" "));
-        w.status("a");
+        w.await_status("a", |status| status.flags == 0);
     });
 }
 

@@ -381,6 +381,13 @@ impl World {
         self.eventually(path, || open().is_ok_and(|mut fifo| fifo.write_all(text.as_bytes()).is_ok()));
     }
 
+    /// Waits until a FIFO in the scan directory has been read.
+    pub fn drained(&self, path: &str) {
+        let mut fifo = file::open(Fd::CWD, &c_path(&self.path(path)), OFlags::RDWR | OFlags::NONBLOCK, 0).unwrap();
+        self.eventually(path, || rustix::io::ioctl_fionread(fifo).unwrap() == 0);
+        fifo.close();
+    }
+
     /// The next line that a service has written to `$SAID`.
     pub fn hear(&mut self) -> String {
         let deadline = Instant::now() + PATIENCE;

@@ -244,3 +244,25 @@ fn our_own_supervisor_tells_the_same() {
     assert_eq!(line(&output, "c")[2..], ["exit 7", "1", "wanted up"]);
     assert_eq!((output.status.code(), stderr(&output)), (Some(1), String::new()), "{}", stdout(&output));
 }
+
+#[test]
+fn our_own_supervisor_tells_what_a_service_waits_for() {
+    let stubborn = "#!/bin/sh\ntrap '' TERM\necho >&3\nexec 3>&-\nwhile :; do sleep 1000; done\n";
+    let svscan = Svscan::new(&[
+        ("db", &[("run", SLEEPER), NOTIFIES]),
+        ("web", &[("run", SLEEPER), ("dependencies.d/db", "")]),
+        ("front", &[("run", SLEEPER), ("dependencies.d/web", "")]),
+        ("lost", &[("run", SLEEPER), ("dependencies.d/nobody", "")]),
+        ("weak", &[("run", "#!/bin/sh\nexit 1\n"), ("restart-delay", "200s 300s")]),
+        ("stubborn", &[("run", stubborn), NOTIFIES, ("timeout-kill", "100000")]),
+    ]);
+    svscan.ok("s6-svc -wU -T 20000 stubborn");
+    svscan.ok("s6-svc -d stubborn");
+    let waits = |name: &str| line(&ours(&svscan.path(""), "status ."), name).get(4).cloned().unwrap_or_default();
+    eventually(|| waits("web") == "wanted up; waits for db: not ready");
+    eventually(|| waits("front") == "wanted up; waits for web: down");
+    eventually(|| waits("lost") == "wanted up; waits for nobody: there is none");
+    eventually(|| ["wanted up; restart in 3 min", "wanted up; restart in 2 min"].contains(&waits("weak").as_str()));
+    eventually(|| waits("stubborn").starts_with("wanted down; killed in "));
+    assert_eq!(ours(&svscan.path(""), "status . web").status.code(), Some(1));
+}

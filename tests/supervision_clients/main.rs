@@ -6,6 +6,7 @@
 mod supervision;
 mod svc;
 mod svdt;
+mod svlink;
 mod svlisten;
 mod svok;
 mod svperms;

@@ -2,6 +2,8 @@
 //! directories and limits.
 
 mod children;
+mod containers;
+mod defects;
 mod loggers;
 mod orders;
 mod running;

@@ -23,7 +23,15 @@ pub struct ScanDir {
 
 impl ScanDir {
     pub fn new(services: &[Service<'_>]) -> ScanDir {
-        let base = TempDir::new();
+        ScanDir::at(TempDir::new(), services)
+    }
+
+    /// In memory, for many services.
+    pub fn in_memory(services: &[Service<'_>]) -> ScanDir {
+        ScanDir::at(TempDir::in_memory(), services)
+    }
+
+    fn at(base: TempDir, services: &[Service<'_>]) -> ScanDir {
         std::fs::create_dir(base.path().join("scan")).unwrap();
         let dir = ScanDir { base };
         for (name, files) in services {

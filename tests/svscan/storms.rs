@@ -2,7 +2,6 @@
 
 use crate::scandir::*;
 use linchpin::sys::process;
-use std::time::{Duration, Instant};
 
 /// xorshift64*: repeatable from its seed.
 struct Random(u64);
@@ -143,30 +142,6 @@ fn after_ten_thousand_random_orders_every_service_is_what_it_was_last_told_to_be
     let up = names.iter().filter(|name| svscan.status(name).pid > 0).count();
     eventually(|| svscan.children().len() <= up);
     assert!(!svscan.log().contains("panic"));
-}
-
-#[test]
-fn five_hundred_services_start_and_stop_and_leave_nothing() {
-    let names: Vec<_> = (0..500).map(|n| format!("service-{n:03}")).collect();
-    let services: Vec<_> = names.iter().map(|name| (name.as_str(), &[("run", READY), NOTIFIES][..])).collect();
-    let dir = ScanDir::new(&services);
-    let begin = Instant::now();
-    let mut svscan = dir.start("-C 600");
-    let deadline = begin + Duration::from_secs(60);
-    for name in &names {
-        while !svscan.try_status(name).is_some_and(|status| status.is_up() && status.ready) {
-            assert!(Instant::now() < deadline, "{name} is not up; {}", svscan.log());
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-    eprintln!("500 services are ready after {:?}", begin.elapsed());
-    let begin = Instant::now();
-    svscan.ok("s6-svscanctl -t .");
-    assert!(svscan.wait().success());
-    eprintln!("and gone after {:?}", begin.elapsed());
-    assert!(svscan.until_all_are_gone());
-    assert!(names.iter().all(|name| svscan.status(name).pid == 0));
-    assert_eq!(svscan.log(), "svscan: info: stop: stopping 500 services\n");
 }
 
 #[test]

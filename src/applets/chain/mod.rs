@@ -2,8 +2,10 @@
 
 mod accounts;
 mod applyuidgid;
+mod background_watch;
 mod envdir;
 mod envuidgid;
+mod fghack;
 mod setlock;
 mod setsid;
 mod setuidgid;
@@ -19,4 +21,11 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("envuidgid", envuidgid::USAGE, "tells prog in its environment who somebody is", envuidgid::run),
     s6("envdir", envdir::USAGE, "runs prog with variables that are the files of a directory", envdir::run),
     s6("softlimit", softlimit::USAGE, "runs prog with other resource limits", softlimit::run),
+    s6(
+        "background-watch",
+        background_watch::USAGE,
+        "stays in the foreground for a daemon that does not",
+        background_watch::run,
+    ),
+    s6("fghack", fghack::USAGE, "stays while prog or what it started does; the last resort", fghack::run),
 ];

@@ -5,6 +5,7 @@ mod permafailon;
 mod supervise;
 pub(super) mod svc;
 mod svdt;
+pub(super) mod svlink;
 mod svlisten;
 mod svok;
 mod svperms;
@@ -36,4 +37,6 @@ pub(super) static APPLETS: &[Applet] = &[
         "runs prog, and finds out by polling when it is ready",
         notifyoncheck::run,
     ),
+    s6("svlink", svlink::USAGE, "adds a service to a live scan directory", svlink::svlink),
+    s6("svunlink", "[-X] [-t timeout] scandir name", "takes a service away from a scan directory", svlink::svunlink),
 ];

@@ -257,6 +257,7 @@ fn start(cli: &Cli, request: &Request, check: &mut i32) -> Result<()> {
         extra: &[],
         session: true,
         new_pidns: false,
+        cgroup: Fd::NONE,
         nofile: None,
     };
     spawn.start(check).map_err(|why| why.errno())

@@ -7,8 +7,9 @@ use crate::state;
 use crate::svscan::scan::FDHOLDER;
 use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Engine, Role};
+use crate::sys::fd::note_inherited;
 use crate::sys::time::{MILLI, Nanos};
-use crate::sys::{Errno, Fd, file};
+use crate::sys::{Errno, Fd, file, process};
 use crate::text::CPath;
 use crate::warning;
 use core::ffi::CStr;
@@ -78,6 +79,7 @@ fn descriptor(number: u32) -> Fd {
 
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
+    note_inherited();
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();
@@ -115,7 +117,14 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         let _ = file::write_all(ready, b"\n");
         ready.close();
     }
+    // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is
+    // process 1.
+    let adopts = process::pid() != 1 && process::adopt_orphans(true).is_ok();
     engine.run();
+    if adopts {
+        // What takes our place has not asked for them.
+        let _ = process::adopt_orphans(false);
+    }
     engine.leave()
 }
 

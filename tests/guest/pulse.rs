@@ -142,7 +142,6 @@ fn start<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env, session: boo
         new_pidns: false,
         cgroup: Fd::NONE,
         nofile: None,
-        cgroup: Fd::NONE,
     };
     let mut pid = 0;
     spawn.start(&mut pid).map(|()| pid).map_err(|_| "cannot start a child")

@@ -8,6 +8,9 @@ pub const SERVICES: usize = 2048;
 /// Longest service name, NUL excluded, `/log` excluded: s6-svscan's default (`-L`), a file name less four bytes.
 pub const SERVICE_NAME: usize = 251;
 
+/// Longest name that a file may have: the most that `-L` can ask for.
+pub const FILE_NAME: usize = 255;
+
 /// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
 pub const HELD: usize = 1024;
 
@@ -32,6 +35,9 @@ pub const FDHOLDER_ACCEPTS: usize = 8;
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
+
+/// Dependencies between services that a stop respects: two for each service.
+pub const DEPENDENCIES: usize = 2 * SERVICES;
 
 /// Nanoseconds after which an fd-holder client is cut off that does not finish its request or does not take its
 /// answer; also the one that has been idle longest, when all places are taken. A client that is alive needs milliseconds.
@@ -77,6 +83,9 @@ pub const WATCHED: usize = 500;
 
 /// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
 pub const CONTROL_BYTES: usize = 62;
+/// Bytes that wait in the control FIFO of a service: some 260 of the longest calls of `svc`. The kernel's own 64 KiB cost
+/// 0.8 KiB more for each service, for the list of their pages.
+pub const CONTROL_FIFO: usize = 16 * 1024;
 /// Bytes that the strings of a board config may need that cannot be taken from the file as they are (escapes).
 pub const BOARD_SCRATCH: usize = 4096;
 

@@ -1,5 +1,6 @@
 //! The socket binders and setuidgid, beside Debian's s6 where it has them.
 
+#[allow(dead_code)] // other tests use the rest
 #[path = "common/tmp.rs"]
 mod tmp;
 

@@ -38,11 +38,11 @@ pub fn make(dir: Fd, path: &CStr, access: Access) -> Result<bool> {
     if !entry::make_dir(dir, path)? {
         return Ok(false);
     }
-    open_to(dir, path, access).map(|()| true)
+    set_access(dir, path, access).map(|()| true)
 }
 
-/// Gives the fifodir `path` in `dir` the group and the mode of who may listen in it.
-pub fn open_to(dir: Fd, path: &CStr, access: Access) -> Result<()> {
+/// Changes who may listen in a fifodir.
+pub fn set_access(dir: Fd, path: &CStr, access: Access) -> Result<()> {
     // The group first: changing it may clear the set-group-ID bit.
     let mode = match access {
         Access::Public => 0o1733,

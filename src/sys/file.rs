@@ -16,6 +16,14 @@ pub fn open_dir(dir: Fd, path: &CStr) -> Result<Fd> {
     open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
 }
 
+/// Runs `body` with the directory `path`, opened as by [`open_dir`] and closed after it.
+pub fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T> {
+    let mut dir = open_dir(Fd::CWD, path)?;
+    let result = body(dir);
+    dir.close();
+    Ok(result)
+}
+
 /// Reads the first bytes of a file, up to the size of `buf`; never waits (O_NONBLOCK).
 pub fn read<'a>(dir: Fd, path: &CStr, buf: &'a mut [u8]) -> Result<&'a [u8]> {
     let mut fd = open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
@@ -116,6 +124,11 @@ pub fn control_fifo(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
         return Err(Errno::EXIST);
     }
     open(dir, path, OFlags::RDWR | OFlags::NONBLOCK, 0)
+}
+
+/// Makes a pipe or FIFO keep at most `bytes` (rounded up to a power of two of pages), if it may; it goes on as it is if not.
+pub fn limit_fifo(fifo: Fd, bytes: usize) {
+    let _ = rustix::pipe::fcntl_setpipe_size(fifo, bytes);
 }
 
 /// Opens (creating it with `mode`, exactly) and write-locks a lock file. EAGAIN: somebody else holds it.

@@ -29,6 +29,7 @@ pub mod session;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod tree;
 pub mod unix;
 
 pub use fd::Fd;

@@ -112,10 +112,27 @@ pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Resul
     unsafe { syscall!(__NR_waitid, idtype, id, info.as_mut_ptr(), options, 0) }.map(drop)
 }
 
+/// getcwd(2): bytes of the path, its NUL included.
+pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: the kernel writes at most the given length.
+    unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }
+}
+
 /// close_range(2) from `first` to the last. ENOSYS: a kernel before 5.9.
 pub fn close_from(first: u32) -> Result<()> {
     // SAFETY: touches no memory; that nobody owns those numbers is the caller's word.
     unsafe { syscall!(__NR_close_range, first, u32::MAX, 0) }.map(drop)
+}
+
+/// Gives this process (which shares its descriptor table with another) a table of its own, without those from `first` on:
+/// close_range(2) with CLOSE_RANGE_UNSHARE, which copies no more than what stays; where there is no such call, or it may
+/// not be used, unshare(2), which copies all.
+pub fn cut_table(first: u32) -> Result<()> {
+    const CLOSE_RANGE_UNSHARE: u32 = 2;
+    // SAFETY: touches no memory; numbers that are gone afterwards are still open in the other process.
+    let cut = unsafe { syscall!(__NR_close_range, first, u32::MAX, CLOSE_RANGE_UNSHARE) };
+    // SAFETY: touches no memory.
+    cut.or_else(|_| unsafe { syscall!(__NR_unshare, nr::CLONE_FILES) }).map(drop)
 }
 
 /// kill(2) with any pid and signal, 0 and negative ones included.

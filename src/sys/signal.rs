@@ -66,6 +66,9 @@ mod names {
         ("SYS", 31),
     ];
 
+    /// Other names of some of them.
+    const ALIASES: [(&str, i32); 3] = [("IOT", n::ABRT), ("CLD", n::CHLD), ("POLL", 29)];
+
     /// Name of a signal without `SIG`; `???` for those that have none, as s6 prints them.
     pub fn name(signal: i32) -> &'static str {
         NAMES.iter().find(|(_, n)| *n == signal).map_or("???", |(name, _)| name)
@@ -80,7 +83,8 @@ mod names {
             [a, b, c, rest @ ..] if [*a, *b, *c].eq_ignore_ascii_case(b"SIG") => rest,
             _ => word,
         };
-        NAMES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bare)).map(|(_, n)| *n)
+        let mut names = NAMES.iter().chain(&ALIASES);
+        names.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bare)).map(|(_, n)| *n)
     }
 }
 

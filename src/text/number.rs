@@ -2,32 +2,26 @@
 
 /// A decimal number that fits 32 bits.
 pub fn parse_u32(word: &[u8]) -> Option<u32> {
-    parse(word, 10)
+    u32::try_from(parse(word, 10)?).ok()
 }
 
 /// A decimal number that fits 64 bits.
 pub fn parse_u64(word: &[u8]) -> Option<u64> {
-    if word.is_empty() {
-        return None;
-    }
-    word.iter().try_fold(0u64, |sum, byte| {
-        let digit = char::from(*byte).to_digit(10)?;
-        sum.checked_mul(10)?.checked_add(digit.into())
-    })
+    parse(word, 10)
 }
 
 /// An octal number (a file mode) that fits 32 bits.
 pub fn parse_octal(word: &[u8]) -> Option<u32> {
-    parse(word, 8)
+    u32::try_from(parse(word, 8)?).ok()
 }
 
-fn parse(word: &[u8], radix: u32) -> Option<u32> {
+fn parse(word: &[u8], radix: u32) -> Option<u64> {
     if word.is_empty() {
         return None;
     }
-    word.iter().try_fold(0u32, |sum, byte| {
+    word.iter().try_fold(0u64, |sum, byte| {
         let digit = char::from(*byte).to_digit(radix)?;
-        sum.checked_mul(radix)?.checked_add(digit)
+        sum.checked_mul(radix.into())?.checked_add(digit.into())
     })
 }
 
@@ -80,6 +74,11 @@ mod tests {
         #[test]
         fn a_printed_number_reads_back(n: u32) {
             prop_assert_eq!(parse_u32(Decimal::new(n.into()).as_bytes()), Some(n));
+        }
+
+        #[test]
+        fn a_printed_long_number_reads_back(n: u64) {
+            prop_assert_eq!(parse_u64(Decimal::new(n).as_bytes()), Some(n));
         }
 
         #[test]

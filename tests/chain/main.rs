@@ -10,6 +10,6 @@ mod identity;
 mod limits;
 mod locks;
 mod sessions;
-#[path = "../common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
+#[path = "../common/tmp.rs"]
 mod tmp;

@@ -38,5 +38,5 @@ fn make(path: &CStr, access: Access, force: bool) -> Result<(), Errno> {
     if entry::owner(Fd::CWD, path)? != process::effective_user() {
         return Err(Errno::ACCESS);
     }
-    if force { event::open_to(Fd::CWD, path, access) } else { Ok(()) }
+    if force { event::set_access(Fd::CWD, path, access) } else { Ok(()) }
 }

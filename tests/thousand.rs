@@ -6,8 +6,8 @@ mod scandir;
 #[path = "common/supervision.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod supervision;
-#[path = "common/tmp.rs"]
 #[allow(dead_code)] // other tests use the rest
+#[path = "common/tmp.rs"]
 mod tmp;
 
 use scandir::*;

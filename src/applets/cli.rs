@@ -5,7 +5,7 @@
 
 use super::Applet;
 use crate::log::Line;
-use crate::sys::args::{Args, Env};
+use crate::sys::args::{Args, Argv, Env};
 use crate::sys::{Errno, Fd, file, process};
 use crate::text::CPath;
 use crate::text::errno::Reason;
@@ -25,7 +25,19 @@ pub const TIMEOUT: i32 = 99;
 pub struct Cli {
     applet: &'static Applet,
     name: &'static [u8],
+    /// What it is about, if messages are to say so.
+    subject: Option<&'static CStr>,
     args: Args,
+}
+
+/// See [`Cli::speaker`].
+pub struct Speaker(&'static [u8], Option<&'static CStr>);
+
+impl Display for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Printable(self.0))?;
+        self.1.map_or(Ok(()), |subject| write!(f, " {}", Printable(subject.to_bytes())))
+    }
 }
 
 /// An option.
@@ -68,6 +80,11 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         parse_u32(self.value()?).ok_or(WrongUsage)
     }
 
+    /// The value of the option just read, as the number of a descriptor.
+    pub fn descriptor(&mut self) -> Result<Fd, WrongUsage> {
+        i32::try_from(self.number()?).map(Fd).map_err(|_| WrongUsage)
+    }
+
     /// The words after the options; at least `min` of them. Call it when [`Options::option`] has answered `None`.
     pub fn operands(self, min: usize) -> Result<Args, WrongUsage> {
         let left = self.parser.into_positionals().count();
@@ -78,7 +95,17 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
 impl Cli {
     /// The command `applet`, called as `name`, with `args` (of which the first is the name).
     pub fn new(applet: &'static Applet, name: &'static [u8], args: Args) -> Cli {
-        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), args }
+        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), subject: None, args }
+    }
+
+    /// The same command, whose messages begin with `PROG SUBJECT` from now on.
+    pub fn about(&self, subject: &'static CStr) -> Cli {
+        Cli { subject: Some(subject), ..*self }
+    }
+
+    /// How its messages begin: `PROG`, or `PROG SUBJECT`.
+    pub fn speaker(&self) -> Speaker {
+        Speaker(self.name, self.subject)
     }
 
     /// The command.
@@ -127,9 +154,14 @@ impl Cli {
         self.say("warning", format_args!("{text}"));
     }
 
+    /// `PROG: info: TEXT`.
+    pub fn info(&self, text: impl Display) {
+        self.say("info", format_args!("{text}"));
+    }
+
     fn say(&self, level: &str, text: fmt::Arguments<'_>) {
         let mut line = Line::<1024>::new();
-        let _ = write!(line, "{}: {level}: {text}", Printable(self.name));
+        let _ = write!(line, "{}: {level}: {text}", self.speaker());
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
     }
 
@@ -139,20 +171,56 @@ impl Cli {
         self.exec_env(words, self.env())
     }
 
+    /// Starts the program that `words` name, looked up in PATH, as a child that inherits everything; returns its pid. The
+    /// error is why it could not be executed.
+    pub fn spawn(&self, words: Args) -> crate::sys::Result<i32> {
+        let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+        process::spawn_with(&mut || exec_in_path(name, words, self.env(), self.env()))
+    }
+
+    /// Goes on as the program `argv`, whose name `name` is looked up in PATH. Returns only if that fails, and says why.
+    pub fn try_exec<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr) -> Errno {
+        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, self.env()))
+    }
+
     /// As [`Cli::exec`], with another environment.
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
         let why = exec_in_path(name, words, self.env(), env);
-        self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
-        if why == Errno::NOENT { 127 } else { 126 }
+        unable_to_exec(self, words, why)
     }
+}
+
+/// Says that the program that `words` name cannot be executed; returns the exit code for that.
+pub fn unable_to_exec(cli: &Cli, words: Args, why: Errno) -> i32 {
+    let name = words.get(0).unwrap_or_default();
+    cli.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
+    if why == Errno::NOENT { 127 } else { 126 }
+}
+
+/// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may
+/// only make system calls.
+pub fn spawn_after(
+    cli: &Cli,
+    words: Args,
+    set_up: &mut dyn FnMut() -> crate::sys::Result<()>,
+) -> crate::sys::Result<i32> {
+    let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+    process::spawn_with(&mut || match set_up() {
+        Ok(()) => exec_in_path(name, words, cli.env(), cli.env()),
+        Err(e) => e,
+    })
+}
+
+fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
+    in_path(name, lookup, &mut |path| process::exec_path(path, words, env))
 }
 
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
 /// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
-fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
+fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     if name.to_bytes().contains(&b'/') || name.is_empty() {
-        return process::exec_path(name, words, env);
+        return exec(name);
     }
     let path = lookup.get(b"PATH").map_or(&b"/usr/bin:/bin"[..], CStr::to_bytes);
     let mut worst = Errno::NOENT;
@@ -160,7 +228,7 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
         let dir = if dir.is_empty() { b"." } else { dir };
         let candidate = CPath::<4096>::of(&[dir, b"/", name.to_bytes()]);
         let why = match candidate.path() {
-            Ok(path) => process::exec_path(path, words, env),
+            Ok(path) => exec(path),
             Err(e) => e,
         };
         match why {
@@ -170,6 +238,49 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
         }
     }
     worst
+}
+
+/// Lines for standard output, written some at a time.
+pub struct Output {
+    buffer: heapless::Vec<u8, 1024>,
+    failed: Option<Errno>,
+}
+
+impl Output {
+    /// Nothing yet.
+    pub fn new() -> Output {
+        Output { buffer: heapless::Vec::new(), failed: None }
+    }
+
+    /// Adds `bytes`.
+    pub fn put(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(512) {
+            if self.buffer.extend_from_slice(chunk).is_err() {
+                self.flush();
+                let _ = self.buffer.extend_from_slice(chunk);
+            }
+        }
+    }
+
+    /// Writes what has been added; after a failure nothing more.
+    pub fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = file::write_all(Fd::STDOUT, &self.buffer).err();
+        }
+        self.buffer.clear();
+    }
+
+    /// Writes the rest; returns 0, or 111 with a message.
+    pub fn finish(mut self, cli: &Cli) -> i32 {
+        self.flush();
+        self.failed.map_or(0, |e| cli.unable("write to standard output", e))
+    }
+}
+
+impl Default for Output {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 /// Writes `bytes` on standard output; returns 0, or 111 with a message.

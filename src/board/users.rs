@@ -47,6 +47,30 @@ pub fn group(name: &[u8]) -> Result<Option<u32>> {
     Ok(found)
 }
 
+/// The first user with this id. Errors: /etc/passwd cannot be read.
+pub fn user_of_id(uid: u32) -> Result<Option<User>> {
+    let mut found = None;
+    visit(PASSWD, &mut |line| {
+        found = passwd::user_of_id(line, uid);
+        if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(found)
+}
+
+/// The name of the first group with this id; `None` too if it is longer than 32 bytes, which is the limit of the usual
+/// tools. Errors: /etc/group cannot be read.
+pub fn name_of_group(gid: u32) -> Result<Option<heapless::Vec<u8, 32>>> {
+    let mut found = None;
+    visit(GROUP, &mut |line| match passwd::name_of_group(line, gid) {
+        Some(name) => {
+            found = heapless::Vec::from_slice(name).ok();
+            ControlFlow::Break(())
+        }
+        None => ControlFlow::Continue(()),
+    })?;
+    Ok(found)
+}
+
 /// The groups of the user called `name` whose primary group is `gid`. Errors: /etc/group cannot be read (not there:
 /// just `gid`).
 pub fn groups(name: &[u8], gid: u32) -> Result<Groups> {
@@ -109,6 +133,8 @@ mod tests {
         assert_eq!(user(b"no such user"), Ok(None));
         assert_eq!(group(b""), Ok(None));
         assert_eq!(groups(b"root", 0).unwrap().ids.first(), Some(&0));
+        assert_eq!(user_of_id(0), Ok(Some(User { uid: 0, gid: 0 })));
+        assert_eq!(name_of_group(0).unwrap().as_deref(), Some(&b"root"[..]));
     }
 
     #[test]

@@ -8,15 +8,22 @@ use rustix::fs::OFlags;
 
 /// Whether the service directory `dir` has a supervisor: whether somebody holds `supervise/lock`.
 pub fn is_supervised(dir: Fd) -> Result<bool> {
-    match file::open(dir, c"supervise/lock", OFlags::RDONLY | OFlags::NONBLOCK, 0) {
-        Ok(mut lock) => {
-            let locked = file::is_locked(lock);
-            lock.close();
-            locked
-        }
+    match is_locked(dir, c"supervise/lock") {
         Err(Errno::NOENT) => Ok(false),
-        Err(e) => Err(e),
+        answer => answer,
     }
+}
+
+/// Whether the scan directory `dir` has a scanner: whether somebody holds `.s6-svscan/lock`. ENOENT: it never had one.
+pub fn is_scanned(dir: Fd) -> Result<bool> {
+    is_locked(dir, c".s6-svscan/lock")
+}
+
+fn is_locked(dir: Fd, path: &CStr) -> Result<bool> {
+    let mut lock = file::open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+    let locked = file::is_locked(lock);
+    lock.close();
+    locked
 }
 
 /// Why commands could not be sent.

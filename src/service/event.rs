@@ -38,6 +38,11 @@ pub fn make(dir: Fd, path: &CStr, access: Access) -> Result<bool> {
     if !entry::make_dir(dir, path)? {
         return Ok(false);
     }
+    set_access(dir, path, access).map(|()| true)
+}
+
+/// Changes who may listen in a fifodir.
+pub fn set_access(dir: Fd, path: &CStr, access: Access) -> Result<()> {
     // The group first: changing it may clear the set-group-ID bit.
     let mode = match access {
         Access::Public => 0o1733,
@@ -46,7 +51,7 @@ pub fn make(dir: Fd, path: &CStr, access: Access) -> Result<bool> {
             0o3730
         }
     };
-    entry::set_mode(dir, path, mode).map(|()| true)
+    entry::set_mode(dir, path, mode)
 }
 
 /// What became of a notification.

@@ -61,6 +61,12 @@ pub fn max_death_tally(dir: Fd) -> Reading<u32> {
     reading
 }
 
+/// `.s6-svscan/stop-timeout` of a scan directory: milliseconds between the first order to stop everything and SIGKILL for
+/// who is left; 0, the default: no SIGKILL. s6 does not know it.
+pub fn stop_timeout(scandir: Fd) -> Reading<u32> {
+    number(scandir, c".s6-svscan/stop-timeout", 0)
+}
+
 /// `down-signal`: what stops the service. Default SIGTERM.
 pub fn down_signal(dir: Fd) -> Reading<i32> {
     signal_in(dir, c"down-signal", signal::number::TERM)

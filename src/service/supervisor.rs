@@ -2,19 +2,21 @@
 //! arena and a few descriptors; there is no process for it.
 
 use super::machine::{self, Action, Event, Timer};
-use super::{event, files, kind, label, status, tally};
+use super::{cgroup, event, extra, files, kind, label, status, tally};
 use crate::state::Service;
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
 use crate::sys::signal::number as sig;
 use crate::sys::time::{MILLI, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file};
+use crate::sys::{Errno, Fd, Result, file, random};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
+use core::ffi::CStr;
+use core::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::OFlags;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -31,12 +33,16 @@ pub struct Context<'a> {
     pub readiness: Token,
     /// Environment of the children.
     pub env: Env,
+    /// The name that scripts get, if it is not that of the record.
+    pub called: Option<&'static CStr>,
     /// RLIMIT_NOFILE of the children, if ours was raised.
     pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
     pub null: Fd,
     /// Stderr of the catch-all logger, or `NONE`.
     pub console: Fd,
+    /// Somebody has seen to it that what the service depends on is ready.
+    pub cleared: bool,
     /// Boot time.
     pub now: Nanos,
     /// Wall clock.
@@ -57,6 +63,10 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> 
     let mut again = false;
     let mut queue = heapless::Deque::<Event, 8>::new();
     let _ = queue.push_back(first);
+    // What may lead to a start, or to leftovers.
+    if matches!(first, Event::Died(_) | Event::Timer | Event::Want(_) | Event::Release | Event::Drain) {
+        extra::look(service);
+    }
     // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
     for _ in 0..16 {
         let Some(event) = queue.pop_front() else { break };
@@ -131,7 +141,11 @@ fn tally_death(service: &mut Service) {
 fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> Option<Event> {
     let dir = Fd(service.dir_fd);
     match action {
-        Action::Start => return Some(start(context, service)),
+        Action::Start => {
+            // The last run of a logger needs nobody but its pipe.
+            let free = context.cleared || service.drains != 0 || service.extras & extra::DEPENDENCIES == 0;
+            return Some(if free { start(context, service) } else { Event::Held });
+        }
         Action::Finish => return Some(start_finish(context, service)),
         Action::Signal(signal) => send(service, signal, false),
         Action::SignalGroup(signal) => send(service, signal, true),
@@ -145,6 +159,15 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
             send(service, sig::KILL, noted(service, "flag-timeout-killpg", files::flag_timeout_killpg(dir)));
             send(service, sig::CONT, false);
+        }
+        Action::KillLeftovers => kill_leftovers(service),
+        Action::Delay => {
+            let rule = noted(service, "restart-delay", extra::restart_delay(dir));
+            let mut bytes = [0; 4];
+            if rule.is_random() {
+                random::fill(&mut bytes);
+            }
+            return Some(Event::Delay(rule, u32::from_ne_bytes(bytes)));
         }
         Action::CloseNotify => close(&mut service.notify_fd),
         Action::CloseStdio => service.stdio_closed = 1,
@@ -217,6 +240,46 @@ fn send(service: &Service, signal: i32, group: bool) {
     }
 }
 
+/// Kills what the process that has just died left in its process group and in its control group. It is not reaped yet,
+/// so that nobody else can have the number.
+fn kill_leftovers(service: &Service) {
+    let asked = |bit: u8| service.extras & bit != 0;
+    let group = (asked(extra::KILL_LEFTOVERS) && service.dead_pid > 1)
+        .then(|| process::kill(-service.dead_pid, sig::KILL))
+        .filter(|done| *done != Err(Errno::SRCH));
+    let cgroup = (asked(extra::CGROUP) && service.cgroup_fd >= 0).then(|| cgroup::kill(Fd(service.cgroup_fd)));
+    for done in [group, cgroup].into_iter().flatten() {
+        if let Err(e) = done {
+            warning!("{}: cannot kill what it left behind: {}", label(service), Reason(e));
+        }
+    }
+}
+
+/// The way into the service's control group, if it is to have one; `NONE` if that cannot be, which is said once.
+fn door(service: &mut Service) -> Fd {
+    static SAID: AtomicI32 = AtomicI32::new(0);
+    if service.extras & extra::CGROUP == 0 {
+        return Fd::NONE;
+    }
+    // Somebody may have removed the group that we hold.
+    if service.cgroup_fd >= 0 {
+        if let Ok(door) = cgroup::door(Fd(service.cgroup_fd)) {
+            return door;
+        }
+        close(&mut service.cgroup_fd);
+    }
+    let opened = cgroup::open(service).and_then(|group| {
+        service.cgroup_fd = group.0;
+        cgroup::door(group)
+    });
+    opened.unwrap_or_else(|e| {
+        if SAID.swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+            warning!("{} runs without a control group of its own: cgroup v2: {}", label(service), Reason(e));
+        }
+        Fd::NONE
+    })
+}
+
 /// Descriptors 0, 1 and 2 of the service's children; `NONE` where they get ours.
 fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
     let pipe = Fd(service.pipe_fd);
@@ -273,6 +336,7 @@ fn start_run(
     extra: &mut heapless::Vec<(Fd, i32), 2>,
 ) -> core::result::Result<(), Failure> {
     let dir = Fd(service.dir_fd);
+    service.notifies = 0;
     if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
         let lock = open_service_lock(dir).map_err(|e| {
             let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
@@ -292,10 +356,12 @@ fn start_run(
             return Err(("watching its readiness pipe", e, EXEC_AGAIN));
         }
         service.notify_fd = read.0;
+        service.notifies = 1;
     }
     let own = name(service);
-    let name = own.path().map_err(|e| ("its name", e, EXEC_AGAIN))?;
+    let name = context.called.map_or(own.path(), Ok).map_err(|e| ("its name", e, EXEC_AGAIN))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
+    let mut cgroup = door(service);
     let spawn = Spawn {
         path: c"./run",
         argv: &argv,
@@ -305,9 +371,12 @@ fn start_run(
         extra,
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
+        cgroup,
         nofile: context.nofile,
     };
-    spawn.start(&mut service.pid).map_err(|why| match why {
+    let started = spawn.start(&mut service.pid);
+    cgroup.close();
+    started.map_err(|why| match why {
         SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
         SpawnError::Setup(e) => ("setting up its process", e, EXEC_AGAIN),
         SpawnError::Exec(e) => ("./run", e, EXEC_AGAIN),
@@ -329,9 +398,10 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     // The process group of the dead run is its pid, which was its session's too.
     let (code, signal, group) = (number(code), number(signal), number(service.dead_pid as u32));
     let own = name(service);
-    let words = [code.path(), signal.path(), own.path(), group.path()];
+    let words = [code.path(), signal.path(), context.called.map_or(own.path(), Ok), group.path()];
     let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
     let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
+    let mut cgroup = door(service);
     let spawn = Spawn {
         path: c"./finish",
         argv: &argv,
@@ -341,9 +411,12 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         extra: &[],
         session: true,
         new_pidns: false,
+        cgroup,
         nofile: context.nofile,
     };
-    match spawn.start(&mut service.pid) {
+    let started = spawn.start(&mut service.pid);
+    cgroup.close();
+    match started {
         Ok(()) => {
             Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
         }

@@ -61,6 +61,23 @@ pub fn clear(dir: Fd) -> Result<()> {
     file::truncate(dir, NAME)
 }
 
+/// As [`clear`], by another file in the place of the old one: what a client does. It does not take the supervisor's name
+/// for that.
+pub fn reset(dir: Fd) -> Result<()> {
+    file::replace(dir, NAME, c"supervise/death_tally.clear", b"")
+}
+
+/// Whether the tally of the service directory `dir` is there and well-formed.
+pub fn is_sound(dir: Fd) -> Result<bool> {
+    let mut fd = open(dir)?;
+    if !fd.is_some() {
+        return Ok(false);
+    }
+    let size = file::size(fd);
+    fd.close();
+    size.map(|size| size % Record::SIZE as u64 == 0)
+}
+
 /// Adds a record to the tally of the service directory `dir`, dropping the oldest ones if there are `limit` (at most
 /// 4096) already. `limit` 0: nothing is recorded.
 pub fn append(dir: Fd, record: &Record, limit: u32) -> Result<()> {
@@ -91,6 +108,15 @@ pub fn visit(dir: Fd, count: u32, see: &mut dyn FnMut(&Record)) -> Result<()> {
     });
     fd.close();
     done
+}
+
+/// How many records the tally of the service directory `dir` has.
+pub fn count(dir: Fd) -> Result<u64> {
+    let mut fd = open(dir)?;
+    let size = if fd.is_some() { file::size(fd) } else { Ok(0) };
+    fd.close();
+    let record = Record::SIZE as u64;
+    size.map(|size| if size % record == 0 { size / record } else { 0 })
 }
 
 fn open(dir: Fd) -> Result<Fd> {
@@ -171,6 +197,7 @@ mod tests {
         }
         assert_eq!(seconds(&scratch, 4096), (1..=100).collect::<Vec<_>>());
         assert_eq!(seconds(&scratch, 2), [99, 100]);
+        assert_eq!(count(scratch.fd), Ok(100));
         assert_eq!(seconds(&scratch, 0), [] as [u64; 0]);
         assert_eq!(scratch.names("supervise"), ["death_tally"]);
     }
@@ -207,6 +234,7 @@ mod tests {
         let scratch = scratch();
         scratch.write("supervise/death_tally", [7; 13]);
         assert_eq!(seconds(&scratch, 9), [] as [u64; 0]);
+        assert_eq!(count(scratch.fd), Ok(0));
         append(scratch.fd, &death(1), 9).unwrap();
         assert_eq!(seconds(&scratch, 9), [1]);
     }
@@ -218,6 +246,20 @@ mod tests {
         append(scratch.fd, &death(1), 9).unwrap();
         clear(scratch.fd).unwrap();
         assert_eq!(std::fs::read(scratch.path.join("supervise/death_tally")).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_client_resets_it_without_the_supervisors_scratch_file() {
+        let scratch = scratch();
+        assert_eq!(is_sound(scratch.fd), Ok(false));
+        reset(scratch.fd).unwrap();
+        assert_eq!(is_sound(scratch.fd), Ok(true));
+        scratch.write("supervise/death_tally", [7; 13]);
+        assert_eq!(is_sound(scratch.fd), Ok(false));
+        scratch.write("supervise/death_tally.new", "the supervisor's");
+        reset(scratch.fd).unwrap();
+        assert_eq!(is_sound(scratch.fd), Ok(true));
+        assert_eq!(scratch.names("supervise"), ["death_tally", "death_tally.new"]);
     }
 
     proptest! {

@@ -95,6 +95,7 @@ impl Engine {
             extra: &[],
             session,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: self.config.nofile,
         };
         // The record is there before the child is.

@@ -13,7 +13,7 @@ pub struct Args {
 
 /// envp.
 #[derive(Clone, Copy)]
-pub struct Env(*const *const c_char);
+pub struct Env(pub(super) *const *const c_char);
 
 /// Reads the initial stack (argc, argv…, NULL, envp…, NULL, auxv…) and tells rustix about its auxv.
 ///
@@ -57,6 +57,11 @@ impl Args {
     /// The words as bytes, without their NULs.
     pub fn iter(self) -> impl ExactSizeIterator<Item = &'static [u8]> + Clone {
         (0..self.argc).map(move |i| self.get(i).map_or(&b""[..], CStr::to_bytes))
+    }
+
+    /// The words.
+    pub fn words(self) -> impl ExactSizeIterator<Item = &'static CStr> + Clone {
+        (0..self.argc).map(move |i| self.get(i).unwrap_or_default())
     }
 
     /// The environment.

@@ -16,12 +16,30 @@ pub fn open_dir(dir: Fd, path: &CStr) -> Result<Fd> {
     open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
 }
 
+/// Runs `body` with the directory `path`, opened as by [`open_dir`] and closed after it.
+pub fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T> {
+    let mut dir = open_dir(Fd::CWD, path)?;
+    let result = body(dir);
+    dir.close();
+    Ok(result)
+}
+
 /// Reads the first bytes of a file, up to the size of `buf`; never waits (O_NONBLOCK).
 pub fn read<'a>(dir: Fd, path: &CStr, buf: &'a mut [u8]) -> Result<&'a [u8]> {
     let mut fd = open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
     let done = read_full(fd, buf);
     fd.close();
     done.map(|n| &buf[..n])
+}
+
+/// read(2): what there is, at most what `buf` holds; 0 is the end.
+pub fn read_some(fd: Fd, buf: &mut [u8]) -> Result<usize> {
+    loop {
+        match rustix::io::read(fd, &mut *buf) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
 }
 
 /// Reads until `buf` is full or the file ends.
@@ -139,7 +157,7 @@ pub fn lock(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
 
 /// Write-locks an open file; see [`lock`].
 pub fn lock_open(fd: Fd) -> Result<()> {
-    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
+    match raw::file_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
         Ok(_) => Ok(()),
         Err(Errno::ACCESS) => Err(Errno::AGAIN),
         Err(e) => Err(e),
@@ -148,7 +166,7 @@ pub fn lock_open(fd: Fd) -> Result<()> {
 
 /// Whether somebody holds a write lock on an open file.
 pub fn is_locked(fd: Fd) -> Result<bool> {
-    raw::ofd_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
+    raw::file_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
 }
 
 /// Makes a directory with `mode` less the umask; one that is there already will do. ENOTDIR: something else is there.

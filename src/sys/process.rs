@@ -32,6 +32,8 @@ pub struct Spawn<'a, const N: usize> {
     pub session: bool,
     /// Run it in a new pid namespace (needs CAP_SYS_ADMIN).
     pub new_pidns: bool,
+    /// `cgroup.procs` of the control group that it joins, or `NONE`. Without a place there it runs in ours.
+    pub cgroup: Fd,
     /// RLIMIT_NOFILE to give back to it, if ours was raised.
     pub nofile: Option<Rlimit>,
 }
@@ -74,6 +76,7 @@ struct ChildPlan {
     fds: [(Fd, i32); 3 + EXTRA_FDS],
     count: usize,
     session: bool,
+    cgroup: Fd,
     nofile: Option<Rlimit>,
     failed: Option<SpawnError>,
 }
@@ -100,6 +103,7 @@ impl<const N: usize> Spawn<'_, N> {
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
+            cgroup: self.cgroup,
             nofile: self.nofile,
             failed: None,
         };
@@ -156,6 +160,9 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if plan.session {
         rustix::process::setsid()?;
     }
+    if plan.cgroup.is_some() {
+        let _ = rustix::io::write(plan.cgroup, b"0");
+    }
     if plan.dir.is_some() {
         rustix::process::fchdir(plan.dir)?;
     }
@@ -176,6 +183,56 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     }
     signal::SignalSet::EMPTY.block();
     Ok(())
+}
+
+/// Starts a child that shares our memory until it executes something, and returns its pid: vfork(2). `exec` runs in the
+/// child, inherits everything and must do nothing but try to execute; what it returns is why that failed, and becomes
+/// the error. For clients, whose programs inherit what they have.
+pub fn spawn_with(exec: &mut dyn FnMut() -> Errno) -> Result<i32> {
+    struct Plan<'a> {
+        exec: &'a mut dyn FnMut() -> Errno,
+        failed: Option<Errno>,
+    }
+    unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
+        // SAFETY: `arg` is the plan that the suspended parent holds for us.
+        let plan = unsafe { &mut *arg.cast::<Plan<'_>>() };
+        plan.failed = Some((plan.exec)());
+        127
+    }
+    let mut plan = Plan { exec, failed: None };
+    let flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::SIGCHLD;
+    // SAFETY: the stack is used by this child only (the caller is suspended until it execs or exits), and `plan`
+    // outlives that moment.
+    let answer = unsafe {
+        let top = CHILD_STACK.0.get().cast::<u8>().add(STACK_SIZE);
+        linchpin_clone(flags as usize, top.cast(), ptr::null_mut(), run, (&raw mut plan).cast())
+    };
+    if answer < 0 {
+        return Err(Errno::from_raw_os_error(-answer as i32));
+    }
+    // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.
+    match unsafe { ptr::read_volatile(&raw const plan.failed) } {
+        None => Ok(answer as i32),
+        Some(why) => {
+            let _ = wait_for(answer as i32);
+            Err(why)
+        }
+    }
+}
+
+/// As [`fork_job`], for `work` that holds on to something: the child has a copy of that.
+pub fn fork_with(work: &mut dyn FnMut() -> i32) -> Result<i32> {
+    unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
+        // SAFETY: `arg` is the reference on the stack of our copy of the parent's memory, whose frame we never leave.
+        let work = unsafe { &mut *arg.cast::<&mut dyn FnMut() -> i32>() };
+        work()
+    }
+    let mut work = work;
+    // SAFETY: memory is copied, so the child goes on with the caller's own stack.
+    let answer = unsafe {
+        linchpin_clone(linux::SIGCHLD as usize, ptr::null_mut(), ptr::null_mut(), run, (&raw mut work).cast())
+    };
+    if answer < 0 { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(answer as i32) }
 }
 
 /// Runs `work` in a forked copy of the process (fork(2), no exec) and returns its pid: for something that may block,
@@ -218,6 +275,16 @@ pub struct Death {
     pub wstat: u32,
 }
 
+impl Death {
+    /// The exit code with which a program passes this on: the child's own, or 128 and the number of the signal.
+    pub fn exit_code(self) -> i32 {
+        match self.wstat & 0x7f {
+            0 => (self.wstat >> 8 & 0xff) as i32,
+            signal => 128 + signal as i32,
+        }
+    }
+}
+
 /// A child that has ended, without reaping it: the same one is seen again until [`reap`]. `None`: none has ended (or
 /// there is no child).
 pub fn peek_death() -> Option<Death> {
@@ -235,6 +302,12 @@ pub fn has_children() -> bool {
 pub fn reap(pid: i32) {
     const P_PID: u32 = 1;
     let _ = wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG);
+}
+
+/// Reaps `pid`, a child, if it has ended. ECHILD: it is no child of ours.
+pub fn reap_ended(pid: i32) -> Result<Option<Death>> {
+    const P_PID: u32 = 1;
+    wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG)
 }
 
 /// Waits until `pid`, a child, has ended, and reaps it. Blocks: not for PID 1's loop.
@@ -276,12 +349,28 @@ pub fn pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Says whether orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER) and not those of process 1.
+/// It stays so across exec. EINVAL: a kernel before 3.4.
+pub fn adopt_orphans(on: bool) -> Result<()> {
+    rustix::process::set_child_subreaper(on.then(rustix::process::getpid))
+}
+
 /// Whether we live in the kernel's first pid namespace, whose process 1 answers for the machine; that of another one
 /// answers for a container. A kernel without namespaces, or without /proc, has the first only.
 pub fn owns_machine() -> bool {
     const FIRST: &[u8] = b"pid:[4026531836]"; // PROC_PID_INIT_INO
     let mut buf = [core::mem::MaybeUninit::<u8>::uninit(); 32];
     rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/ns/pid", &mut buf[..]).map_or(true, |(name, _)| name == FIRST)
+}
+
+/// Our own effective user.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// Makes us the leader of a process group of our own: setpgid(2).
+pub fn lead_group() -> Result<()> {
+    rustix::process::setpgid(None, None)
 }
 
 /// Our own effective group.
@@ -312,6 +401,7 @@ mod tests {
             extra: &[(write, 5)],
             session: true,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 0;
@@ -338,6 +428,7 @@ mod tests {
             extra: &[],
             session: false,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 99;
@@ -359,12 +450,29 @@ mod tests {
                 extra: &[(Fd::STDIN, number)],
                 session: false,
                 new_pidns: false,
+                cgroup: Fd::NONE,
                 nofile: None,
             };
             let mut pid = 99;
             assert!(matches!(spawn.start(&mut pid), Err(SpawnError::Setup(_))), "{number}");
             assert_eq!(pid, 0);
         }
+    }
+
+    #[test]
+    fn a_child_that_inherits_everything_runs_or_says_why_not() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let argv = Argv::<4>::new(&[c"sh", c"-c", c"exit 9"]);
+        let pid = spawn_with(&mut || exec_argv(c"/bin/sh", &argv, Env::EMPTY)).unwrap();
+        assert_eq!(wait_for(pid).unwrap().wstat, 9 << 8);
+        assert_eq!(spawn_with(&mut || exec_argv(c"/nonexistent/sh", &argv, Env::EMPTY)), Err(Errno::NOENT));
+    }
+
+    #[test]
+    fn a_forked_copy_has_what_its_work_holds() {
+        let code = std::hint::black_box(43);
+        let pid = fork_with(&mut || code).unwrap();
+        assert_eq!(wait_for(pid).unwrap().wstat, 43 << 8);
     }
 
     #[test]

@@ -21,6 +21,17 @@ pub fn user(line: &[u8], name: &[u8]) -> Option<User> {
     Some(User { uid: parse_u32(fields.next()?)?, gid: parse_u32(fields.next()?)? })
 }
 
+/// The user that a passwd line describes, if its id is `uid`.
+pub fn user_of_id(line: &[u8], uid: u32) -> Option<User> {
+    user(line, line.split(|b| *b == b':').next()?).filter(|user| user.uid == uid)
+}
+
+/// The name of the group that a group line describes, if its id is `gid`.
+pub fn name_of_group(line: &[u8], gid: u32) -> Option<&[u8]> {
+    let name = line.split(|b| *b == b':').next()?;
+    (group(line, name)? == gid).then_some(name)
+}
+
 /// The group id that a group line gives, if it is `name`'s.
 pub fn group(line: &[u8], name: &[u8]) -> Option<u32> {
     let mut fields = line.split(|b| *b == b':');
@@ -51,6 +62,15 @@ mod tests {
         assert_eq!(user(line, b"www"), None);
         assert_eq!(user(b"::0:0:", b""), None);
         assert_eq!(user(b"broken:x:-1:0", b"broken"), None);
+    }
+
+    #[test]
+    fn ids_find_their_lines() {
+        assert_eq!(user_of_id(b"www:x:33:34::/:", 33), Some(User { uid: 33, gid: 34 }));
+        assert_eq!(user_of_id(b"www:x:33:34::/:", 34), None);
+        assert_eq!(name_of_group(b"audio:x:29:www", 29), Some(&b"audio"[..]));
+        assert_eq!(name_of_group(b"audio:x:29:www", 33), None);
+        assert_eq!(name_of_group(b":x:29:", 29), None);
     }
 
     #[test]

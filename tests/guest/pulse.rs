@@ -140,6 +140,7 @@ fn start<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env, session: boo
         extra: &[],
         session,
         new_pidns: false,
+        cgroup: Fd::NONE,
         nofile: None,
     };
     let mut pid = 0;

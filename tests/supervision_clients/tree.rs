@@ -22,6 +22,17 @@ pub struct Tree {
 impl Tree {
     /// Starts s6-svscan and returns when every service has its supervisor.
     pub fn new(services: &[Service<'_>]) -> Tree {
+        Tree::under(Command::new("s6-svscan"), services)
+    }
+
+    /// The same under s6's daemons and under ours.
+    pub fn both(services: &[Service<'_>]) -> [Tree; 2] {
+        let mut own = Command::new(env!("CARGO_BIN_EXE_linchpin"));
+        own.arg("svscan");
+        [Tree::new(services), Tree::under(own, services)]
+    }
+
+    fn under(mut svscan: Command, services: &[Service<'_>]) -> Tree {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let name = format!("linchpin-clients-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let path = std::env::temp_dir().join(name);
@@ -31,7 +42,7 @@ impl Tree {
             make_service(&path.join(name), files);
             listeners.push(Listener::new(&path.join(name)));
         }
-        let mut svscan = Command::new("s6-svscan")
+        let mut svscan = svscan
             .arg(&path)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -74,6 +85,16 @@ impl Tree {
         let output = Command::new(words.next().unwrap()).args(words).current_dir(&self.path).output().unwrap();
         assert!(output.status.success(), "{command}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// Exit code, standard output and standard error of a shell command in the scan directory, in which `linchpin` is the
+    /// binary.
+    pub fn shell(&self, command: &str) -> (i32, String, String) {
+        let script = format!("linchpin() {{ {} \"$@\"; }}\n{command}", env!("CARGO_BIN_EXE_linchpin"));
+        let output =
+            Command::new("sh").args(["-c", &script]).current_dir(&self.path).stdin(Stdio::null()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
     }
 
     pub fn listen(&self, name: &str) -> Listener {

@@ -1,7 +1,10 @@
 //! The engine, `linchpin svscan`, driven by the clients of s6 (Debian's package `s6`) and by hostile services,
 //! directories and limits.
 
+mod campaign;
 mod children;
+mod containers;
+mod defects;
 mod loggers;
 mod orders;
 mod running;

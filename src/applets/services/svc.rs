@@ -1,14 +1,15 @@
 //! `svc`: sends commands to supervisors, s6-svc(8), and waits for what comes of them.
 
-use crate::applets::cli::{Cli, Opt, TIMEOUT, WrongUsage};
+use super::waiting;
+use crate::applets::cli::{Cli, Opt, SYSTEM, TIMEOUT, WrongUsage};
 use crate::limits::CONTROL_BYTES;
 use crate::service::client::{self, SendError};
 use crate::service::command::Command;
 use crate::service::wait::{Goal, Quorum, Wait};
 use crate::service::watch::Watch;
 use crate::sys::args::Args;
+use crate::sys::file;
 use crate::sys::signal::{self, SignalSet};
-use crate::sys::{Errno, Fd, file, time};
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use core::ffi::CStr;
@@ -23,7 +24,8 @@ const ODD: i32 = 1;
 pub const USAGE: &str = "[-wu | -wU | -wd | -wD | -wr | -wR] [-T timeout] [-s signal] \
                               [-abqhkti12pcyrlPCKoduDUxOQ] servicedir...";
 
-struct Request {
+/// What the options say.
+pub struct Request {
     commands: Vec<u8, CONTROL_BYTES>,
     goal: Option<Goal>,
     /// Milliseconds; 0 for ever.
@@ -35,6 +37,16 @@ struct Request {
 /// Exit code: 0; 102 not supervised, 1 odd `supervise` directory, 111: the last failure, the other directories get their
 /// commands all the same. With `-w`: the number of services that failed (at most 98), 99 timed out.
 pub fn svc(cli: &Cli) -> i32 {
+    with_request(cli, 1, |request, dirs| {
+        if dirs.iter().any(<[u8]>::is_empty) {
+            return cli.refuse("empty service directory name");
+        }
+        request.run(cli, dirs.words())
+    })
+}
+
+/// Reads the options and calls `body` with them and the other words, of which there are at least `min`.
+pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> i32) -> i32 {
     cli.with_usage(|| {
         let mut request = Request { commands: Vec::new(), goal: None, timeout: 0 };
         let mut options = cli.options();
@@ -63,36 +75,32 @@ pub fn svc(cli: &Cli) -> i32 {
                 return Ok(cli.refuse(format_args!("more than {CONTROL_BYTES} commands")));
             }
         }
-        let dirs = options.operands(1)?;
-        if dirs.iter().any(<[u8]>::is_empty) {
-            return Ok(cli.refuse(format_args!("empty service directory name")));
-        }
-        // A supervisor that goes away while it is written to is an error message, not a death.
-        SignalSet::of(&[signal::number::PIPE]).block();
-        Ok(match request.goal {
-            None => send_all(cli, dirs, &request.commands, None),
-            Some(goal) => send_and_wait(cli, dirs, &request, goal),
-        })
+        Ok(body(&request, options.operands(min)?))
     })
 }
 
-fn words(dirs: Args) -> impl Iterator<Item = &'static CStr> {
-    (0..dirs.len()).filter_map(move |i| dirs.get(i))
-}
-
-/// Runs `body` with the opened directory `path`.
-fn with_dir<T>(path: &CStr, body: impl FnOnce(Fd) -> T) -> Result<T, Errno> {
-    let mut dir = file::open_dir(Fd::CWD, path)?;
-    let result = body(dir);
-    dir.close();
-    Ok(result)
+impl Request {
+    /// Sends to the services `dirs` and waits for them, as the options say. Returns the exit code.
+    pub fn run<'a>(&self, cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone) -> i32 {
+        // A supervisor that goes away while it is written to is an error message, not a death.
+        SignalSet::of(&[signal::number::PIPE]).block();
+        match self.goal {
+            None => send_all(cli, dirs, &self.commands, None),
+            Some(goal) => send_and_wait(cli, dirs, self, goal),
+        }
+    }
 }
 
 /// Sends the commands to everybody. Whom they do not reach is not waited for.
-fn send_all(cli: &Cli, dirs: Args, commands: &[u8], mut watch: Option<&mut Watch>) -> i32 {
+fn send_all<'a>(
+    cli: &Cli,
+    dirs: impl Iterator<Item = &'a CStr>,
+    commands: &[u8],
+    mut watch: Option<&mut Watch>,
+) -> i32 {
     let mut code = 0;
-    for (slot, path) in words(dirs).enumerate() {
-        let sent = with_dir(path, |dir| client::command_supervisor(dir, commands));
+    for (slot, path) in dirs.enumerate() {
+        let sent = file::with_dir(path, |dir| client::command_supervisor(dir, commands));
         let why = match sent.unwrap_or_else(|e| Err(SendError::System(e))) {
             Ok(()) => continue,
             Err(why) => why,
@@ -117,47 +125,28 @@ fn send_all(cli: &Cli, dirs: Args, commands: &[u8], mut watch: Option<&mut Watch
 }
 
 /// Subscribes to all, looks at all, sends to all, waits for all: no event between a command and the wait is missed.
-fn send_and_wait(cli: &Cli, dirs: Args, request: &Request, goal: Goal) -> i32 {
-    let goal = if goal == goal.without_readiness() || says_when_ready(dirs) {
+fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, request: &Request, goal: Goal) -> i32 {
+    let goal = if goal == goal.without_readiness() || says_when_ready(dirs.clone()) {
         goal
     } else {
         cli.warn(format_args!("no notification-fd: not waiting for readiness"));
         goal.without_readiness()
     };
-    let deadline = match request.timeout {
-        0 => None,
-        millis => Some(time::boot() + u64::from(millis) * time::MILLI),
-    };
+    let deadline = waiting::deadline(request.timeout);
     // Without a command it is s6-svwait, with commands s6-svlisten: for that one a restart begins after finish.
     let wait = Wait::new(goal, Quorum::All, !request.commands.is_empty());
-    let mut watch = match Watch::new(wait) {
+    let mut watch = match waiting::listen(cli, wait, dirs.clone()) {
         Ok(watch) => watch,
-        Err(e) => return cli.unable(format_args!("wait for events"), e),
+        Err(code) => return code,
     };
-    for path in words(dirs) {
-        let added = with_dir(path, |dir| watch.add(dir)).unwrap_or_else(|e| Err(("open the directory", e)));
-        if let Err((what, e)) = added {
-            return cli.unable(format_args!("{what} of {}", Printable(path.to_bytes())), e);
-        }
-    }
     let sent = if request.commands.is_empty() { 0 } else { send_all(cli, dirs, &request.commands, Some(&mut watch)) };
-    match watch.run(deadline) {
-        Err(e) => cli.unable(format_args!("wait for events"), e),
-        Ok(None) => {
-            cli.refuse(format_args!("timed out"));
-            TIMEOUT
-        }
-        Ok(Some(failures)) => {
-            if failures > 0 {
-                cli.refuse(format_args!("some services failed permanently or lost their supervisor"));
-            }
-            if sent != 0 { sent } else { failures.min(TIMEOUT as u32 - 1) as i32 }
-        }
-    }
+    let code = waiting::outcome(cli, &mut watch, deadline);
+    // Who could not be told is the news, unless the wait came to no end.
+    if matches!(code, SYSTEM | TIMEOUT) || sent == 0 { code } else { sent }
 }
 
 /// Whether the first service has a `notification-fd`.
-fn says_when_ready(dirs: Args) -> bool {
-    let there = |path| with_dir(path, |dir| file::exists(dir, c"notification-fd"));
-    matches!(words(dirs).next().map(there), Some(Ok(Ok(true))))
+fn says_when_ready<'a>(mut dirs: impl Iterator<Item = &'a CStr>) -> bool {
+    let there = |path| file::with_dir(path, |dir| file::exists(dir, c"notification-fd"));
+    matches!(dirs.next().map(there), Some(Ok(Ok(true))))
 }

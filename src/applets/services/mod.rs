@@ -3,7 +3,7 @@
 mod notifyoncheck;
 mod permafailon;
 mod supervise;
-mod svc;
+pub(super) mod svc;
 mod svdt;
 pub(super) mod svlink;
 mod svlisten;
@@ -11,7 +11,7 @@ mod svok;
 mod svperms;
 mod svscan;
 mod svscanctl;
-mod svstat;
+pub(super) mod svstat;
 mod svwait;
 mod waiting;
 

@@ -3,6 +3,7 @@
 use crate::applets::cli::{self, Cli, Opt, WrongUsage};
 use crate::service::client;
 use crate::service::status::{self, End, Status};
+use crate::sys::args::Args;
 use crate::sys::{Errno, Fd, Result, file, signal};
 use crate::text::number::Decimal;
 use crate::text::quote::Printable;
@@ -63,16 +64,26 @@ struct Facts {
     numeric: bool,
 }
 
+/// What the options say.
+pub struct Request {
+    fields: Vec<Field, FIELDS>,
+    numeric: bool,
+}
+
 /// `svstat [-uwNrpgest | -o field,...] [-n] servicedir`. Exit code: 0; 1 not supervised; 111.
 pub fn svstat(cli: &Cli) -> i32 {
+    with_request(cli, 1, |request, words| request.run(cli, words.get(0).unwrap_or_default()))
+}
+
+/// Reads the options and calls `body` with them and the other words, of which there are at least `min`.
+pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> i32) -> i32 {
     cli.with_usage(|| {
-        let mut fields = Vec::<Field, FIELDS>::new();
-        let mut numeric = false;
+        let mut request = Request { fields: Vec::new(), numeric: false };
         let mut options = cli.options();
         while let Some(option) = options.option()? {
             let fits = match option {
                 Opt::Short(b'n') => {
-                    numeric = true;
+                    request.numeric = true;
                     true
                 }
                 Opt::Short(b'o') => match options.value()? {
@@ -83,13 +94,13 @@ pub fn svstat(cli: &Cli) -> i32 {
                             let Some(field) = find(|row| row.0.as_bytes() == name) else {
                                 return Ok(cli.refuse(format_args!("unknown field {}", Printable(name))));
                             };
-                            fits &= fields.push(field).is_ok();
+                            fits &= request.fields.push(field).is_ok();
                         }
                         fits
                     }
                 },
                 Opt::Short(letter) if letter != 0 => {
-                    fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
+                    request.fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
                 }
                 _ => return Err(WrongUsage),
             };
@@ -97,9 +108,15 @@ pub fn svstat(cli: &Cli) -> i32 {
                 return Ok(cli.refuse(format_args!("more than {FIELDS} fields")));
             }
         }
-        let path = options.operands(1)?.get(0).unwrap_or_default();
+        Ok(body(&request, options.operands(min)?))
+    })
+}
+
+impl Request {
+    /// Tells about the service directory `path`. Returns the exit code.
+    pub fn run(&self, cli: &Cli, path: &CStr) -> i32 {
         let name = Printable(path.to_bytes());
-        Ok(match look(path, numeric) {
+        match look(path, self.numeric) {
             Err(e) => cli.unable(format_args!("read status of {name}"), e),
             Ok(None) => {
                 cli.refuse(format_args!("{name} is not supervised"));
@@ -107,15 +124,15 @@ pub fn svstat(cli: &Cli) -> i32 {
             }
             Ok(Some(facts)) => {
                 let mut line = Vec::<u8, LINE>::new();
-                match fields.is_empty() {
+                match self.fields.is_empty() {
                     true => facts.tell(&mut line),
-                    false => facts.list(&fields, &mut line),
+                    false => facts.list(&self.fields, &mut line),
                 }
                 put(&mut line, b"\n");
                 cli::print(cli, &line)
             }
-        })
-    })
+        }
+    }
 }
 
 fn find(which: impl Fn(&(&str, u8, Field)) -> bool) -> Option<Field> {

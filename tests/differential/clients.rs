@@ -108,7 +108,7 @@ pub fn svwait_waits_for_what_it_is_told() {
         w.times_out("s6-svwait -U -t TIME a");
         for (target, order) in [("-u", "-u"), ("-d", "-d"), ("-U", "-u"), ("-D", "-d")] {
             let waiting = w.begin(&format!("s6-svwait {target} -t 30000 a"));
-            w.eventually("listening", || w.listeners("a") > 0);
+            w.eventually("listening", || w.listeners("a/event") > 0);
             w.ok(&format!("s6-svc {order} a"));
             w.end_of(target, waiting);
         }
@@ -120,7 +120,7 @@ pub fn svwait_waits_for_what_it_is_told() {
         w.ok("s6-svc -u a");
         w.end_of("-o", waiting);
         let waiting = w.begin("s6-svwait -u -t 30000 a b");
-        w.eventually("listening", || w.listeners("b") == 1);
+        w.eventually("listening", || w.listeners("b/event") == 1);
         w.ok("s6-svc -u b");
         w.end_of("-a", waiting);
         w.run("s6-svwait -x a");

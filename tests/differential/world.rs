@@ -520,9 +520,9 @@ impl World {
         self.note(&format!("deaths of {name}"), records.join(" "));
     }
 
-    /// How many listen to the events of a service (those that are about to are hidden yet).
-    pub fn listeners(&self, name: &str) -> usize {
-        let entries = std::fs::read_dir(self.path(name).join("event")).unwrap().flatten();
+    /// How many listen in a fifodir (those that are about to are hidden yet).
+    pub fn listeners(&self, fifodir: &str) -> usize {
+        let entries = std::fs::read_dir(self.path(fifodir)).unwrap().flatten();
         entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| !name.starts_with('.'))).count()
     }
 

@@ -271,13 +271,3 @@ pub const KNOWN: &[Known] = &[
     ),
     daemons("timers::the_time_of_finish_and_the_second", "at once after finish", "false", "true", START_TO_START),
 ];
-
-/// Commands that linchpin is going to have: scenarios use s6's meanwhile.
-pub const MISSING: &[&str] = &[
-    "s6-instance-maker",
-    "s6-instance-create",
-    "s6-instance-delete",
-    "s6-instance-control",
-    "s6-instance-status",
-    "s6-instance-list",
-];

@@ -8,6 +8,9 @@ pub const SERVICES: usize = 2048;
 /// Longest service name, NUL excluded, `/log` excluded: s6-svscan's default (`-L`), a file name less four bytes.
 pub const SERVICE_NAME: usize = 251;
 
+/// Longest name that a file may have: the most that `-L` can ask for.
+pub const FILE_NAME: usize = 255;
+
 /// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
 pub const HELD: usize = 1024;
 
@@ -32,6 +35,9 @@ pub const FDHOLDER_ACCEPTS: usize = 8;
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
+
+/// Dependencies between services that a stop respects: two for each service.
+pub const DEPENDENCIES: usize = 2 * SERVICES;
 
 /// Nanoseconds after which an fd-holder client is cut off that does not finish its request or does not take its
 /// answer; also the one that has been idle longest, when all places are taken. A client that is alive needs milliseconds.
@@ -77,6 +83,9 @@ pub const WATCHED: usize = 500;
 
 /// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
 pub const CONTROL_BYTES: usize = 62;
+/// Bytes that wait in the control FIFO of a service: some 260 of the longest calls of `svc`. The kernel's own 64 KiB cost
+/// 0.8 KiB more for each service, for the list of their pages.
+pub const CONTROL_FIFO: usize = 16 * 1024;
 /// Bytes that the strings of a board config may need that cannot be taken from the file as they are (escapes).
 pub const BOARD_SCRATCH: usize = 4096;
 
@@ -88,3 +97,26 @@ pub const ACCOUNT_LINE: usize = 4096;
 
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
+
+/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
+pub const ENV_ENTRIES: usize = 4096;
+
+/// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
+/// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.
+pub const ENV_BYTES: usize = 512 * 1024;
+
+/// Instructions of a compiled regular expression: one for each character, class and operator, those of a repeated part
+/// once for each repetition. Patterns of events have a dozen.
+pub const REGEX_CODE: usize = 1024;
+
+/// Different bracket expressions in one regular expression.
+pub const REGEX_SETS: usize = 32;
+
+/// Parentheses inside parentheses in a regular expression: each takes a piece of the stack.
+pub const REGEX_DEPTH: usize = 32;
+
+/// Fifodirs that one `ftrig-listen` listens in: each takes two descriptors and some 6 KiB.
+pub const FTRIG_PATTERNS: usize = 128;
+
+/// Bytes of events that `ftrig-wait` and `ftrig-listen1` keep to print them: a FIFO's worth. The oldest go first.
+pub const FTRIG_KEPT: usize = 64 * 1024;

@@ -3,13 +3,13 @@
 //! * As PID 1: to `/dev/kmsg` (the truth), to a ring in the arena (for when kmsg is not to be had) and, of what the
 //!   kernel does not show there, some to the console ([`Target`]). The console is opened non-blocking: a stuck serial
 //!   line loses lines there, and nothing else.
-//! * As `svscan`: to standard error, in s6's form `svscan: warning: text`. That may be the FIFO of a logger that `svscan`
+//! * As `svscan` or `supervise`: to standard error, in s6's form `svscan: warning: text`. That may be the FIFO of a logger that `svscan`
 //!   itself must start again: lines that do not fit in it are counted, and their number is told when there is room.
 //!
 //! Lines longer than [`limits::LOG_LINE`](crate::limits::LOG_LINE) are cut and end in `...`. Nothing here waits or fails.
 
 use crate::limits::{LOG_LINE, LOG_RING};
-use crate::sys::cell::LateRef;
+use crate::sys::cell::{LateRef, TakeCell};
 use crate::sys::{Fd, file, poll, time};
 use crate::text::tai::kernel_style;
 use core::fmt::{self, Write};
@@ -88,6 +88,10 @@ static CONSOLE: AtomicI32 = AtomicI32::new(-1);
 /// The kernel prints lines below this level on the console itself.
 static KERNEL_LEVEL: AtomicU8 = AtomicU8::new(0);
 static RING: LateRef<Ring> = LateRef::new();
+/// Who speaks on standard error, where it is not svscan.
+static SPEAKER: LateRef<Line<SPEAKER_MAX>> = LateRef::new();
+static SPEAKER_ROOM: TakeCell<Line<SPEAKER_MAX>> = TakeCell::new(Line::new());
+const SPEAKER_MAX: usize = 128;
 /// Lines that found standard error full.
 static LOST: AtomicU32 = AtomicU32::new(0);
 
@@ -109,6 +113,20 @@ pub fn set_kernel_level(level: u8) {
 /// Descriptor of the console, open non-blocking for writing.
 pub fn set_console(fd: Fd) {
     CONSOLE.store(fd.0, Relaxed);
+}
+
+/// How lines on standard error begin, instead of with `svscan`. It is cut where it leaves little room for the rest, and
+/// can be told once.
+pub fn set_speaker(name: fmt::Arguments<'_>) {
+    if let Some(room) = SPEAKER_ROOM.take() {
+        let _ = room.write_fmt(name);
+        room.finish("");
+        SPEAKER.set(room);
+    }
+}
+
+fn speaker() -> &'static str {
+    SPEAKER.get().map_or("svscan", |name| &name.text)
 }
 
 /// The ring that keeps the last lines.
@@ -178,7 +196,7 @@ pub fn write(level: Level, text: fmt::Arguments<'_>) {
     let mut line = Line::<LOG_LINE>::new();
     if target == Target::Stderr as u8 {
         if level != Level::Info {
-            let _ = write!(line, "svscan: {}: {text}", level.name());
+            let _ = write!(line, "{}: {}: {text}", speaker(), level.name());
             write_stderr(line.finish("\n").as_bytes());
         }
         return;
@@ -211,8 +229,8 @@ fn write_stderr(line: &[u8]) {
     }
     let lost = LOST.swap(0, Relaxed);
     if lost > 0 {
-        let mut told = Line::<80>::new();
-        let _ = write!(told, "svscan: warning: {lost} lines are lost: standard error was full");
+        let mut told = Line::<{ SPEAKER_MAX + 80 }>::new();
+        let _ = write!(told, "{}: warning: {lost} lines are lost: standard error was full", speaker());
         let _ = file::write_all(Fd::STDERR, told.finish("\n").as_bytes());
     }
     let _ = file::write_all(Fd::STDERR, line);

@@ -25,7 +25,19 @@ pub const TIMEOUT: i32 = 99;
 pub struct Cli {
     applet: &'static Applet,
     name: &'static [u8],
+    /// What it is about, if messages are to say so.
+    subject: Option<&'static CStr>,
     args: Args,
+}
+
+/// See [`Cli::speaker`].
+pub struct Speaker(&'static [u8], Option<&'static CStr>);
+
+impl Display for Speaker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Printable(self.0))?;
+        self.1.map_or(Ok(()), |subject| write!(f, " {}", Printable(subject.to_bytes())))
+    }
 }
 
 /// An option.
@@ -68,6 +80,11 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         parse_u32(self.value()?).ok_or(WrongUsage)
     }
 
+    /// The value of the option just read, as the number of a descriptor.
+    pub fn descriptor(&mut self) -> Result<Fd, WrongUsage> {
+        i32::try_from(self.number()?).map(Fd).map_err(|_| WrongUsage)
+    }
+
     /// The words after the options; at least `min` of them. Call it when [`Options::option`] has answered `None`.
     pub fn operands(self, min: usize) -> Result<Args, WrongUsage> {
         let left = self.parser.into_positionals().count();
@@ -78,7 +95,17 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
 impl Cli {
     /// The command `applet`, called as `name`, with `args` (of which the first is the name).
     pub fn new(applet: &'static Applet, name: &'static [u8], args: Args) -> Cli {
-        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), args }
+        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), subject: None, args }
+    }
+
+    /// The same command, whose messages begin with `PROG SUBJECT` from now on.
+    pub fn about(&self, subject: &'static CStr) -> Cli {
+        Cli { subject: Some(subject), ..*self }
+    }
+
+    /// How its messages begin: `PROG`, or `PROG SUBJECT`.
+    pub fn speaker(&self) -> Speaker {
+        Speaker(self.name, self.subject)
     }
 
     /// The command.
@@ -134,7 +161,7 @@ impl Cli {
 
     fn say(&self, level: &str, text: fmt::Arguments<'_>) {
         let mut line = Line::<1024>::new();
-        let _ = write!(line, "{}: {level}: {text}", Printable(self.name));
+        let _ = write!(line, "{}: {level}: {text}", self.speaker());
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
     }
 
@@ -160,9 +187,29 @@ impl Cli {
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
         let why = exec_in_path(name, words, self.env(), env);
-        self.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
-        if why == Errno::NOENT { 127 } else { 126 }
+        unable_to_exec(self, words, why)
     }
+}
+
+/// Says that the program that `words` name cannot be executed; returns the exit code for that.
+pub fn unable_to_exec(cli: &Cli, words: Args, why: Errno) -> i32 {
+    let name = words.get(0).unwrap_or_default();
+    cli.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
+    if why == Errno::NOENT { 127 } else { 126 }
+}
+
+/// As [`Cli::spawn`]; the child calls `set_up` before it executes the program. It shares our memory until then, and may
+/// only make system calls.
+pub fn spawn_after(
+    cli: &Cli,
+    words: Args,
+    set_up: &mut dyn FnMut() -> crate::sys::Result<()>,
+) -> crate::sys::Result<i32> {
+    let Some(name) = words.get(0) else { return Err(Errno::NOENT) };
+    process::spawn_with(&mut || match set_up() {
+        Ok(()) => exec_in_path(name, words, cli.env(), cli.env()),
+        Err(e) => e,
+    })
 }
 
 fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {

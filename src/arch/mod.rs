@@ -36,3 +36,9 @@ unsafe extern "C" {
         arg: *mut c_void,
     ) -> isize;
 }
+
+#[cfg(target_arch = "x86_64")]
+unsafe extern "C" {
+    /// rt_sigreturn(2): where the kernel lets a signal handler return to. Not to be called.
+    pub fn linchpin_signal_return();
+}

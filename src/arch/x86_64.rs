@@ -41,6 +41,18 @@ global_asm!(
     ".size linchpin_clone, . - linchpin_clone",
 );
 
+// Where a signal handler returns to.
+global_asm!(
+    ".globl linchpin_signal_return",
+    ".hidden linchpin_signal_return",
+    ".type linchpin_signal_return,@function",
+    "linchpin_signal_return:",
+    "mov eax, 15",
+    "syscall",
+    "ud2",
+    ".size linchpin_signal_return, . - linchpin_signal_return",
+);
+
 /// The process entry point: hands the initial stack pointer to `linchpin_start`.
 #[macro_export]
 #[doc(hidden)]

@@ -61,6 +61,7 @@ pub fn run(args: Args) -> i32 {
     let config = Config {
         role: Role::Init(settled.dialect),
         services_max: SERVICES,
+        loggers_count: true,
         name_max: SERVICE_NAME,
         rescan: 0,
         stop_timeout: settled.stop_timeout,

@@ -5,7 +5,7 @@
 //! A missing file means the default.
 
 use super::event::{self, Access};
-use crate::limits::DEATH_TALLY;
+use crate::limits::{CONTROL_FIFO, DEATH_TALLY};
 use crate::sys::{Errno, Fd, entry, file, signal};
 use crate::text::number::parse_u32;
 use core::ffi::CStr;
@@ -59,6 +59,12 @@ pub fn max_death_tally(dir: Fd) -> Reading<u32> {
     let mut reading = number(dir, c"max-death-tally", 100);
     reading.value = reading.value.min(DEATH_TALLY as u32);
     reading
+}
+
+/// `.s6-svscan/stop-timeout` of a scan directory: milliseconds between the first order to stop everything and SIGKILL for
+/// who is left; 0, the default: no SIGKILL. s6 does not know it.
+pub fn stop_timeout(scandir: Fd) -> Reading<u32> {
+    number(scandir, c".s6-svscan/stop-timeout", 0)
 }
 
 /// `down-signal`: what stops the service. Default SIGTERM.
@@ -168,7 +174,10 @@ pub fn prepare(dir: Fd) -> Result<Prepared, (&'static str, Errno)> {
     }
     let mut lock = file::lock(dir, c"supervise/lock", 0o644).map_err(|e| ("lock supervise/lock", e))?;
     match file::control_fifo(dir, c"supervise/control", 0o600) {
-        Ok(control) => Ok(Prepared { lock, control }),
+        Ok(control) => {
+            file::limit_fifo(control, CONTROL_FIFO);
+            Ok(Prepared { lock, control })
+        }
         Err(e) => {
             lock.close();
             Err(("open supervise/control", e))

@@ -7,7 +7,10 @@
 //!
 //! Differences from s6, both deliberate: the second between two starts counts from start to start, so what was up for
 //! longer than that comes back at once; and a start that fails because a program cannot be executed is not a death.
+//! What goes beyond s6, such as waiting for dependencies, happens only to services that have one of its files.
 
+use super::delay::Rule;
+use super::extra;
 use crate::state::Service;
 use crate::sys::signal::number as sig;
 use crate::sys::time::{Nanos, SECOND};
@@ -60,15 +63,43 @@ pub enum Timer {
     KillFinish = 3,
     /// Start the supervisor again (the engine's business: the machine is gone meanwhile).
     Respawn = 4,
+    /// Let the record go, of which the control group was not empty yet (the engine's business, as above).
+    Linger = 5,
 }
 
 impl Timer {
     /// The timer that a record holds.
     pub fn of(record: &Service) -> Timer {
-        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn]
+        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger]
             .get(usize::from(record.timer))
             .copied()
             .unwrap_or(Timer::None)
+    }
+}
+
+/// What keeps a service that is down from being started, besides a deadline.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Waits {
+    /// Nothing.
+    Nothing = 0,
+    /// It has dependencies, and somebody is to look at them.
+    Unknown = 1,
+    /// A dependency that is not ready; the record says which.
+    Dependency = 2,
+    /// A dependency that there is not.
+    Missing = 3,
+    /// A dependency that waits, perhaps over others, for this service.
+    Circle = 4,
+}
+
+impl Waits {
+    /// What a record says; a number that is none is `Unknown`, so that somebody looks.
+    pub fn of(record: &Service) -> Waits {
+        [Waits::Nothing, Waits::Unknown, Waits::Dependency, Waits::Missing, Waits::Circle]
+            .get(usize::from(record.waits))
+            .copied()
+            .unwrap_or(Waits::Unknown)
     }
 }
 
@@ -94,6 +125,13 @@ pub enum Event {
     Started,
     /// `run` could not be started; try again after so many nanoseconds.
     StartFailed(Nanos),
+    /// It has dependencies, and was not started: somebody is to look at them, and to say [`Event::Release`] when they
+    /// are ready.
+    Held,
+    /// What it depends on is ready.
+    Release,
+    /// `restart-delay`, read after [`Action::Delay`], and a random number.
+    Delay(Rule, u32),
     /// The child in the record ended, with this wait status.
     Died(u32),
     /// `finish` was executed (its pid is in the record) and has so many nanoseconds, 0 for no limit.
@@ -132,7 +170,7 @@ pub enum Event {
 /// What is to be done, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Execute `run`; answer `Started` or `StartFailed`.
+    /// Execute `run`; answer `Started`, `StartFailed` or `Held`.
     Start,
     /// Execute `finish`; answer `FinishStarted` or `NoFinish`.
     Finish,
@@ -148,6 +186,10 @@ pub enum Action {
     ArmKill,
     /// SIGKILL to the pid, or to the group with `flag-timeout-killpg`; then SIGCONT.
     Kill,
+    /// SIGKILL to what the process that has just died left behind.
+    KillLeftovers,
+    /// Read `restart-delay`; answer `Delay`.
+    Delay,
     /// Close the readiness pipe.
     CloseNotify,
     /// Give later children the null device as stdin and stdout.
@@ -186,7 +228,10 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
     service.pid = 0;
     service.wstat = 0;
     service.started = 0;
+    service.died = 0;
     service.starts = 0;
+    service.failures = 0;
+    stop_waiting(service);
     set_stamp(service, stamp);
     set_ready_stamp(service, stamp);
     if want_up { arm(service, Timer::Start, now) } else { disarm(service) }
@@ -255,6 +300,8 @@ impl Step<'_> {
 
     fn exit(&mut self) {
         self.service.drains = 0;
+        self.service.deferred = 0;
+        stop_waiting(self.service);
         disarm(self.service);
         self.act(Action::CloseNotify);
         self.act(Action::Tell(b"x"));
@@ -266,13 +313,26 @@ impl Step<'_> {
         match event {
             Event::Timer => {
                 disarm(self.service);
-                if self.service.want_up != 0 {
+                if self.service.want_up != 0 || self.service.waits != 0 {
                     self.act(Action::Start);
                 }
+            }
+            // It may have been told meanwhile not to start.
+            Event::Release if self.service.waits != 0 => self.act(Action::Start),
+            Event::Held => {
+                self.service.waits = Waits::Unknown as u8;
+                disarm(self.service);
+            }
+            Event::Delay(rule, random) if Timer::of(self.service) == Timer::Start => {
+                let lived = self.service.died.saturating_sub(self.service.started);
+                let (delay, failures) = rule.next(self.service.failures, lived, random);
+                self.service.failures = failures;
+                self.arm_start(delay);
             }
             Event::Started => {
                 self.enter(State::Up);
                 disarm(self.service);
+                stop_waiting(self.service);
                 self.service.ready = 0;
                 self.service.started = self.now;
                 self.service.starts = self.service.starts.wrapping_add(1);
@@ -284,16 +344,22 @@ impl Step<'_> {
                 }
             }
             Event::StartFailed(_) if self.service.drains != 0 => self.exit(),
-            Event::StartFailed(retry) if self.service.want_up != 0 => {
-                arm(self.service, Timer::Start, self.now.saturating_add(retry));
+            Event::StartFailed(retry) => {
+                stop_waiting(self.service);
+                if self.service.want_up != 0 {
+                    arm(self.service, Timer::Start, self.now.saturating_add(retry));
+                }
             }
+            // Whoever says so has a reason to believe that it will last.
             Event::Want(want @ (Want::Up | Want::Once)) => {
                 disarm(self.service);
+                self.service.failures = 0;
                 self.want(want == Want::Up);
                 self.act(Action::Start);
             }
             Event::Want(Want::Down | Want::AtMostOnce) => {
                 disarm(self.service);
+                stop_waiting(self.service);
                 self.want(false);
             }
             Event::Drain if self.service.want_up != 0 => {
@@ -329,9 +395,11 @@ impl Step<'_> {
                 self.service.ready = 0;
                 self.service.pid = 0;
                 self.service.wstat = wstat;
+                self.service.died = self.now;
                 set_stamp(self.service, self.stamp);
                 disarm(self.service);
                 self.enter(if last { State::LastFinish } else { State::Finish });
+                self.kill_leftovers();
                 self.act(Action::CloseNotify);
                 self.act(Action::Tally);
                 self.act(Action::Finish);
@@ -369,7 +437,7 @@ impl Step<'_> {
                 self.act(Action::SignalGroup(sig::INT));
                 self.exit();
             }
-            Event::Started | Event::StartFailed(_) | Event::FinishStarted(_) | Event::NoFinish => {}
+            _ => {}
         }
     }
 
@@ -400,11 +468,15 @@ impl Step<'_> {
                 self.publish(b"d");
             }
             Event::NoFinish => self.over(b"dD", last),
-            Event::Died(PERMANENT_FAILURE) => {
-                self.service.want_up = 0;
-                self.over(b"OD", last);
+            Event::Died(wstat) => {
+                self.kill_leftovers();
+                if wstat == PERMANENT_FAILURE {
+                    self.service.want_up = 0;
+                    self.over(b"OD", last);
+                } else {
+                    self.over(b"D", last);
+                }
             }
-            Event::Died(_) => self.over(b"D", last),
             Event::Timer => {
                 self.act(Action::Signal(sig::CONT));
                 self.act(Action::Signal(sig::KILL));
@@ -441,11 +513,25 @@ impl Step<'_> {
         self.publish(tell);
         if self.service.drains != 0 && self.service.want_up != 0 {
             self.act(Action::Start);
-        } else if last || self.service.drains != 0 {
-            self.exit();
+        } else if last || self.service.drains != 0 || self.service.deferred != 0 {
+            self.exit(); // in a stop nothing starts again
         } else if self.service.want_up != 0 {
-            let earliest = self.service.started.saturating_add(RESTART_INTERVAL);
-            arm(self.service, Timer::Start, earliest.max(self.now));
+            self.arm_start(RESTART_INTERVAL);
+            if self.service.extras & extra::RESTART_DELAY != 0 {
+                self.act(Action::Delay);
+            }
+        }
+    }
+
+    /// Has it started so long after its last start; now, if that is past.
+    fn arm_start(&mut self, delay: Nanos) {
+        let earliest = self.service.started.saturating_add(delay);
+        arm(self.service, Timer::Start, earliest.max(self.now));
+    }
+
+    fn kill_leftovers(&mut self) {
+        if self.service.extras & (extra::KILL_LEFTOVERS | extra::CGROUP) != 0 {
+            self.act(Action::KillLeftovers);
         }
     }
 }
@@ -456,6 +542,11 @@ fn set_stamp(service: &mut Service, stamp: Stamp) {
 
 fn set_ready_stamp(service: &mut Service, stamp: Stamp) {
     (service.ready_sec, service.ready_nano) = (stamp.sec, stamp.nano);
+}
+
+fn stop_waiting(service: &mut Service) {
+    service.waits = Waits::Nothing as u8;
+    service.waits_on = -1;
 }
 
 /// Arms the record's one timer.

@@ -2,7 +2,7 @@
 
 use super::*;
 use proptest::prelude::*;
-use zerocopy::FromZeros;
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 const STAMP: Stamp = Stamp { sec: (1 << 62) + 1000, nano: 5 };
 const SIGTERM_DEATH: u32 = 15;
@@ -52,6 +52,10 @@ fn events() -> Vec<Event> {
         Event::Ready,
         Event::KillAfter(0),
         Event::KillAfter(300),
+        Event::Held,
+        Event::Release,
+        Event::Delay(Rule::DEFAULT, 0),
+        Event::Delay(Rule::parse(b"1s 5m 10%").unwrap(), u32::MAX),
         Event::Restart,
         Event::Reload,
         Event::Exit,
@@ -75,6 +79,7 @@ fn answer(action: Action, executable: bool) -> Option<Event> {
         Action::Finish if executable => Some(Event::FinishStarted(5 * SECOND)),
         Action::Finish => Some(Event::NoFinish),
         Action::ArmKill => Some(Event::KillAfter(3)),
+        Action::Delay => Some(Event::Delay(Rule::DEFAULT, 0)),
         _ => None,
     }
 }
@@ -262,26 +267,75 @@ fn quit_leaves_the_process_alone_and_interrupt_signals_its_group() {
     assert_eq!(go(&mut at(State::Up), Event::Interrupt)[0], Action::SignalGroup(sig::INT));
 }
 
-#[test]
-fn no_state_and_event_overflow_the_actions_or_act_when_gone() {
+/// Every state with every combination of what else a record may say there.
+fn every_record() -> Vec<Box<Service>> {
+    let mut all = Vec::new();
+    let flags = |bits: u32, n: u32| u8::from(bits >> n & 1 != 0);
     for state in State::ALL {
-        for event in events() {
+        for bits in 0..128 {
             let mut service = at(state);
-            let actions = step(&mut service, event, 10, STAMP);
-            assert!(actions.len() < actions.capacity(), "{state:?} {event:?}");
-            assert!(State::of(&service).is_some());
-            if state == State::Gone {
-                assert_eq!(actions, [], "{event:?}");
+            service.want_up = flags(bits, 0);
+            service.paused = flags(bits, 1);
+            service.drains = flags(bits, 2);
+            service.stdio_closed = flags(bits, 3);
+            service.extras = flags(bits, 4) * (extra::RESTART_DELAY | extra::KILL_LEFTOVERS);
+            service.waits = flags(bits, 5) * Waits::Dependency as u8;
+            service.published = if flags(bits, 6) == 1 { service.sequence } else { service.sequence.wrapping_sub(2) };
+            if service.want_up == 0 && Timer::of(&service) == Timer::Start {
+                disarm(&mut service);
             }
+            all.push(service);
+        }
+    }
+    all
+}
+
+#[test]
+fn the_whole_product_of_states_and_events_keeps_its_promises() {
+    for record in every_record() {
+        for event in events() {
+            let before = State::of(&record).unwrap();
+            let mut service = Box::new(Service::read_from_bytes(record.as_bytes()).unwrap());
+            let actions = step(&mut service, event, 10, STAMP);
+            let what = format!("{before:?} {event:?} {actions:?}");
+            assert!(actions.len() < actions.capacity(), "{what}");
+            let after = State::of(&service).expect(&what);
+            for flag in [service.want_up, service.paused, service.ready, service.drains, service.stdio_closed] {
+                assert!(flag <= 1, "{what}");
+            }
+            assert!(service.waits <= Waits::Circle as u8 && service.failures <= 63, "{what}");
+            // A deadline is armed when there is a timer, and only then.
+            assert_eq!(service.deadline != 0, Timer::of(&service) != Timer::None, "{what}");
+            // Who is told something reads the status that belongs to it.
+            for (at, action) in actions.iter().enumerate() {
+                if matches!(action, Action::Tell(told) if *told != b"x") {
+                    assert_eq!(actions.get(at - 1), Some(&Action::Publish), "{what}");
+                }
+            }
+            // Starts and finishes only when nothing runs, signals only when something does.
+            assert!(!actions.contains(&Action::Start) || after == State::Down, "{what}");
+            let signals = actions.iter().any(|a| matches!(a, Action::Signal(_) | Action::SignalGroup(_)));
+            assert!(!signals || !matches!(before, State::Down | State::Gone), "{what}");
+            // Who is gone has said so, does nothing more and waits for nothing.
+            assert_eq!(actions.last() == Some(&Action::Gone), before != State::Gone && after == State::Gone, "{what}");
+            assert!(before != State::Gone || actions.is_empty(), "{what}");
+            assert!(
+                after != State::Gone || before == State::Gone || (service.deadline, service.waits) == (0, 0),
+                "{what}"
+            );
+            // Nothing but an order, and finish's last word, changes what is wanted.
+            let orders = matches!(event, Event::Want(_) | Event::Terminate | Event::Died(PERMANENT_FAILURE));
+            assert!(orders || service.want_up == record.want_up, "{what}");
         }
     }
 }
 
 #[test]
-fn terminate_reaches_gone_from_every_state_after_at_most_two_deaths() {
-    for state in State::ALL {
+fn terminate_reaches_gone_from_every_state_after_at_most_three_deaths() {
+    for record in every_record() {
         for executable in [true, false] {
-            let mut service = at(state);
+            let before = State::of(&record).unwrap();
+            let mut service = Box::new(Service::read_from_bytes(record.as_bytes()).unwrap());
             let mut queue = vec![Event::Terminate];
             let mut deaths = 0;
             while State::of(&service) != Some(State::Gone) {
@@ -289,17 +343,87 @@ fn terminate_reaches_gone_from_every_state_after_at_most_two_deaths() {
                     deaths += 1;
                     Event::Died(SIGTERM_DEATH)
                 });
-                assert!(deaths <= 2, "{state:?}");
+                assert!(deaths <= 3, "{before:?}");
                 queue.extend(go(&mut service, event).into_iter().filter_map(|a| answer(a, executable)));
             }
         }
     }
 }
 
+#[test]
+fn the_back_off_starts_later_each_time_and_a_start_by_order_forgets_it() {
+    let rule = Rule::parse(b"1s 1m").unwrap();
+    let mut service = at(State::Up);
+    service.extras = extra::RESTART_DELAY;
+    let mut now = service.started;
+    for expected in [1, 2, 4, 8, 1] {
+        step(&mut service, Event::Died(0), now, STAMP);
+        let actions = step(&mut service, Event::NoFinish, now, STAMP);
+        assert_eq!(actions.last(), Some(&Action::Delay));
+        step(&mut service, Event::Delay(rule, 0), now, STAMP);
+        assert_eq!((Timer::of(&service), service.deadline), (Timer::Start, now + expected * SECOND));
+        now = service.deadline;
+        if expected == 8 {
+            assert_eq!(go(&mut service, Event::Want(Want::Up)).last(), Some(&Action::Start));
+        }
+        step(&mut service, Event::Started, now, STAMP);
+    }
+    // A run that lasted: at once.
+    now += 7 * SECOND;
+    step(&mut service, Event::Died(0), now, STAMP);
+    step(&mut service, Event::NoFinish, now, STAMP);
+    step(&mut service, Event::Delay(rule, 0), now, STAMP);
+    assert_eq!((service.deadline, service.failures), (now, 0));
+}
+
+#[test]
+fn what_a_dead_process_left_behind_is_killed_first_if_that_is_asked_for() {
+    for state in [State::Up, State::LastUp, State::Finish, State::LastFinish] {
+        let mut service = at(state);
+        service.extras = extra::KILL_LEFTOVERS;
+        assert_eq!(go(&mut service, Event::Died(0))[0], Action::KillLeftovers, "{state:?}");
+        assert!(!go(&mut at(state), Event::Died(0)).contains(&Action::KillLeftovers), "{state:?}");
+    }
+}
+
+#[test]
+fn a_service_that_is_held_starts_when_it_is_released_even_if_it_is_wanted_once() {
+    for want in [Want::Up, Want::Once] {
+        let mut service = fresh(false);
+        assert_eq!(go(&mut service, Event::Want(want)).last(), Some(&Action::Start));
+        assert_eq!(go(&mut service, Event::Held), []);
+        assert_eq!((Waits::of(&service), Timer::of(&service)), (Waits::Unknown, Timer::None));
+        assert_eq!(go(&mut service, Event::Release), [Action::Start]);
+        go(&mut service, Event::Started);
+        assert_eq!(Waits::of(&service), Waits::Nothing);
+    }
+}
+
+#[test]
+fn a_service_that_is_held_obeys_orders() {
+    let held = || {
+        let mut service = fresh(true);
+        go(&mut service, Event::Held);
+        service
+    };
+    for event in [Event::Want(Want::Down), Event::Want(Want::AtMostOnce)] {
+        let mut service = held();
+        go(&mut service, event);
+        assert_eq!((Waits::of(&service), service.want_up), (Waits::Nothing, 0));
+        assert_eq!(go(&mut service, Event::Release), []);
+    }
+    for event in [Event::Terminate, Event::Exit, Event::Hangup, Event::Quit, Event::Interrupt] {
+        assert_eq!(go(&mut held(), event).last(), Some(&Action::Gone), "{event:?}");
+    }
+    // It is looked at once more, by whoever releases it.
+    assert_eq!(go(&mut held(), Event::Want(Want::Up)).last(), Some(&Action::Start));
+    assert_eq!(go(&mut held(), Event::Timer), [Action::Start]);
+}
+
 proptest! {
     #[test]
     fn whatever_happens_the_machine_is_consistent(
-        wanted: bool, executable: bool, script in prop::collection::vec((0usize..40, 0u64..3_000_000_000), 0..60),
+        wanted: bool, executable: bool, script in prop::collection::vec((0usize..48, 0u64..3_000_000_000), 0..60),
     ) {
         let all = events();
         let mut service = fresh(wanted);
@@ -317,8 +441,8 @@ proptest! {
                 prop_assert!(service.deadline != 0 || Timer::of(&service) == Timer::None);
                 queue.extend(actions.into_iter().filter_map(|a| answer(a, executable)));
             }
-            // Down and wanted always has a date.
-            if State::of(&service) == Some(State::Down) && service.want_up == 1 {
+            // Down and wanted always has a date, or is looked after by somebody.
+            if State::of(&service) == Some(State::Down) && service.want_up == 1 && service.waits == 0 {
                 prop_assert_ne!(service.deadline, 0);
             }
         }

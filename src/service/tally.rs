@@ -110,6 +110,15 @@ pub fn visit(dir: Fd, count: u32, see: &mut dyn FnMut(&Record)) -> Result<()> {
     done
 }
 
+/// How many records the tally of the service directory `dir` has.
+pub fn count(dir: Fd) -> Result<u64> {
+    let mut fd = open(dir)?;
+    let size = if fd.is_some() { file::size(fd) } else { Ok(0) };
+    fd.close();
+    let record = Record::SIZE as u64;
+    size.map(|size| if size % record == 0 { size / record } else { 0 })
+}
+
 fn open(dir: Fd) -> Result<Fd> {
     match file::open(dir, NAME, OFlags::RDONLY | OFlags::NONBLOCK, 0) {
         Err(Errno::NOENT) => Ok(Fd::NONE),
@@ -188,6 +197,7 @@ mod tests {
         }
         assert_eq!(seconds(&scratch, 4096), (1..=100).collect::<Vec<_>>());
         assert_eq!(seconds(&scratch, 2), [99, 100]);
+        assert_eq!(count(scratch.fd), Ok(100));
         assert_eq!(seconds(&scratch, 0), [] as [u64; 0]);
         assert_eq!(scratch.names("supervise"), ["death_tally"]);
     }
@@ -224,6 +234,7 @@ mod tests {
         let scratch = scratch();
         scratch.write("supervise/death_tally", [7; 13]);
         assert_eq!(seconds(&scratch, 9), [] as [u64; 0]);
+        assert_eq!(count(scratch.fd), Ok(0));
         append(scratch.fd, &death(1), 9).unwrap();
         assert_eq!(seconds(&scratch, 9), [1]);
     }

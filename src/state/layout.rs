@@ -121,7 +121,7 @@ record! {
     pub struct Service {
         /// 1 if the slot is in use.
         pub used: u8,
-        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger.
+        /// Kind: 0 a service, 1 a logger (`NAME/log`), 2 the catch-all logger, 3 the only service of the process.
         pub kind: u8,
         /// 1 if the scan directory had it at the last scan.
         pub active: u8,
@@ -191,14 +191,40 @@ record! {
         pub pipe_fd: i32,
         /// Errno of the last failure that was reported, so that a repeated one is reported once.
         pub trouble: u32,
-        /// For later: descriptors of the notification socket and of the cgroup.
-        pub spare_fds: [i32; 2],
+        /// Directory of its cgroup; -1 if it has none.
+        pub cgroup_fd: i32,
+        /// Slot of the dependency that it waits for, if `waits` says that it does; else -1.
+        pub waits_on: i32,
         /// 1 for a logger that is to be started once more, to read what is in its pipe, before its supervisor exits.
         pub drains: u8,
+        /// What keeps it from being started (`service::machine::Waits`).
+        pub waits: u8,
+        /// 1 if the run that runs, or did last, has a readiness descriptor.
+        pub notifies: u8,
+        /// Which of the files are there that s6 does not know (`service::extra`).
+        pub extras: u8,
+        /// Starts in a row that did not last, up to 63.
+        pub failures: u8,
+        /// In a stop, 1 or 2: to be told to end, and how, when those that need it have ended (`svscan::order`).
+        pub deferred: u8,
+        /// 1 if `supervise/waiting` is there.
+        pub waiting_file: u8,
+        /// 1 while the tally does not have the last death yet.
+        pub untallied: u8,
+        /// When run last died.
+        pub died: u64,
+        /// Age of the service directory when `extras` was found out; 0 if that has to be done again.
+        pub looked: u64,
+        /// Hash of what was last said about its dependencies, so that it is said once.
+        pub complaint: u32,
+        /// Events that were not sent yet, in their order, the rest 0; they follow the status file.
+        pub untold: [u8; 4],
+        /// How often its control group was found not to be empty when the record was to go.
+        pub lingers: u8,
         /// For later.
         pub spare_bytes: [u8; 7],
         /// For later.
-        pub spare: [u64; 5],
+        pub spare: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }

@@ -38,19 +38,26 @@ impl JobKind {
 
 /// Deaths taken per turn: more wait for the next, so that a flood of orphans does not keep others waiting.
 const DEATHS_PER_TURN: usize = 256;
+/// Deaths of services among them: each may be followed by a start, which takes about a millisecond.
+const STARTS_PER_TURN: usize = 32;
 
 impl Engine {
     /// Takes every death there is, up to a bound; answers whether there may be more.
     pub(super) fn sweep(&mut self, now: Nanos) -> bool {
+        let mut services = 0;
         for _ in 0..DEATHS_PER_TURN {
             // Seen first, reaped last: if we fault in between, the same death is seen again.
             let Some(death) = process::peek_death() else { return false };
             if let Some(slot) = self.slots.by_pid(death.pid) {
                 self.service_died(slot, death.pid, death.wstat, now);
+                services += 1;
             } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
                 job_ended(job, death.wstat);
             }
             process::reap(death.pid);
+            if services == STARTS_PER_TURN {
+                break;
+            }
         }
         true
     }
@@ -88,6 +95,7 @@ impl Engine {
             extra: &[],
             session,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: self.config.nofile,
         };
         // The record is there before the child is.

@@ -4,12 +4,14 @@
 //! The engine owns the tables of the arena and what is derived from them. It must never block, never exit while there
 //! is something to supervise, and never act on an event whose handle is out of date.
 
+use super::dependencies::{is_ready, is_up};
+use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
-use crate::limits::SERVICES;
+use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::label;
-use crate::service::machine::{Event, State, Timer};
+use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables};
@@ -17,7 +19,7 @@ use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
 use crate::sys::process::Rlimit;
-use crate::sys::time::{self, Nanos};
+use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
@@ -38,19 +40,27 @@ pub mod token {
 /// get their turn in between.
 const TIMERS_PER_TURN: usize = 32;
 
+/// Files are written and listeners told so long after a service was started again. The kernel would let us go on at once,
+/// before its first instruction; asleep, we leave the processor to it.
+const START_FIRST: Nanos = MILLI;
+/// Services that may be started again in that time; with more the news is not put off.
+const OWING: usize = 32;
+
 static SLOTS: TakeCell<Slots<SERVICES>> = TakeCell::new(Slots::new());
 
 /// How the engine is to behave.
 pub struct Config {
-    /// Process 1 or `svscan`.
+    /// Process 1, `svscan` or `supervise`.
     pub role: Role,
-    /// Most supervised processes, loggers included; at most [`SERVICES`].
+    /// Most supervised processes; at most [`SERVICES`].
     pub services_max: usize,
+    /// Whether loggers count too, or go with their services.
+    pub loggers_count: bool,
     /// Longest name of a service.
     pub name_max: usize,
     /// Scan again after so long; 0 for only when told.
     pub rescan: Nanos,
-    /// How long a stop waits before it kills; 0 for ever.
+    /// How long a stop waits before it kills; 0 for what `.s6-svscan/stop-timeout` says.
     pub stop_timeout: Nanos,
     /// RLIMIT_NOFILE for children, if ours was raised.
     pub nofile: Option<Rlimit>,
@@ -70,6 +80,18 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// Somebody may wait for a dependency.
+    pub(super) anybody_waits: bool,
+    /// In a stop: who depends on whom.
+    pub(super) edges: &'static mut Edges<DEPENDENCIES>,
+    /// In a stop: somebody is gone who depended on others.
+    pub(super) dependant_gone: bool,
+    /// No order waits in this turn.
+    no_orders: bool,
+    /// Services that were started again and owe the world the news…
+    owing: heapless::Vec<usize, OWING>,
+    /// …until then.
+    owing_until: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -80,6 +102,7 @@ impl Engine {
     /// signalfd(2); EBUSY if there is an engine in this process already.
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
         let slots = SLOTS.take().ok_or(sys::Errno::BUSY)?;
+        let edges = EDGES.take().ok_or(sys::Errno::BUSY)?;
         let epoll = Epoll::new()?;
         let watched = config.role.signals();
         let signals = signal::open_signalfd(watched)?;
@@ -98,6 +121,12 @@ impl Engine {
             holder: None,
             high: 0,
             more_deaths: true,
+            anybody_waits: true,
+            edges,
+            dependant_gone: false,
+            no_orders: true,
+            owing: heapless::Vec::new(),
+            owing_until: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -105,7 +134,9 @@ impl Engine {
             let mut records = Records::of(engine.tables);
             engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
         }
-        engine.tables.header.scan_deadline = 1; // the first scan is due
+        if !matches!(engine.config.role, Role::Supervise(_)) {
+            engine.tables.header.scan_deadline = 1; // the first scan is due
+        }
         Ok(engine)
     }
 
@@ -121,20 +152,27 @@ impl Engine {
     #[inline(never)] // as above
     pub fn run(&mut self) -> Plan {
         loop {
-            let plan = Plan::of(&self.tables.header);
+            // What is due may be the last that a stop waits for: look before the wait, not only after it.
+            self.fire(time::boot());
+            let plan = self.plan();
             if plan != Plan::Run && self.stopped(plan) {
+                self.settle();
                 return plan;
             }
-            self.turn(None);
+            self.take_events(None);
         }
     }
 
     /// One turn: what is due, then what has happened, waiting for it at most until `limit` (boot-time).
     pub fn turn(&mut self, limit: Option<Nanos>) {
+        self.fire(time::boot());
+        self.take_events(limit);
+    }
+
+    fn take_events(&mut self, limit: Option<Nanos>) {
         let now = time::boot();
-        self.fire(now);
         let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
-        let due = if self.more_deaths { Some(now) } else { self.next_deadline() };
+        let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline() };
         let due = [due, limit].into_iter().flatten().min();
         let timeout = due.map(|at| at.saturating_sub(time::boot()));
         let ready = match self.epoll.wait(&mut events, timeout) {
@@ -145,6 +183,7 @@ impl Engine {
             }
         };
         let now = time::boot();
+        self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
         for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
             self.readiness(*token, now);
@@ -173,22 +212,39 @@ impl Engine {
         };
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
-        [service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
+        let owing = (!self.owing.is_empty()).then_some(self.owing_until);
+        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
             .flatten()
             .min()
     }
 
+    /// Tells what services owe that were started again.
+    fn settle(&mut self) {
+        for slot in core::mem::take(&mut self.owing) {
+            if let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.supervised != 0) {
+                supervisor::settle(service);
+            }
+        }
+    }
+
     fn fire(&mut self, now: Nanos) {
+        if self.owing_until <= now {
+            self.settle();
+        }
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
             memory::forget_seldom();
         }
+        if self.dependant_gone {
+            self.tell_deferred(now);
+        }
         for _ in 0..TIMERS_PER_TURN {
             let Some(slot) = self.slots.expired(now) else { break };
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
+                Some(Timer::Linger) => self.go_on_releasing(slot),
                 Some(_) => self.drive(slot, Event::Timer, now),
                 None => {}
             }
@@ -223,19 +279,47 @@ impl Engine {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
             env: self.env,
+            called: self.config.role.only_service(),
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
             stamp: Stamp::now(),
+            at_once: self.no_orders,
         };
-        let pid = service.pid;
-        supervisor::drive(&mut context, service, event);
+        let (pid, stdio_closed) = (service.pid, service.stdio_closed);
+        let (was_up, was_ready, waited) = (is_up(service), is_ready(service), waited_for(service));
+        if supervisor::drive(&mut context, service, event) {
+            if self.owing.is_empty() {
+                self.owing_until = now + START_FIRST;
+            }
+            if self.owing.push(slot).is_err() {
+                supervisor::settle(service);
+            }
+        }
+        if service.stdio_closed != stdio_closed {
+            self.config.role.close_stdio();
+        }
         if service.pid != pid {
             self.slots.set_pid(slot, service.pid);
         }
         self.slots.set_deadline(slot, service.deadline);
-        if State::of(service) == Some(State::Gone) {
+        let (turns, becomes_ready) = (was_up != is_up(service), !was_ready && is_ready(service));
+        let held = Waits::of(service) == Waits::Unknown;
+        let gone = State::of(service) == Some(State::Gone);
+        if waited_for(service) != waited {
+            self.note_waiting(slot, now);
+        }
+        if becomes_ready {
+            self.wake_waiting(slot, now);
+        } else if turns {
+            self.retell_waiting(slot, now);
+        }
+        if held {
+            self.look_at_dependencies(slot, now);
+        }
+        if gone {
             self.supervisor_gone(slot, now);
         }
     }
@@ -292,4 +376,9 @@ impl Engine {
     pub(super) fn used(&self) -> impl Iterator<Item = (usize, &Service)> {
         self.tables.services.iter().take(self.high).enumerate().filter(|(_, service)| service.used != 0)
     }
+}
+
+/// What decides what `supervise/waiting` says.
+fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
+    (service.waits, service.deferred, service.timer, service.deadline)
 }

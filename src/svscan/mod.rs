@@ -1,12 +1,16 @@
 //! Many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //!
 //! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
-//! * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down.
+//! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
+//!   in an [`order`]. * [`dependencies`]: who waits for whom.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
 //! * [`slots`]: what is derived from the records, for speed.
 
+pub mod alone;
 pub mod children;
+pub mod dependencies;
 pub mod engine;
+pub mod order;
 pub mod orders;
 pub mod records;
 pub mod scan;
@@ -19,6 +23,7 @@ pub use engine::{Config, Engine};
 use crate::state::Header;
 use crate::sys::signal::SignalSet;
 use crate::sys::signal::number as sig;
+use core::ffi::CStr;
 
 /// What was asked of the whole.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,6 +85,8 @@ pub enum Role {
     Init(Dialect),
     /// `svscan DIR`.
     Svscan,
+    /// `supervise DIR`: this one service, which scripts know by this name.
+    Supervise(&'static CStr),
 }
 
 /// Signals that `poweroff`, `reboot` and `halt` send to process 1, whatever the dialect; nobody else uses them there.
@@ -112,6 +119,7 @@ impl Role {
         ]);
         match self {
             Role::Svscan => svscan,
+            Role::Supervise(_) => SignalSet::of(&[sig::CHLD, sig::TERM, sig::HUP, sig::QUIT, sig::INT]),
             Role::Init(_) => svscan.union(SignalSet::of(&[
                 shutdown_signal::HALT,
                 shutdown_signal::POWEROFF,
@@ -123,7 +131,7 @@ impl Role {
     /// The signals that are blocked: those received, and SIGPIPE, so that a write to a vanished reader is an error.
     pub const fn blocked(self) -> SignalSet {
         match self {
-            Role::Svscan => self.signals().union(SignalSet::of(&[sig::PIPE])),
+            Role::Svscan | Role::Supervise(_) => self.signals().union(SignalSet::of(&[sig::PIPE])),
             Role::Init(_) => SignalSet::ALL,
         }
     }

@@ -90,7 +90,7 @@ impl Engine {
     /// `b` and SIGABRT.
     fn leave_plan(&self) -> Option<Plan> {
         match self.config.role {
-            Role::Svscan => Some(Plan::Leave),
+            Role::Svscan | Role::Supervise(_) => Some(Plan::Leave),
             Role::Init(_) => {
                 warning!("process 1 does not leave its loop: the order is ignored");
                 None
@@ -101,7 +101,7 @@ impl Engine {
     /// What follows when the scan directory is told to end.
     fn leaving_plan(&self) -> Plan {
         match self.config.role {
-            Role::Svscan => Plan::Finish,
+            Role::Svscan | Role::Supervise(_) => Plan::Finish,
             Role::Init(_) => Plan::Reboot,
         }
     }
@@ -122,6 +122,7 @@ impl Engine {
         let signal = received.signal;
         match signal {
             sig::CHLD => self.more_deaths = true,
+            _ if self.config.role.only_service().is_some() => self.supervise_signal(signal, now),
             sig::ALRM => self.scan_soon(),
             sig::ABRT => {
                 if let Some(plan) = self.leave_plan() {
@@ -130,7 +131,7 @@ impl Engine {
             }
             _ if self.divert(signal) => {}
             _ => match self.config.role {
-                Role::Svscan => self.svscan_signal(signal, now),
+                Role::Svscan | Role::Supervise(_) => self.svscan_signal(signal, now),
                 Role::Init(dialect) => self.init_signal(dialect, received, now),
             },
         }
@@ -177,6 +178,11 @@ impl Engine {
         match self.start_job(JobKind::SignalHandler, path, scandir, false) {
             Ok(()) => true,
             Err(SpawnError::Exec(Errno::NOENT)) => false,
+            // Whoever has a script for a signal does not want the built-in action.
+            Err(why @ SpawnError::Setup(Errno::NFILE)) if file::exists(scandir, path) == Ok(true) => {
+                warning!("cannot run .s6-svscan/SIG{name}: {}; the signal is ignored", Reason(why.errno()));
+                true
+            }
             Err(why) => {
                 warning!("cannot run .s6-svscan/SIG{name}: {}; the built-in action is taken", Reason(why.errno()));
                 false

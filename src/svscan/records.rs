@@ -4,22 +4,27 @@
 use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
-use crate::service::machine::{self, Timer};
-use crate::service::{event, files, label, supervisor, tally};
+use crate::service::machine::{self, State, Timer};
+use crate::service::{cgroup, event, files, kind, label, supervisor, tally, waiting};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
-use crate::sys::time::{Nanos, SECOND};
-use crate::sys::{Errno, Fd, file};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
+use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::warning;
+use core::ffi::CStr;
 use zerocopy::FromZeros;
 
 /// A supervisor is started at most this often.
 const SUPERVISOR_INTERVAL: Nanos = SECOND;
 /// A supervisor that could not be started is tried again after this.
 const SUPERVISOR_AGAIN: Nanos = 10 * SECOND;
+/// A control group that is not empty yet is tried again after this…
+const LINGER_AGAIN: Nanos = 20 * MILLI;
+/// …so many times: five seconds.
+const LINGERS: u8 = 250;
 
 impl Engine {
     /// The record of the directory with this device and inode.
@@ -34,9 +39,10 @@ impl Engine {
 
     /// A new record; `None` if there is no room for more.
     pub(super) fn create(&mut self, name: &[u8], kind: u8, dev: u64, ino: u64) -> Option<usize> {
-        let in_use = self.used().count();
+        let counts = |kind: u8| self.config.loggers_count || kind != kind::LOGGER;
+        let in_use = self.used().filter(|(_, service)| counts(service.kind)).count();
         let slot = free(&self.tables.services, |service| service.used)?;
-        if in_use >= self.config.services_max {
+        if counts(kind) && in_use >= self.config.services_max {
             return None;
         }
         self.slots.set_identity(slot, identity_key(dev, ino));
@@ -58,7 +64,7 @@ impl Engine {
         ] {
             *fd = -1;
         }
-        service.spare_fds = [-1; 2];
+        (service.cgroup_fd, service.waits_on) = (-1, -1);
         service.set_name(name);
         service.used = 1;
         self.high = self.high.max(slot + 1);
@@ -76,17 +82,35 @@ impl Engine {
 
     /// Frees a record and everything it holds.
     pub(super) fn release(&mut self, slot: usize) {
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
-        let partner = service.partner;
+        let now = time::boot();
+        self.forget_dependant(slot);
+        let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else { return };
         supervisor::close_all(service);
         Fd(service.pipe_fd).close();
-        service.zero();
-        self.slots.set_identity(slot, 0);
-        self.slots.set_pid(slot, 0);
-        self.slots.set_deadline(slot, 0);
+        service.pipe_fd = -1;
+        let partner = core::mem::replace(&mut service.partner, -1);
+        service.seal();
         if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
             other.partner = -1;
             other.seal();
+        }
+        self.slots.set_pid(slot, 0);
+        self.wake_waiting(slot, now);
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        if lingers(service, now) {
+            return self.slots.set_deadline(slot, service.deadline);
+        }
+        service.zero();
+        self.slots.set_identity(slot, 0);
+        self.slots.set_deadline(slot, 0);
+    }
+
+    /// A record that was to go waited for its control group to be empty.
+    pub(super) fn go_on_releasing(&mut self, slot: usize) {
+        self.release(slot);
+        // The entry may be back already: look.
+        if Plan::of(&self.tables.header) == Plan::Run {
+            self.scan_soon();
         }
     }
 
@@ -101,14 +125,9 @@ impl Engine {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervisor_started = now;
         let control = Token { kind: token::SERVICE_CONTROL, slot: slot as u32, generation: service.generation };
-        match open_supervisor(scandir, service, &self.epoll, control) {
-            Ok(want_up) => {
-                service.trouble = 0;
-                service.supervised = 1;
-                machine::begin(service, want_up, now, Stamp::now());
-                supervisor::announce(service);
-                self.slots.set_deadline(slot, service.deadline);
-            }
+        let path = supervisor::name(service);
+        match open_supervisor(scandir, path.path(), service, &self.epoll, control) {
+            Ok(want_up) => self.supervise(slot, want_up, now),
             Err((what, e)) => {
                 supervisor::close_all(service);
                 if service.trouble != e.raw_os_error() as u32 {
@@ -126,13 +145,27 @@ impl Engine {
         }
     }
 
+    /// A record has its supervisor: the machine begins.
+    pub(super) fn supervise(&mut self, slot: usize, want_up: bool, now: Nanos) {
+        let Some(service) = self.tables.services.get_mut(slot) else { return };
+        service.trouble = 0;
+        service.supervised = 1;
+        service.waiting_file = 0;
+        waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
+        machine::begin(service, want_up, now, Stamp::now());
+        supervisor::announce(service);
+        self.slots.set_deadline(slot, service.deadline);
+    }
+
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.
     pub(super) fn supervisor_gone(&mut self, slot: usize, now: Nanos) {
         let stopping = Plan::of(&self.tables.header) != Plan::Run;
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervised = 0;
         supervisor::close_all(service);
-        if service.active != 0 && !stopping {
+        if self.config.role.only_service().is_some() {
+            self.tables.header.plan = Plan::Leave as u32; // that was all
+        } else if service.active != 0 && !stopping {
             info!("{}: its supervisor has exited; there will be another", label(service));
             machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
             self.slots.set_deadline(slot, service.deadline);
@@ -147,18 +180,44 @@ impl Engine {
     }
 }
 
-type Failure = (&'static str, Errno);
+/// What could not be done ("unable to …"), and why.
+/// Removes the control group of a record that is to go. Who was killed in it takes a moment to be gone: answers whether
+/// to try again, and when is in the record.
+fn lingers(service: &mut Service, now: Nanos) -> bool {
+    let had = service.cgroup_fd >= 0 || service.lingers > 0;
+    Fd(core::mem::replace(&mut service.cgroup_fd, -1)).close();
+    // A process that was left running stays where it is.
+    if !had || service.pid > 0 {
+        return false;
+    }
+    match cgroup::remove(service) {
+        Ok(()) => false,
+        Err(Errno::BUSY) if service.lingers < LINGERS => {
+            service.lingers += 1;
+            (service.active, service.supervised, service.state) = (0, 0, State::Gone as u8);
+            machine::arm(service, Timer::Linger, now + LINGER_AGAIN);
+            true
+        }
+        Err(e) => {
+            warning!("{}: cannot remove its control group: {}", label(service), Reason(e));
+            false
+        }
+    }
+}
+
+pub(super) type Failure = (&'static str, Errno);
 
 /// Opens what a supervisor needs; answers whether the service is wanted up. What was opened is in the record, also when
 /// it fails.
-fn open_supervisor(
+pub(super) fn open_supervisor(
     scandir: Fd,
+    path: Result<&CStr>,
     service: &mut Service,
     epoll: &Epoll,
     control: Token,
 ) -> core::result::Result<bool, Failure> {
     let gone = |e| ("open the service directory", e);
-    let dir = supervisor::name(service).path().and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
+    let dir = path.and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
     service.dir_fd = dir.0;
     let stat = rustix::fs::fstat(dir).map_err(gone)?;
     if (stat.st_dev as u64, stat.st_ino as u64) != (service.dev, service.ino) {

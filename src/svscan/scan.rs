@@ -75,10 +75,11 @@ impl Engine {
         }
         if pass.skipped > 0 {
             let (skipped, max) = (pass.skipped, self.config.services_max);
+            let how = if self.config.loggers_count { "loggers included" } else { "loggers not counted" };
             pass.complain(
                 &self.complaints,
                 b"too many",
-                format_args!("{skipped} entries have no supervisor: there is room for {max}, loggers included"),
+                format_args!("{skipped} entries have no supervisor: there is room for {max}, {how}"),
             );
         }
         if pass.again {
@@ -87,6 +88,7 @@ impl Engine {
             *due = if *due == 0 { at } else { at.min(*due) };
         }
         self.complaints = pass.complaints;
+        self.wake_all_waiting(now);
     }
 
     /// Asks for a scan before anything else happens.
@@ -212,13 +214,18 @@ impl Engine {
         pass: &mut Pass,
     ) -> core::result::Result<Option<usize>, NoLogger> {
         let Some(service) = self.tables.services.get(producer) else { return Ok(None) };
-        if let Ok(logger) = usize::try_from(service.partner) {
-            return Ok(Some(logger));
-        }
         let path = CPath::<512>::of(&[name.to_bytes(), b"/log"]);
         let scandir = Fd(self.tables.header.scandir_fd);
-        let Ok(Some((dev, ino))) = path.path().and_then(|path| identify(scandir, path)) else { return Ok(None) };
+        let found = path.path().and_then(|path| identify(scandir, path));
         let shown = Printable(name.to_bytes());
+        if let Ok(logger) = usize::try_from(service.partner) {
+            if matches!(found, Ok(None) | Err(Errno::NOENT)) {
+                let what = path.as_bytes();
+                pass.complain(&self.complaints, what, format_args!("{shown}/log is gone: its logger is kept"));
+            }
+            return Ok(Some(logger));
+        }
+        let Ok(Some((dev, ino))) = found else { return Ok(None) };
         let slot = match self.find(dev, ino).map(|slot| (slot, self.tables.services.get(slot))) {
             Some((slot, Some(other))) => {
                 if other.active != 0 {

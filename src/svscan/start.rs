@@ -1,6 +1,7 @@
 //! What the engine needs before it runs: signals, standard descriptors and limits as it wants them, and the scan
 //! directory's own files.
 
+use crate::service::waiting;
 use crate::state::Header;
 use crate::sys::process::Rlimit;
 use crate::sys::{Errno, Fd, Result, file, signal};
@@ -62,6 +63,7 @@ pub fn open_scandir(header: &mut Header, path: &CStr) -> core::result::Result<()
     rustix::process::fchdir(scandir).map_err(|e| ("change into the scan directory", e))?;
     make_dir(scandir, c".s6-svscan", 0o700).map_err(|e| ("make .s6-svscan", e))?;
     header.lock_fd = file::lock(scandir, c".s6-svscan/lock", 0o600).map_err(|e| ("lock .s6-svscan/lock", e))?.0;
+    waiting::remove_stopping(scandir);
     let control = file::control_fifo(scandir, c".s6-svscan/control", 0o600);
     header.control_fd = control.map_err(|e| ("make .s6-svscan/control", e))?.0;
     let null = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0).map_err(|e| ("open /dev/null", e))?;

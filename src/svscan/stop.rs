@@ -2,12 +2,11 @@
 
 use super::Plan;
 use super::engine::Engine;
-use crate::service::machine::Event;
-use crate::service::{kind, label};
-use crate::state::Service;
+use crate::service::machine::{Event, Timer};
+use crate::service::{cgroup, files, kind, label, waiting};
 use crate::sys::args::Argv;
 use crate::sys::signal::SignalSet;
-use crate::sys::time::{Nanos, SECOND};
+use crate::sys::time::{MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, file, process, signal};
 use crate::text::errno::Reason;
 use crate::{notice, warning};
@@ -25,6 +24,25 @@ pub enum Manner {
     All,
 }
 
+impl Manner {
+    /// As [`crate::state::Service::deferred`] holds it.
+    pub fn number(self) -> u8 {
+        match self {
+            Manner::LoggersDrain => 1,
+            Manner::All => 2,
+        }
+    }
+
+    /// The manner with this number; `None`: there is nothing to be told.
+    pub fn of(number: u8) -> Option<Manner> {
+        match number {
+            0 => None,
+            2 => Some(Manner::All),
+            _ => Some(Manner::LoggersDrain),
+        }
+    }
+}
+
 /// After the deadline of a stop, what was killed gets this long to be gone…
 const AFTER_KILL: Nanos = 2 * SECOND;
 /// …so many times.
@@ -34,46 +52,67 @@ impl Engine {
     /// Begins to stop everything: tells everybody, in the given manner; nobody if there is none. If a stop is under way
     /// already, they are told again, and what follows it changes.
     pub fn stop(&mut self, plan: Plan, manner: Option<Manner>, now: Nanos) {
+        let timeout = self.stop_timeout();
         let header = &mut self.tables.header;
         let first = Plan::of(header) == Plan::Run;
         header.plan = plan as u32;
         if first {
             header.scan_deadline = 0;
-            if self.config.stop_timeout > 0 {
-                header.stop_deadline = now + self.config.stop_timeout;
+            if timeout > 0 {
+                header.stop_deadline = now.saturating_add(timeout);
             }
+            let _ = waiting::write_stopping(Fd(header.scandir_fd), plan.name(), header.stop_deadline);
             notice!("{}: stopping {} services", plan.name(), self.used().count());
             self.let_go_of_output();
         }
-        if let Some(manner) = manner {
-            self.terminate(manner, now, |_| true);
+        if plan == Plan::Leave {
+            self.edges.clear(); // nobody will be there to tell the others later
+        } else if first {
+            self.find_dependants();
         }
+        if let Some(manner) = manner {
+            self.terminate_in_order(manner, now);
+        }
+    }
+
+    /// How long a stop waits before it kills; 0 for ever.
+    fn stop_timeout(&self) -> Nanos {
+        if self.config.stop_timeout > 0 {
+            return self.config.stop_timeout;
+        }
+        let reading = files::stop_timeout(Fd(self.tables.header.scandir_fd));
+        if reading.problem.is_some() {
+            warning!(".s6-svscan/stop-timeout: not a number of milliseconds, or not to be read; a stop has no limit");
+        }
+        Nanos::from(reading.value) * MILLI
     }
 
     /// Tells the supervisors of records that are not in the scan directory any more to end.
     pub(super) fn nuke(&mut self, manner: Manner, now: Nanos) {
-        self.terminate(manner, now, |service| service.active == 0);
+        for slot in 0..self.high {
+            if self.tables.services.get(slot).is_some_and(|service| service.used != 0 && service.active == 0) {
+                self.terminate_one(slot, manner, now);
+            }
+        }
     }
 
-    fn terminate(&mut self, manner: Manner, now: Nanos, which: impl Fn(&Service) -> bool) {
-        for slot in 0..self.high {
-            let Some(service) = self.tables.services.get(slot) else { continue };
-            if service.used == 0 || !which(service) {
-                continue;
-            }
-            let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE;
-            if service.supervised == 0 {
-                // It waits for its next supervisor. A logger gets it now, for what is left in its pipe.
-                if drains {
-                    self.begin_supervisor(slot, now);
-                }
-                if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
-                    self.release(slot);
-                    continue;
-                }
-            }
-            self.drive(slot, if drains { Event::Drain } else { Event::Terminate }, now);
+    /// Tells the supervisor of a record to end.
+    pub(super) fn terminate_one(&mut self, slot: usize, manner: Manner, now: Nanos) {
+        let Some(service) = self.tables.services.get(slot) else { return };
+        if Timer::of(service) == Timer::Linger {
+            return; // it is over already
         }
+        let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE;
+        if service.supervised == 0 {
+            // It waits for its next supervisor. A logger gets it now, for what is left in its pipe.
+            if drains {
+                self.begin_supervisor(slot, now);
+            }
+            if self.tables.services.get(slot).is_some_and(|service| service.supervised == 0) {
+                return self.release(slot);
+            }
+        }
+        self.drive(slot, if drains { Event::Drain } else { Event::Terminate }, now);
     }
 
     /// The catch-all logger ends when nobody can write to it any more: not we either. From here on our output, and that
@@ -123,6 +162,8 @@ impl Engine {
     /// How `svscan` ends: as `.s6-svscan/finish`, in its place; exit code 0 if there is none. A `finish` that cannot be
     /// executed is a crash: `.s6-svscan/crash` takes over, or the exit code tells (127 no such file, 126 otherwise).
     pub fn leave(&mut self) -> i32 {
+        cgroup::remove_base();
+        waiting::remove_stopping(Fd(self.tables.header.scandir_fd));
         if let Some(limit) = self.config.nofile {
             let _ = setrlimit(Resource::Nofile, limit);
         }

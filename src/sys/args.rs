@@ -13,7 +13,7 @@ pub struct Args {
 
 /// envp.
 #[derive(Clone, Copy)]
-pub struct Env(*const *const c_char);
+pub struct Env(pub(super) *const *const c_char);
 
 /// Reads the initial stack (argc, argv…, NULL, envp…, NULL, auxv…) and tells rustix about its auxv.
 ///

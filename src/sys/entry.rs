@@ -101,6 +101,11 @@ pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))
 }
 
+/// The user that owns an entry.
+pub fn owner(dir: Fd, path: &CStr) -> Result<u32> {
+    rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| stat.st_uid)
+}
+
 /// As [`kind`], of a symbolic link itself.
 pub fn kind_of_link(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| FileType::from_raw_mode(stat.st_mode))
@@ -109,4 +114,16 @@ pub fn kind_of_link(dir: Fd, path: &CStr) -> Result<FileType> {
 /// What an open descriptor is.
 pub fn kind_of(fd: Fd) -> Result<FileType> {
     rustix::fs::fstat(fd).map(|stat| FileType::from_raw_mode(stat.st_mode))
+}
+
+/// When an open directory last changed, in nanoseconds since 1970: at the latest when an entry was added, removed or
+/// renamed. Nobody can set it back (st_ctime).
+pub fn changed(dir: Fd) -> Result<u64> {
+    let stat = rustix::fs::fstat(dir)?;
+    Ok((stat.st_ctime as u64).wrapping_mul(1_000_000_000).wrapping_add(stat.st_ctime_nsec as u64))
+}
+
+/// rmdir(2). EBUSY, ENOTEMPTY: it is used still.
+pub fn remove_dir(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::unlinkat(dir, path, AtFlags::REMOVEDIR)
 }

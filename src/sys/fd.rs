@@ -1,7 +1,10 @@
 //! Descriptors as plain numbers. Records in the arena name descriptors by number, and PID 1 may be entered again
 //! with those numbers only; so the crate passes [`Fd`] around and closes explicitly.
 
-use super::Result;
+use super::{Result, dir};
+use crate::text::number::parse_u32;
+use core::ops::ControlFlow;
+use core::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 use rustix::fd::{AsFd, BorrowedFd, IntoRawFd, OwnedFd};
 use rustix::io::{FdFlags, fcntl_getfd, fcntl_setfd};
 
@@ -82,10 +85,71 @@ impl Fd {
     }
 }
 
+/// A pipe, close-on-exec: the end to read from, the end to write to.
+pub fn pipe() -> Result<(Fd, Fd)> {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+    Ok((Fd::from_owned(read), Fd::from_owned(write)))
+}
+
 /// Closes every descriptor above standard error: what somebody left us, at the start of a process that has opened none
 /// itself yet. Best effort: kernels before 5.9 cannot.
 pub fn close_inherited() {
-    let _ = super::raw::close_from(3);
+    if super::raw::close_from(3).is_ok() {
+        OWN_FROM.store(3, Relaxed);
+    }
+}
+
+/// Notes which descriptors somebody left us for our children, at the start of a process that has opened none itself yet.
+/// Best effort: without /proc nobody can tell.
+pub fn note_inherited() {
+    let mut highest = 2;
+    let read = dir::visit(Fd::CWD, c"/proc/self/fd", |name, _| {
+        let number = parse_u32(name.to_bytes()).and_then(|n| i32::try_from(n).ok());
+        highest = highest.max(number.unwrap_or(0));
+        ControlFlow::Continue(())
+    });
+    if read.is_ok() {
+        OWN_FROM.store(highest + 1, Relaxed);
+    }
+}
+
+/// From here on every descriptor is close-on-exec; 0: not known.
+static OWN_FROM: AtomicI32 = AtomicI32::new(0);
+
+/// Whether the kernel can cut off a part of a descriptor table (close_range(2)): 0 not known, 1 yes, 2 no.
+static CUTS: AtomicU8 = AtomicU8::new(0);
+
+/// The number from which on no child needs what is open: all of that is close-on-exec. A child that begins without it is
+/// spared the copying and closing, which with a thousand services is most of what a start costs. `None`: not known, or
+/// not to be had.
+pub(super) fn own_from() -> Option<i32> {
+    if CUTS.load(Relaxed) == 0 {
+        let name = rustix::system::uname();
+        let cuts = cuts_well(name.release().to_bytes(), name.version().to_bytes());
+        CUTS.store(if cuts { 1 } else { 2 }, Relaxed);
+    }
+    let known = OWN_FROM.load(Relaxed);
+    (known > 0 && CUTS.load(Relaxed) == 1).then_some(known)
+}
+
+/// Whether a kernel of this release cuts descriptor tables without leaving marks of the rest in the copy, which would
+/// make later numbers of the child start far too high: since 6.11, and in late releases of the branches before. Debian tells the
+/// release of the branch in the version only.
+fn cuts_well(release: &[u8], version: &[u8]) -> bool {
+    const DEBIAN: &[u8] = b"Debian ";
+    let debian = version.windows(DEBIAN.len()).position(|word| word == DEBIAN);
+    let told = debian.and_then(|at| version.get(at + DEBIAN.len()..)).unwrap_or(release);
+    let mut numbers = told.split(|byte| !byte.is_ascii_digit()).map(|word| parse_u32(word).unwrap_or(0));
+    let mut next = || numbers.next().unwrap_or(0);
+    match (next(), next(), next()) {
+        (5, 10, patch) => patch >= 225,
+        (5, 15, patch) => patch >= 166,
+        (6, 1, patch) => patch >= 107,
+        (6, 6, patch) => patch >= 48,
+        (6, 10, patch) => patch >= 7,
+        (6, minor, _) => minor >= 11,
+        (major, ..) => major >= 7,
+    }
 }
 
 impl AsFd for Fd {
@@ -94,5 +158,22 @@ impl AsFd for Fd {
         let raw = if self.0 == -1 { i32::MAX } else { self.0 };
         // SAFETY: only system calls look at it, and they check the number.
         unsafe { BorrowedFd::borrow_raw(raw) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_that_spoil_a_cut_descriptor_table_are_known() {
+        for release in ["6.12.48+deb13-amd64", "6.11", "7.0.0-rc1", "10.2", "5.10.225", "6.1.140-v8", "6.6.48"] {
+            assert!(cuts_well(release.as_bytes(), b"#1 SMP"), "{release}");
+        }
+        assert!(cuts_well(b"6.1.0-50-arm64", b"#1 SMP Debian 6.1.176-1 (2026-06-01)"));
+        assert!(!cuts_well(b"6.1.0-18-arm64", b"#1 SMP Debian 6.1.76-1 (2024-02-01)"));
+        for release in ["5.10.0-28-amd64", "5.10.224", "6.1.0-18", "6.5.13", "6.9.12", "4.19.300", "", "linux"] {
+            assert!(!cuts_well(release.as_bytes(), b"#1 SMP"), "{release}");
+        }
     }
 }

@@ -32,6 +32,16 @@ pub fn read<'a>(dir: Fd, path: &CStr, buf: &'a mut [u8]) -> Result<&'a [u8]> {
     done.map(|n| &buf[..n])
 }
 
+/// read(2): what there is, at most what `buf` holds; 0 is the end.
+pub fn read_some(fd: Fd, buf: &mut [u8]) -> Result<usize> {
+    loop {
+        match rustix::io::read(fd, &mut *buf) {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
 /// Reads until `buf` is full or the file ends.
 pub fn read_full(fd: Fd, buf: &mut [u8]) -> Result<usize> {
     let mut at = 0;
@@ -116,6 +126,11 @@ pub fn control_fifo(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
     open(dir, path, OFlags::RDWR | OFlags::NONBLOCK, 0)
 }
 
+/// Makes a pipe or FIFO keep at most `bytes` (rounded up to a power of two of pages), if it may; it goes on as it is if not.
+pub fn limit_fifo(fifo: Fd, bytes: usize) {
+    let _ = rustix::pipe::fcntl_setpipe_size(fifo, bytes);
+}
+
 /// Opens (creating it with `mode`, exactly) and write-locks a lock file. EAGAIN: somebody else holds it.
 ///
 /// The lock belongs to the open file description (F_OFD_SETLK): it conflicts with the fcntl locks that s6 takes and
@@ -142,7 +157,7 @@ pub fn lock(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
 
 /// Write-locks an open file; see [`lock`].
 pub fn lock_open(fd: Fd) -> Result<()> {
-    match raw::ofd_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
+    match raw::file_lock(fd.0, linux::F_OFD_SETLK, linux::F_WRLCK) {
         Ok(_) => Ok(()),
         Err(Errno::ACCESS) => Err(Errno::AGAIN),
         Err(e) => Err(e),
@@ -151,7 +166,7 @@ pub fn lock_open(fd: Fd) -> Result<()> {
 
 /// Whether somebody holds a write lock on an open file.
 pub fn is_locked(fd: Fd) -> Result<bool> {
-    raw::ofd_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
+    raw::file_lock(fd.0, linux::F_OFD_GETLK, linux::F_RDLCK).map(|kind| kind != linux::F_UNLCK)
 }
 
 /// Makes a directory with `mode` less the umask; one that is there already will do. ENOTDIR: something else is there.

@@ -15,7 +15,8 @@ pub fn visit(path: &CStr, buf: &mut [u8], visit: &mut dyn FnMut(&[u8]) -> Contro
     done
 }
 
-fn visit_fd(fd: Fd, buf: &mut [u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<usize> {
+/// As [`visit`], of an open file.
+pub fn visit_fd(fd: Fd, buf: &mut [u8], visit: &mut dyn FnMut(&[u8]) -> ControlFlow<()>) -> Result<usize> {
     let (mut len, mut skipped, mut skipping) = (0, 0, false);
     loop {
         let n = match rustix::io::read(fd, &mut buf[len..]) {

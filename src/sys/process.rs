@@ -1,6 +1,7 @@
 //! Processes: start, exec, wait, kill.
 
 use super::args::{Args, Argv, Env};
+use super::fd::own_from;
 use super::{Errno, Fd, Result, raw, signal};
 use crate::arch::linchpin_clone;
 use core::cell::UnsafeCell;
@@ -13,7 +14,7 @@ pub use rustix::process::Rlimit;
 /// Most descriptors that [`Spawn::extra`] may hand over.
 pub const EXTRA_FDS: usize = 16;
 
-/// A child to start.
+/// A child to start. It has no signal blocked; those that we ignore are ignored in it too.
 pub struct Spawn<'a, const N: usize> {
     /// Program, resolved in `dir`.
     pub path: &'a CStr,
@@ -31,6 +32,8 @@ pub struct Spawn<'a, const N: usize> {
     pub session: bool,
     /// Run it in a new pid namespace (needs CAP_SYS_ADMIN).
     pub new_pidns: bool,
+    /// `cgroup.procs` of the control group that it joins, or `NONE`. Without a place there it runs in ours.
+    pub cgroup: Fd,
     /// RLIMIT_NOFILE to give back to it, if ours was raised.
     pub nofile: Option<Rlimit>,
 }
@@ -68,9 +71,12 @@ struct ChildPlan {
     argv: *const *const u8,
     env: *const *const u8,
     dir: Fd,
+    /// The descriptor table is the parent's still; of its own one the child needs what is below this number.
+    cut: Option<i32>,
     fds: [(Fd, i32); 3 + EXTRA_FDS],
     count: usize,
     session: bool,
+    cgroup: Fd,
     nofile: Option<Rlimit>,
     failed: Option<SpawnError>,
 }
@@ -93,9 +99,11 @@ impl<const N: usize> Spawn<'_, N> {
             argv: self.argv.as_ptr(),
             env: self.env.as_ptr(),
             dir: self.dir,
+            cut: None,
             fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
             count: 0,
             session: self.session,
+            cgroup: self.cgroup,
             nofile: self.nofile,
             failed: None,
         };
@@ -104,9 +112,14 @@ impl<const N: usize> Spawn<'_, N> {
             *slot = mapping;
             plan.count += 1;
         }
+        let needed = plan.fds.iter().take(plan.count).map(|(fd, number)| fd.0.max(*number)).max().unwrap_or(0);
+        plan.cut = own_from().map(|own| own.max(needed.saturating_add(1)));
         let mut flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::CLONE_PARENT_SETTID | linux::SIGCHLD;
         if self.new_pidns {
             flags |= linux::CLONE_NEWPID;
+        }
+        if plan.cut.is_some() {
+            flags |= linux::CLONE_FILES;
         }
         // SAFETY: the stack is used by this child only (the caller is suspended until it execs or exits), `pid` and
         // `plan` outlive that moment.
@@ -147,8 +160,14 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if plan.session {
         rustix::process::setsid()?;
     }
+    if plan.cgroup.is_some() {
+        let _ = rustix::io::write(plan.cgroup, b"0");
+    }
     if plan.dir.is_some() {
         rustix::process::fchdir(plan.dir)?;
+    }
+    if let Some(from) = plan.cut {
+        raw::cut_table(from as u32)?;
     }
     // Two passes, so that no source is overwritten before it was placed: first all out of the way, then into place.
     let wanted = &mut plan.fds[..plan.count];
@@ -162,7 +181,6 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
     if let Some(limit) = plan.nofile.take() {
         rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
     }
-    signal::reset_action(signal::number::PIPE);
     signal::SignalSet::EMPTY.block();
     Ok(())
 }
@@ -257,6 +275,16 @@ pub struct Death {
     pub wstat: u32,
 }
 
+impl Death {
+    /// The exit code with which a program passes this on: the child's own, or 128 and the number of the signal.
+    pub fn exit_code(self) -> i32 {
+        match self.wstat & 0x7f {
+            0 => (self.wstat >> 8 & 0xff) as i32,
+            signal => 128 + signal as i32,
+        }
+    }
+}
+
 /// A child that has ended, without reaping it: the same one is seen again until [`reap`]. `None`: none has ended (or
 /// there is no child).
 pub fn peek_death() -> Option<Death> {
@@ -274,6 +302,12 @@ pub fn has_children() -> bool {
 pub fn reap(pid: i32) {
     const P_PID: u32 = 1;
     let _ = wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG);
+}
+
+/// Reaps `pid`, a child, if it has ended. ECHILD: it is no child of ours.
+pub fn reap_ended(pid: i32) -> Result<Option<Death>> {
+    const P_PID: u32 = 1;
+    wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG)
 }
 
 /// Waits until `pid`, a child, has ended, and reaps it. Blocks: not for PID 1's loop.
@@ -315,12 +349,23 @@ pub fn pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
+/// Says whether orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER) and not those of process 1.
+/// It stays so across exec. EINVAL: a kernel before 3.4.
+pub fn adopt_orphans(on: bool) -> Result<()> {
+    rustix::process::set_child_subreaper(on.then(rustix::process::getpid))
+}
+
 /// Whether we live in the kernel's first pid namespace, whose process 1 answers for the machine; that of another one
 /// answers for a container. A kernel without namespaces, or without /proc, has the first only.
 pub fn owns_machine() -> bool {
     const FIRST: &[u8] = b"pid:[4026531836]"; // PROC_PID_INIT_INO
     let mut buf = [core::mem::MaybeUninit::<u8>::uninit(); 32];
     rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/ns/pid", &mut buf[..]).map_or(true, |(name, _)| name == FIRST)
+}
+
+/// Our own effective user.
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// Makes us the leader of a process group of our own: setpgid(2).
@@ -356,6 +401,7 @@ mod tests {
             extra: &[(write, 5)],
             session: true,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 0;
@@ -382,6 +428,7 @@ mod tests {
             extra: &[],
             session: false,
             new_pidns: false,
+            cgroup: Fd::NONE,
             nofile: None,
         };
         let mut pid = 99;
@@ -403,6 +450,7 @@ mod tests {
                 extra: &[(Fd::STDIN, number)],
                 session: false,
                 new_pidns: false,
+                cgroup: Fd::NONE,
                 nofile: None,
             };
             let mut pid = 99;

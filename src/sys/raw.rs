@@ -51,12 +51,52 @@ pub fn set_mask(mask: KernelSigset) -> KernelSigset {
     old
 }
 
+/// The mask as it is.
+pub fn mask() -> KernelSigset {
+    let mut old: KernelSigset = 0;
+    // SAFETY: the set lives across the call and has the size that is passed.
+    let _ = unsafe { syscall!(__NR_rt_sigprocmask, 0, 0, &raw mut old, SIGSET_SIZE) };
+    old
+}
+
 /// rt_sigaction(SIG_DFL).
 pub fn default_action(signal: i32) {
     // The kernel's struct sigaction on all our targets: handler, flags, restorer, mask; all zero is SIG_DFL.
     let action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
     // SAFETY: a zeroed kernel sigaction of full size.
     let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
+}
+
+/// rt_sigaction: whether the action of `signal` is to ignore it.
+pub fn is_ignored(signal: i32) -> bool {
+    const SIG_IGN: usize = 1;
+    let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    // SAFETY: a kernel sigaction of full size, which lives across the call.
+    let _ = unsafe { syscall!(__NR_rt_sigaction, signal, 0, &raw mut action, SIGSET_SIZE) };
+    action[0] == SIG_IGN
+}
+
+/// rt_sigaction: `handler` runs at each `signal`, and a system call that waits then ends with EINTR.
+pub fn on_signal(signal: i32, handler: extern "C" fn(i32)) {
+    let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    action[0] = handler as *const () as usize;
+    // Elsewhere the kernel brings its own way back from a handler.
+    #[cfg(target_arch = "x86_64")]
+    {
+        action[1] = nr::SA_RESTORER as usize;
+        action[2] = crate::arch::linchpin_signal_return as *const () as usize;
+    }
+    // SAFETY: a kernel sigaction of full size, whose handler lives as long as the process.
+    let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
+}
+
+/// setitimer(ITIMER_REAL): SIGALRM after `first` milliseconds, then every `then`; 0 and 0 end it.
+pub fn set_alarm(first: u32, then: u32) {
+    const ITIMER_REAL: usize = 0;
+    let [then, first] = [then, first].map(|millis| [millis / 1000, millis % 1000 * 1000].map(|word| word as usize));
+    let timer = [then, first];
+    // SAFETY: struct itimerval is four words, and lives across the call.
+    let _ = unsafe { syscall!(__NR_setitimer, ITIMER_REAL, &raw const timer, 0) };
 }
 
 /// signalfd4(-1, mask, SFD_CLOEXEC | SFD_NONBLOCK).
@@ -84,14 +124,25 @@ pub fn close_from(first: u32) -> Result<()> {
     unsafe { syscall!(__NR_close_range, first, u32::MAX, 0) }.map(drop)
 }
 
+/// Gives this process (which shares its descriptor table with another) a table of its own, without those from `first` on:
+/// close_range(2) with CLOSE_RANGE_UNSHARE, which copies no more than what stays; where there is no such call, or it may
+/// not be used, unshare(2), which copies all.
+pub fn cut_table(first: u32) -> Result<()> {
+    const CLOSE_RANGE_UNSHARE: u32 = 2;
+    // SAFETY: touches no memory; numbers that are gone afterwards are still open in the other process.
+    let cut = unsafe { syscall!(__NR_close_range, first, u32::MAX, CLOSE_RANGE_UNSHARE) };
+    // SAFETY: touches no memory.
+    cut.or_else(|_| unsafe { syscall!(__NR_unshare, nr::CLONE_FILES) }).map(drop)
+}
+
 /// kill(2) with any pid and signal, 0 and negative ones included.
 pub fn kill(pid: i32, signal: i32) -> Result<()> {
     // SAFETY: touches no memory of ours.
     unsafe { syscall!(__NR_kill, pid, signal) }.map(drop)
 }
 
-/// Open-file-description lock operations, fcntl(2).
-pub fn ofd_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
+/// Lock operations on a whole file, fcntl(2): those of the process and those of the open file description.
+pub fn file_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
     let mut lock: nr::flock64 = nr::flock64 { l_type: kind as _, l_whence: 0, l_start: 0, l_len: 0, l_pid: 0 };
     #[cfg(target_pointer_width = "32")]
     // SAFETY: a full struct flock64 that lives across the call.

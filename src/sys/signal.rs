@@ -66,6 +66,9 @@ mod names {
         ("SYS", 31),
     ];
 
+    /// Other names of some of them.
+    const ALIASES: [(&str, i32); 3] = [("IOT", n::ABRT), ("CLD", n::CHLD), ("POLL", 29)];
+
     /// Name of a signal without `SIG`; `???` for those that have none, as s6 prints them.
     pub fn name(signal: i32) -> &'static str {
         NAMES.iter().find(|(_, n)| *n == signal).map_or("???", |(name, _)| name)
@@ -80,7 +83,8 @@ mod names {
             [a, b, c, rest @ ..] if [*a, *b, *c].eq_ignore_ascii_case(b"SIG") => rest,
             _ => word,
         };
-        NAMES.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bare)).map(|(_, n)| *n)
+        let mut names = NAMES.iter().chain(&ALIASES);
+        names.find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(bare)).map(|(_, n)| *n)
     }
 }
 
@@ -110,6 +114,16 @@ impl SignalSet {
         SignalSet(self.0 | other.0)
     }
 
+    /// All of these but one.
+    pub const fn without(self, signal: i32) -> SignalSet {
+        SignalSet(self.0 & !(1 << (signal - 1)))
+    }
+
+    /// The signals that are blocked now.
+    pub fn blocked() -> SignalSet {
+        SignalSet(raw::mask())
+    }
+
     /// Makes this the set of blocked signals (sigprocmask(2)); returns the one before.
     pub fn block(self) -> SignalSet {
         SignalSet(raw::set_mask(self.0))
@@ -119,6 +133,11 @@ impl SignalSet {
 /// Resets a signal to its default action, so that children do not inherit an "ignore" that somebody left us.
 pub fn reset_action(signal: i32) {
     raw::default_action(signal);
+}
+
+/// Whether a signal is ignored, as somebody who started us may have wanted it.
+pub fn is_ignored(signal: i32) -> bool {
+    raw::is_ignored(signal)
 }
 
 /// A signal taken from the signalfd: what, and who sent it (pid and uid are 0 for the kernel's own).

@@ -143,7 +143,8 @@ fn copy_link(from: Fd, to: Fd, name: &CStr) -> Result<()> {
 
 fn set_owner_and_mode(to: Fd, name: &CStr, stat: &Stat) -> Result<()> {
     let (uid, gid) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    if !(uid.is_root() && gid.is_root()) {
+    // What we make is ours; only root can give it away.
+    if rustix::process::geteuid().is_root() && !(uid.is_root() && gid.is_root()) {
         rustix::fs::chownat(to, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     }
     match FileType::from_raw_mode(stat.st_mode) {

@@ -6,6 +6,7 @@ pub mod errno;
 pub mod number;
 pub mod passwd;
 pub mod quote;
+pub mod regex;
 pub mod tai;
 
 pub use cpath::CPath;

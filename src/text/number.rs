@@ -2,21 +2,26 @@
 
 /// A decimal number that fits 32 bits.
 pub fn parse_u32(word: &[u8]) -> Option<u32> {
+    u32::try_from(parse(word, 10)?).ok()
+}
+
+/// A decimal number that fits 64 bits.
+pub fn parse_u64(word: &[u8]) -> Option<u64> {
     parse(word, 10)
 }
 
 /// An octal number (a file mode) that fits 32 bits.
 pub fn parse_octal(word: &[u8]) -> Option<u32> {
-    parse(word, 8)
+    u32::try_from(parse(word, 8)?).ok()
 }
 
-fn parse(word: &[u8], radix: u32) -> Option<u32> {
+fn parse(word: &[u8], radix: u32) -> Option<u64> {
     if word.is_empty() {
         return None;
     }
-    word.iter().try_fold(0u32, |sum, byte| {
+    word.iter().try_fold(0u64, |sum, byte| {
         let digit = char::from(*byte).to_digit(radix)?;
-        sum.checked_mul(radix)?.checked_add(digit)
+        sum.checked_mul(radix.into())?.checked_add(digit.into())
     })
 }
 
@@ -57,6 +62,10 @@ mod tests {
             assert_eq!(parse_u32(bad.as_bytes()), None, "{bad:?}");
         }
         assert_eq!(parse_u32(b"4294967295"), Some(u32::MAX));
+        assert_eq!(parse_u64(b"18446744073709551615"), Some(u64::MAX));
+        for bad in ["", "-1", "18446744073709551616", "1 "] {
+            assert_eq!(parse_u64(bad.as_bytes()), None, "{bad:?}");
+        }
         assert_eq!(parse_octal(b"0770"), Some(0o770));
         assert_eq!(parse_octal(b"8"), None);
     }
@@ -65,6 +74,11 @@ mod tests {
         #[test]
         fn a_printed_number_reads_back(n: u32) {
             prop_assert_eq!(parse_u32(Decimal::new(n.into()).as_bytes()), Some(n));
+        }
+
+        #[test]
+        fn a_printed_long_number_reads_back(n: u64) {
+            prop_assert_eq!(parse_u64(Decimal::new(n).as_bytes()), Some(n));
         }
 
         #[test]

@@ -1,10 +1,11 @@
 //! What tests of supervision share, whoever supervises: services to be, their events, waiting.
 
 use linchpin::service::event::{self, Access, Subscription};
-use linchpin::sys::{Fd, file};
+use linchpin::service::status;
+use linchpin::sys::{Fd, file, process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::CString;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -20,7 +21,7 @@ pub const NOTIFIES: (&str, &str) = ("notification-fd", "3\n");
 pub const FIFO: &str = "\0FIFO";
 
 /// How long anything may take before the test gives up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service to be: its name, its files.
 pub type Service<'a> = (&'a str, &'a [(&'a str, &'a str)]);
@@ -123,4 +124,20 @@ pub fn eventually(mut condition: impl FnMut() -> bool) {
 /// Names in a service's fifodir.
 pub fn fifos(service: &Path) -> usize {
     std::fs::read_dir(service.join("event")).unwrap().count()
+}
+
+/// Kills every run and finish that a status file below a directory knows of.
+pub fn kill_services(dir: &Path) {
+    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
+        let Ok(kind) = entry.file_type() else { continue };
+        if !kind.is_dir() || kind.is_fifo() {
+            continue;
+        }
+        let Ok(mut fd) = file::open_dir(Fd::CWD, &c_path(&entry.path())) else { continue };
+        if let Some(status) = status::read(fd).ok().filter(|status| status.pid > 0) {
+            let _ = process::kill(-status.pid, 9);
+        }
+        fd.close();
+        kill_services(&entry.path());
+    }
 }

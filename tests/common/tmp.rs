@@ -9,11 +9,20 @@ pub struct TempDir(PathBuf);
 impl TempDir {
     /// A new, empty one, which everybody may enter.
     pub fn new() -> TempDir {
+        TempDir::within(&std::env::temp_dir()).unwrap()
+    }
+
+    /// The same in memory, as scan directories are, if there is such a place: a disk makes a thousand of them slow.
+    #[allow(dead_code)] // few tests have so many files
+    pub fn in_memory() -> TempDir {
+        TempDir::within(Path::new("/dev/shm")).unwrap_or_else(|_| TempDir::new())
+    }
+
+    fn within(place: &Path) -> std::io::Result<TempDir> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = std::env::temp_dir().join(format!("linchpin-test-{}-{count}", std::process::id()));
-        std::fs::create_dir(&path).unwrap();
-        TempDir(path)
+        let path = place.join(format!("linchpin-test-{}-{count}", std::process::id()));
+        std::fs::create_dir(&path).map(|()| TempDir(path))
     }
 
     /// Its path.

@@ -1,10 +1,14 @@
-//! `pulse`: how long a supervisor needs to bring a dead service back, for scripts/bench inside the guest. It is built as
-//! linchpin is, so that starting it costs next to nothing and what is left is the supervisor's part.
+//! `pulse`: how long a supervisor needs to start services and to bring a dead one back, for scripts/bench, inside the guest
+//! and on the host. It is built as linchpin is, so that starting it costs next to nothing and what is left is the
+//! supervisor's part.
 //!
 //! * As `./run NAME` it is the service: it says when its first instructions ran, and then waits to be killed.
 //! * `pulse supervised ROUNDS SERVICEDIR` kills that service so often; process 1 brings it back.
 //! * `pulse floor ROUNDS` does the same to a child of its own, which it brings back with nothing but waitid(2), clone(2)
 //!   and execve(2): no supervisor can be faster.
+//! * `pulse count NUMBER PROGRAM…` runs a program that starts so many services, and prints how long it took until the last
+//!   one ran, how long it then took to end after SIGTERM, and how many services it left behind.
+//! * `pulse spawn NUMBER` starts so many services, without supervising them, and ends them at SIGTERM.
 //! * `pulse after SCRIPT` runs a shell script when the machine has come to rest; for its first line.
 //!
 //! A round is from just before kill(2) to the first instructions of the next incarnation, which looks at the clock itself:
@@ -22,14 +26,14 @@ use linchpin::log::Line;
 use linchpin::service::status;
 use linchpin::sys::args::{Args, Argv, Env};
 use linchpin::sys::process::{self, Spawn};
-use linchpin::sys::signal::number as sig;
+use linchpin::sys::signal::{self, SignalSet, number as sig};
 use linchpin::sys::time::{self, MILLI, Nanos, SECOND};
 use linchpin::sys::{Errno, Fd, entry as fs_entry, file, poll};
 use linchpin::text::number::parse_u32;
 use rustix::event::Timespec;
 use rustix::fs::OFlags;
 
-/// Where services say that they run.
+/// Where services say that they run, unless `$PULSE` names another place.
 const FIFO: &CStr = c"/run/pulse";
 /// How long a victim lives: longer than the second between two starts.
 const LIFE: Nanos = 1100 * MILLI;
@@ -37,6 +41,8 @@ const LIFE: Nanos = 1100 * MILLI;
 const REST: Nanos = 3 * SECOND;
 /// Nobody waits longer than this for a victim to come back.
 const PATIENCE: Nanos = 10 * SECOND;
+/// Services of `count` and `spawn`, at most.
+const SERVICES: usize = 2048;
 /// Rounds, at most.
 const ROUNDS: usize = 100;
 
@@ -45,13 +51,15 @@ type Outcome = Result<i32, &'static str>;
 fn main(args: Args) -> i32 {
     let word = |i| args.get(i).map(CStr::to_bytes).unwrap_or_default();
     let done = match (word(0), word(1), args.get(2)) {
-        (b"./run", ..) => service(),
+        (b"./run" | b"run", ..) => service(args.env()),
         (_, b"supervised", Some(rounds)) => {
             args.get(3).ok_or("which SERVICEDIR?").and_then(|dir| supervised(rounds, dir))
         }
         (_, b"floor", Some(rounds)) => floor(rounds),
+        (_, b"count", Some(number)) => count(number, args),
+        (_, b"spawn", Some(number)) => spawn(number, args.env()),
         (_, b"after", Some(script)) => after(script, args.env()),
-        _ => Err("usage: pulse supervised ROUNDS SERVICEDIR | pulse floor ROUNDS | pulse after SCRIPT"),
+        _ => Err("usage: pulse supervised|floor|count|spawn|after ..., see its source"),
     };
     done.unwrap_or_else(|why| {
         say(Fd::STDERR, format_args!("pulse: {why}\n"));
@@ -66,12 +74,12 @@ fn say(to: Fd, text: core::fmt::Arguments<'_>) {
 }
 
 /// Clock and pid go through the FIFO in one piece. If nobody measures there is no FIFO, or no reader.
-fn service() -> Outcome {
+fn service(env: Env) -> Outcome {
     let born = time::boot().to_ne_bytes();
     let mut beat = [0; 12];
     beat[..8].copy_from_slice(&born);
     beat[8..].copy_from_slice(&process::pid().to_ne_bytes());
-    if let Ok(mut fifo) = file::open(Fd::CWD, FIFO, OFlags::WRONLY | OFlags::NONBLOCK, 0) {
+    if let Ok(mut fifo) = file::open(Fd::CWD, env.get(b"PULSE").unwrap_or(FIFO), OFlags::WRONLY | OFlags::NONBLOCK, 0) {
         let _ = file::write_all(fifo, &beat);
         fifo.close();
     }
@@ -92,9 +100,9 @@ fn after(script: &CStr, env: Env) -> Outcome {
 }
 
 /// The FIFO, kept open for writing too: it never ends.
-fn listen() -> Result<Fd, &'static str> {
-    let _ = fs_entry::remove(Fd::CWD, FIFO);
-    file::control_fifo(Fd::CWD, FIFO, 0o600).map_err(|_| "cannot make the FIFO")
+fn listen(path: &CStr) -> Result<Fd, &'static str> {
+    let _ = fs_entry::remove(Fd::CWD, path);
+    file::control_fifo(Fd::CWD, path, 0o600).map_err(|_| "cannot make the FIFO")
 }
 
 /// The next beat: when it was, and of whom.
@@ -107,7 +115,7 @@ fn hear(fifo: Fd) -> Result<(Nanos, i32), &'static str> {
 }
 
 fn supervised(rounds: &CStr, dir: &CStr) -> Outcome {
-    let fifo = listen()?;
+    let fifo = listen(FIFO)?;
     let dir = file::open_dir(Fd::CWD, dir).map_err(|_| "cannot open the service directory")?;
     match status::read(dir) {
         Ok(status) if status.is_up() => measure(rounds, fifo, status.pid, |_| Ok(())).map(|_| 0),
@@ -116,32 +124,87 @@ fn supervised(rounds: &CStr, dir: &CStr) -> Outcome {
     }
 }
 
-fn floor(rounds: &CStr) -> Outcome {
-    let fifo = listen()?;
+/// Starts this program as a service: with nothing but clone(2) and execve(2), in a session of its own as they all are.
+fn start_service(env: Env) -> Result<i32, &'static str> {
     let argv = Argv::<3>::new(&[c"./run", c"floor"]);
+    start(c"/proc/self/exe", &argv, env, true)
+}
+
+fn start<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env, session: bool) -> Result<i32, &'static str> {
     let spawn = Spawn {
-        path: c"/usr/bin/pulse",
-        argv: &argv,
-        env: Env::EMPTY,
+        path,
+        argv,
+        env,
         dir: Fd::NONE,
         stdio: [Fd::NONE; 3],
         extra: &[],
-        session: false,
+        session,
         new_pidns: false,
+        cgroup: Fd::NONE,
         nofile: None,
     };
-    let start = || {
-        let mut pid = 0;
-        spawn.start(&mut pid).map_err(|_| "cannot start a child")
-    };
+    let mut pid = 0;
+    spawn.start(&mut pid).map(|()| pid).map_err(|_| "cannot start a child")
+}
+
+fn floor(rounds: &CStr) -> Outcome {
+    let fifo = listen(FIFO)?;
+    let argv = Argv::<3>::new(&[c"./run", c"floor"]);
+    let start = || start(c"/usr/bin/pulse", &argv, Env::EMPTY, false);
     start()?;
     let (_, pid) = hear(fifo)?;
     let last = measure(rounds, fifo, pid, |pid| {
         process::wait_for(pid).map_err(|_| "cannot wait for the child")?;
-        start()
+        start().map(drop)
     })?;
     // It has our standard output: who reads that would wait for it.
     process::kill(last, sig::KILL).map_err(|_| "cannot kill the last child")?;
+    Ok(0)
+}
+
+fn count(number: &CStr, args: Args) -> Outcome {
+    let wanted = parse_u32(number.to_bytes()).ok_or("NUMBER must be a number")? as usize;
+    let path = args.get(3).ok_or("which PROGRAM?")?;
+    let mut argv = Argv::<32>::new(&[]);
+    for word in (3..args.len()).filter_map(|i| args.get(i)) {
+        argv.push(word);
+    }
+    let fifo = listen(args.env().get(b"PULSE").unwrap_or(FIFO))?;
+    let mut pids = heapless::Vec::<i32, SERVICES>::new();
+    let begin = time::boot();
+    let mut last = begin;
+    let program = start(path, &argv, args.env(), false)?;
+    while pids.len() < wanted.clamp(1, SERVICES) {
+        let (born, pid) = hear(fifo)?;
+        last = last.max(born);
+        let _ = pids.push(pid);
+    }
+    sleep(SECOND);
+    let told = time::boot();
+    process::kill(program, sig::TERM).map_err(|_| "the program is gone")?;
+    process::wait_for(program).map_err(|_| "cannot wait for the program")?;
+    let ended = time::boot();
+    let left = pids.iter().filter(|pid| process::kill(**pid, 0).is_ok()).count();
+    say(Fd::STDOUT, format_args!("{} {} {left}\n", last - begin, ended - told));
+    Ok(0)
+}
+
+fn spawn(number: &CStr, env: Env) -> Outcome {
+    let wanted = parse_u32(number.to_bytes()).ok_or("NUMBER must be a number")? as usize;
+    let end = SignalSet::of(&[sig::TERM]);
+    end.block();
+    let signals = signal::open_signalfd(end).map_err(|_| "cannot listen for signals")?;
+    let mut pids = heapless::Vec::<i32, SERVICES>::new();
+    for _ in 0..wanted.min(SERVICES) {
+        let _ = pids.push(start_service(env)?);
+    }
+    poll::readable(signals, None).map_err(|_| "cannot wait for a signal")?;
+    for pid in &pids {
+        let _ = process::kill(*pid, sig::TERM);
+    }
+    for pid in &pids {
+        let _ = process::wait_for(*pid);
+    }
     Ok(0)
 }
 

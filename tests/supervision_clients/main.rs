@@ -2,8 +2,6 @@
 //! clients can do with them, ours can.
 
 mod instances;
-mod notifyoncheck;
-mod permafailon;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/supervision.rs"]
 mod supervision;

@@ -1,6 +1,8 @@
 //! One service: starting, readiness, death, finish, and when it is started again.
 
 use crate::scandir::*;
+use linchpin::sys::process;
+use std::time::Duration;
 
 const SECOND: u128 = 1_000_000_000;
 
@@ -189,6 +191,31 @@ fn what_was_up_for_a_second_comes_back_at_once() {
     let (death, second) = (svscan.deaths("a")[0], nanos(svscan.status("a").stamp));
     assert!(second - first > SECOND);
     assert!(second - death < SECOND / 2, "{} ns", second - death);
+}
+
+#[test]
+fn of_many_that_die_at_once_each_comes_back_and_each_death_is_told_and_on_record() {
+    let names: Vec<_> = (0..70).map(|n| format!("s{n:02}")).collect();
+    let services: Vec<_> = names.iter().map(|name| (name.as_str(), &[("run", SLEEPER)][..])).collect();
+    let svscan = Svscan::new(&services);
+    let before: Vec<_> = names.iter().map(|name| svscan.pid_of(name)).collect();
+    let mut listeners: Vec<_> = names.iter().map(|name| svscan.listen(name)).collect();
+    std::thread::sleep(Duration::from_millis(1100)); // what is tested is that they start at once, after a second
+    for pid in &before {
+        assert!(*pid > 1);
+        process::kill(*pid, 9).unwrap();
+    }
+    for ((name, old), listener) in names.iter().zip(before).zip(&mut listeners) {
+        for event in [b'd', b'D', b'u'] {
+            listener.until(event);
+        }
+        let status = svscan.status(name);
+        assert!(status.is_up() && status.pid != old && status.wstat == 9, "{name}: {status:?}");
+        assert_eq!(svscan.deaths(name).len(), 1, "{name}");
+    }
+    svscan.settle();
+    assert!(listeners.iter_mut().all(|listener| !listener.has(b'u')), "an event came twice");
+    assert_eq!(svscan.children().len(), names.len());
 }
 
 #[test]

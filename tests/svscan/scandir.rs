@@ -11,8 +11,8 @@ use std::cell::RefCell;
 use std::fs::OpenOptions;
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,15 @@ pub struct ScanDir {
 
 impl ScanDir {
     pub fn new(services: &[Service<'_>]) -> ScanDir {
-        let base = TempDir::new();
+        ScanDir::at(TempDir::new(), services)
+    }
+
+    /// In memory, for many services.
+    pub fn in_memory(services: &[Service<'_>]) -> ScanDir {
+        ScanDir::at(TempDir::in_memory(), services)
+    }
+
+    fn at(base: TempDir, services: &[Service<'_>]) -> ScanDir {
         std::fs::create_dir(base.path().join("scan")).unwrap();
         let dir = ScanDir { base };
         for (name, files) in services {
@@ -193,7 +201,7 @@ impl Svscan {
     }
 
     /// Writes into a FIFO of a service, in one write, if somebody reads it.
-    fn write(&self, path: &str, bytes: &[u8]) -> bool {
+    pub fn write(&self, path: &str, bytes: &[u8]) -> bool {
         let nonblocking = OFlags::NONBLOCK.bits() as i32;
         let fifo = OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path));
         fifo.is_ok_and(|mut fifo| fifo.write_all(bytes).is_ok())
@@ -303,22 +311,6 @@ impl Drop for Svscan {
         }
         kill_services(&self.path(""));
         self.said.close();
-    }
-}
-
-/// Kills every run and finish that a status file below a directory knows of.
-fn kill_services(dir: &Path) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        if !kind.is_dir() || kind.is_fifo() {
-            continue;
-        }
-        let Ok(mut fd) = file::open_dir(Fd::CWD, &c_path(&entry.path())) else { continue };
-        if let Some(status) = status::read(fd).ok().filter(|status| status.pid > 0) {
-            let _ = process::kill(-status.pid, 9);
-        }
-        fd.close();
-        kill_services(&entry.path());
     }
 }
 

@@ -128,3 +128,14 @@ fn unknown_bytes_are_reported_and_ignored() {
     svscan.until_log("unknown byte 0x3f on the control FIFO: ignored");
     svscan.settle();
 }
+
+#[test]
+fn descriptors_that_svscan_was_started_with_are_passed_on_to_its_services() {
+    let tells = "#!/bin/sh\necho here >&7\nexec sleep 1000\n";
+    let dir = ScanDir::new(&[
+        ("a", &[("run", tells)]),
+        ("b", &[("run", tells), NOTIFIES, ("lock-fd", "9"), ("log/run", SLEEPER)]),
+    ]);
+    let svscan = dir.start_by("exec 7<>$SAID; exec \"$@\"", "");
+    assert_eq!((svscan.hear(), svscan.hear()), ("here".to_owned(), "here".to_owned()));
+}

@@ -1,8 +1,31 @@
 //! Chain loaders: each changes something about the process, then runs the rest of its command line.
 
+mod accounts;
+mod applyuidgid;
+mod background_watch;
+mod envdir;
+mod envuidgid;
+mod fghack;
+mod setlock;
+mod setsid;
 mod setuidgid;
+mod softlimit;
 
 use super::{Applet, s6};
 
-pub(super) static APPLETS: &[Applet] =
-    &[s6("setuidgid", "account prog...", "runs prog as another user (name, or uid:gid)", setuidgid::run)];
+pub(super) static APPLETS: &[Applet] = &[
+    s6("setsid", setsid::USAGE, "runs prog in a new session or process group", setsid::run),
+    s6("setlock", setlock::USAGE, "runs prog with a lock on a file", setlock::run),
+    s6("setuidgid", setuidgid::USAGE, "runs prog as another user (name, or uid:gid)", setuidgid::run),
+    s6("applyuidgid", applyuidgid::USAGE, "runs prog as another user, with other groups", applyuidgid::run),
+    s6("envuidgid", envuidgid::USAGE, "tells prog in its environment who somebody is", envuidgid::run),
+    s6("envdir", envdir::USAGE, "runs prog with variables that are the files of a directory", envdir::run),
+    s6("softlimit", softlimit::USAGE, "runs prog with other resource limits", softlimit::run),
+    s6(
+        "background-watch",
+        background_watch::USAGE,
+        "stays in the foreground for a daemon that does not",
+        background_watch::run,
+    ),
+    s6("fghack", fghack::USAGE, "stays while prog or what it started does; the last resort", fghack::run),
+];

@@ -3,6 +3,7 @@
 mod check;
 mod init;
 mod shutdown;
+mod status;
 
 use super::{Applet, own};
 
@@ -11,6 +12,7 @@ pub(super) static APPLETS: &[Applet] = &[
     own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
     own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
     own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
+    own("status", status::USAGE, "shows all services, and what each waits for", status::status),
     own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

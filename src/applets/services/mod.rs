@@ -2,6 +2,7 @@
 
 mod notifyoncheck;
 mod permafailon;
+mod supervise;
 pub(super) mod svc;
 mod svdt;
 pub(super) mod svlink;
@@ -18,6 +19,7 @@ use super::{Applet, s6};
 
 pub(super) static APPLETS: &[Applet] = &[
     s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
+    s6("supervise", "servicedir", "supervises one service, without a scanner", supervise::supervise),
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
@@ -28,13 +30,13 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svperms", svperms::USAGE, "tells and changes who may see, control and listen to services", svperms::svperms),
     s6("svdt", "[-S | -s] [-n max] servicedir", "prints the last deaths of a service", svdt::svdt),
     s6("svdt-clear", "servicedir", "forgets the deaths of a service", svdt::svdt_clear),
+    s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run),
+    s6(
+        "notifyoncheck",
+        notifyoncheck::USAGE,
+        "runs prog, and finds out by polling when it is ready",
+        notifyoncheck::run,
+    ),
     s6("svlink", svlink::USAGE, "adds a service to a live scan directory", svlink::svlink),
     s6("svunlink", "[-X] [-t timeout] scandir name", "takes a service away from a scan directory", svlink::svunlink),
-    s6("notifyoncheck", notifyoncheck::USAGE, "tells readiness once a check succeeds", notifyoncheck::notifyoncheck),
-    s6(
-        "permafailon",
-        "seconds count list prog...",
-        "in finish: gives up a service that dies too often",
-        permafailon::permafailon,
-    ),
 ];

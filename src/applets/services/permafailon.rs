@@ -1,59 +1,69 @@
-//! `permafailon`: in a `finish` script, says that a service that dies too often is not to be started again;
-//! s6-permafailon(8).
+//! `s6-permafailon secs deathcount events prog...`: ends a service for good that dies too often. For `finish`, in the
+//! service directory.
+//!
+//! If the service has died `deathcount` times in the last `secs` seconds of one of `events` (see
+//! [`crate::service::causes`]), exits 125, which as the exit code of `finish` tells the supervisor not to start it
+//! again. Else goes on as prog; no prog: exits 0. A tally that cannot be read has no deaths.
 
-use crate::applets::cli::{Cli, USAGE, WrongUsage};
-use crate::service::failure::{self, Deaths};
-use crate::service::tally;
-use crate::sys::{Errno, Fd, Result};
+use crate::applets::cli::{Cli, WrongUsage};
+use crate::limits::DEATH_TALLY;
+use crate::service::causes::{Causes, Invalid};
+use crate::service::tally::{self, Record};
+use crate::sys::Fd;
+use crate::sys::time::SECOND;
 use crate::text::errno::Reason;
 use crate::text::number::parse_u32;
 use crate::text::quote::Printable;
 use crate::text::tai::Stamp;
 
-/// The exit code by which `finish` tells its supervisor so.
-const FAILED_FOR_GOOD: i32 = 125;
+/// What follows the name on a command line.
+pub const USAGE: &str = "secs deathcount events prog...";
 
-/// `permafailon seconds count list prog...`, in a service directory: if the last `seconds` saw `count` deaths that are
-/// listed, exit code 125, else it becomes prog. A tally that cannot be read fails nobody.
-pub fn permafailon(cli: &Cli) -> i32 {
+/// The exit code of `finish` that makes a failure permanent.
+const PERMANENT: i32 = 125;
+
+/// The command.
+pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
         if options.option()?.is_some() {
             return Err(WrongUsage);
         }
         let words = options.operands(3)?;
-        let word = |i| words.get(i).unwrap_or_default().to_bytes();
-        let seconds = parse_u32(word(0)).ok_or(WrongUsage)?;
-        let limit = parse_u32(word(1)).filter(|count| *count > 0).ok_or(WrongUsage)?;
-        let deaths = match Deaths::parse(word(2)) {
-            Ok(deaths) => deaths,
-            Err(bad) => {
-                cli.refuse(format_args!("neither exit code nor range nor signal: {}", Printable(bad)));
-                return Ok(USAGE);
+        let number = |i| words.get(i).and_then(|word| parse_u32(word.to_bytes())).ok_or(WrongUsage);
+        let (seconds, count) = (number(0)?, number(1)?);
+        if count == 0 {
+            return Err(WrongUsage);
+        }
+        let causes = match Causes::parse(words.get(2).unwrap_or_default().to_bytes()) {
+            Ok(causes) => causes,
+            Err(Invalid(item)) => {
+                return Ok(cli.refuse(format_args!("neither exit code nor signal: {}", Printable(item))));
             }
         };
-        match count(&deaths, seconds) {
-            Ok(found) if found.count >= limit => {
-                let (what, number) = match found.last {
-                    Some(record) if record.signal > 0 => ("signal", record.signal),
-                    Some(record) => ("exit code", record.code),
-                    None => ("exit code", 0),
-                };
-                cli.info(format_args!(
-                    "PERMANENT FAILURE triggered after {limit} events involving {what} {number} in the last {seconds} seconds"
-                ));
-                return Ok(FAILED_FOR_GOOD);
-            }
-            Ok(_) => {}
-            Err(e) => cli.warn(format_args!("unable to read supervise/death_tally: {}", Reason(e))),
+        let deaths = deaths(cli, seconds, &causes);
+        if deaths >= count {
+            cli.info(format_args!("permanent failure: {deaths} such deaths in the last {seconds} seconds"));
+            return Ok(PERMANENT);
         }
         Ok(cli.exec(words.skip(3)))
     })
 }
 
-fn count(deaths: &Deaths, seconds: u32) -> Result<failure::Count> {
-    if !tally::is_sound(Fd::CWD)? {
-        return Err(Errno::INVAL);
+/// Deaths of these causes that are younger than that.
+fn deaths(cli: &Cli, seconds: u32, causes: &Causes) -> u32 {
+    let (now, age) = (Stamp::now(), u64::from(seconds) * SECOND);
+    let mut deaths = 0u32;
+    let mut see = |death: &Record| {
+        if death.stamp.plus(age) > now && causes.include(death) {
+            deaths = deaths.saturating_add(1);
+        }
+    };
+    let sound = tally::is_sound(Fd::CWD);
+    match sound.and_then(|sound| tally::visit(Fd::CWD, DEATH_TALLY as u32, &mut see).map(|()| sound)) {
+        Ok(true) => {}
+        Ok(false) => cli.warn("supervise/death_tally is missing or damaged"),
+        Err(e) => cli.warn(format_args!("unable to read supervise/death_tally: {}", Reason(e))),
     }
-    failure::count(Fd::CWD, deaths, seconds, Stamp::now())
+    deaths
 }

@@ -2,24 +2,26 @@
 
 use crate::applets::cli::{Cli, Opt, USAGE, WrongUsage};
 use crate::fdholder::server;
-use crate::limits::{SERVICE_NAME, SERVICES};
+use crate::limits::{FILE_NAME, SERVICE_NAME, SERVICES};
 use crate::state;
 use crate::svscan::scan::FDHOLDER;
 use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Engine, Role};
+use crate::sys::fd::note_inherited;
 use crate::sys::time::{MILLI, Nanos};
-use crate::sys::{Errno, Fd, file};
+use crate::sys::{Errno, Fd, file, process};
 use crate::text::CPath;
 use crate::warning;
 use core::ffi::CStr;
 
 /// Usage line.
 pub const USAGE_LINE: &str =
-    "[-C services_max] [-L name_max] [-t rescan_ms] [-d notification_fd] [-X console_fd] scandir";
+    "[-C services_max | -c services_max] [-L name_max] [-t rescan_ms] [-d notification_fd] [-X console_fd] scandir";
 
 struct Parsed {
     scandir: &'static CStr,
     services_max: usize,
+    loggers_count: bool,
     name_max: usize,
     rescan: Nanos,
     ready: Option<Fd>,
@@ -40,12 +42,23 @@ pub fn svscan(cli: &Cli) -> i32 {
 }
 
 fn parse(cli: &Cli) -> Result<Parsed, WrongUsage> {
-    let mut parsed =
-        Parsed { scandir: c".", services_max: 1000, name_max: SERVICE_NAME, rescan: 0, ready: None, console: None };
+    let mut parsed = Parsed {
+        scandir: c".",
+        services_max: 1000,
+        loggers_count: true,
+        name_max: SERVICE_NAME,
+        rescan: 0,
+        ready: None,
+        console: None,
+    };
     let mut options = cli.options();
     while let Some(option) = options.option()? {
         match option {
-            Opt::Short(b'C' | b'c') | Opt::Long(b"services-max") => parsed.services_max = options.number()? as usize,
+            Opt::Short(b'C') | Opt::Long(b"services-max") => {
+                (parsed.services_max, parsed.loggers_count) = (options.number()? as usize, true);
+            }
+            // Before s6 2.13 a service and its logger counted as one.
+            Opt::Short(b'c') => (parsed.services_max, parsed.loggers_count) = (options.number()? as usize, false),
             Opt::Short(b'L') | Opt::Long(b"name-max") => parsed.name_max = options.number()? as usize,
             Opt::Short(b't') | Opt::Long(b"timeout") => parsed.rescan = Nanos::from(options.number()?) * MILLI,
             Opt::Short(b'd') | Opt::Long(b"notification-fd") => parsed.ready = Some(descriptor(options.number()?)),
@@ -54,8 +67,8 @@ fn parse(cli: &Cli) -> Result<Parsed, WrongUsage> {
         }
     }
     parsed.scandir = options.operands(1)?.get(0).ok_or(WrongUsage)?;
-    parsed.services_max = parsed.services_max.clamp(4, SERVICES);
-    parsed.name_max = parsed.name_max.clamp(11, SERVICE_NAME);
+    parsed.services_max = parsed.services_max.clamp(if parsed.loggers_count { 4 } else { 2 }, SERVICES);
+    parsed.name_max = parsed.name_max.clamp(11, FILE_NAME);
     Ok(parsed)
 }
 
@@ -66,6 +79,7 @@ fn descriptor(number: u32) -> Fd {
 
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
+    note_inherited();
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();
@@ -89,6 +103,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     let config = Config {
         role,
         services_max: parsed.services_max,
+        loggers_count: parsed.loggers_count,
         name_max: parsed.name_max,
         rescan: parsed.rescan,
         stop_timeout: 0,
@@ -102,7 +117,14 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         let _ = file::write_all(ready, b"\n");
         ready.close();
     }
+    // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is
+    // process 1.
+    let adopts = process::pid() != 1 && process::adopt_orphans(true).is_ok();
     engine.run();
+    if adopts {
+        // What takes our place has not asked for them.
+        let _ = process::adopt_orphans(false);
+    }
     engine.leave()
 }
 

@@ -1,0 +1,293 @@
+//! `status`: all services of a scan directory, and what each waits for.
+
+mod names;
+mod row;
+
+use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
+use crate::service::waiting;
+use crate::sys::args::Args;
+use crate::sys::cell::TakeCell;
+use crate::sys::entry::{self, FileType};
+use crate::sys::{Errno, Fd, Result, dir, file, time};
+use crate::text::CPath;
+use crate::text::errno::Reason;
+use crate::text::quote::Printable;
+use crate::text::tai::Stamp;
+use core::ffi::CStr;
+use core::fmt::{self, Write};
+use core::ops::ControlFlow;
+use names::Names;
+use row::{Left, Notes, Sight};
+use rustix::fs::OFlags;
+
+/// Usage line.
+pub const USAGE: &str = "[scandir] [name...]";
+
+/// Some that are wanted up are not.
+const MISSED: i32 = 1;
+/// Where a scan directory is looked for.
+const USUAL: [&CStr; 2] = [c"/run/service", c"/service"];
+/// The name column is no wider: who has a longer name moves its own line only.
+const WIDEST: usize = 40;
+
+static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
+
+/// `status [scandir] [name...]`. A first word that begins with `/` or `.` is the scan directory, unless it is a service
+/// directory; without it, the machine's is looked at. Names: only these services (`NAME`, `NAME/log`, or, beginning with
+/// `/` or `.`, any service directory). Exit code: 0; 1 some that are wanted up are not; 100; 111 some cannot be read.
+pub fn status(cli: &Cli) -> i32 {
+    cli.with_usage(|| {
+        let mut options = cli.options();
+        if options.option()?.is_some() {
+            return Err(WrongUsage);
+        }
+        let words = options.operands(0)?;
+        let first = words.get(0).filter(|word| is_path(word.to_bytes()) && !is_service(word));
+        let (named, rest) = match first {
+            Some(path) => (Some(path), words.skip(1)),
+            None => (None, words),
+        };
+        let needed = rest.is_empty() || rest.iter().any(|name| !is_path(name));
+        let mut scandir = match named {
+            _ if !needed => Fd::NONE,
+            Some(path) => match open(Fd::CWD, path) {
+                Ok(fd) => fd,
+                Err(e) => return Ok(cli.unable(format_args!("open {}", Printable(path.to_bytes())), e)),
+            },
+            None => match USUAL.iter().find_map(|path| open(Fd::CWD, path).ok()) {
+                Some(fd) => fd,
+                None => return Ok(cli.refuse("neither /run/service nor /service is there: name a scan directory")),
+            },
+        };
+        let mut table = Table::new(cli, scandir);
+        let code = if rest.is_empty() { table.all() } else { table.these(rest) };
+        scandir.close();
+        Ok(code)
+    })
+}
+
+/// Whether a word is a path, not the name of a service: those do not begin with a dot.
+fn is_path(word: &[u8]) -> bool {
+    matches!(word.first(), Some(b'/' | b'.'))
+}
+
+/// Whether this is where the scanner keeps its own fd-holder's socket; one with `run` is a service.
+fn is_holder(scandir: Fd, name: &CStr) -> bool {
+    name == c"fdholder" && file::exists(scandir, c"fdholder/run") == Ok(false)
+}
+
+/// Whether a path is a service directory: supervised once, or ready to be.
+fn is_service(path: &CStr) -> bool {
+    open(Fd::CWD, path).is_ok_and(|mut dir| {
+        let signs = [c"supervise", c"run"];
+        let found = signs.iter().any(|sign| file::exists(dir, sign) == Ok(true));
+        dir.close();
+        found
+    })
+}
+
+fn open(dir: Fd, path: &CStr) -> Result<Fd> {
+    file::open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
+}
+
+/// The table being printed.
+struct Table<'a> {
+    cli: &'a Cli,
+    scandir: Fd,
+    width: usize,
+    now: Stamp,
+    out: Out,
+    missed: bool,
+    unreadable: Option<Errno>,
+    unsupervised: usize,
+}
+
+impl<'a> Table<'a> {
+    fn new(cli: &'a Cli, scandir: Fd) -> Table<'a> {
+        let out = Out { buf: heapless::Vec::new(), failed: None };
+        Table { cli, scandir, width: 4, now: Stamp::now(), out, missed: false, unreadable: None, unsupervised: 0 }
+    }
+
+    /// Every service of the scan directory and its logger, in the order of their names.
+    fn all(&mut self) -> i32 {
+        let Some(names) = NAMES.take() else { return SYSTEM };
+        let (scandir, mut left_out) = (self.scandir, 0usize);
+        let read = dir::visit(scandir, c".", |name, kind| {
+            let is_dir = match kind {
+                FileType::Directory => true,
+                FileType::Symlink | FileType::Unknown => entry::kind(scandir, name) == Ok(FileType::Directory),
+                _ => false,
+            };
+            if is_dir && !name.to_bytes().starts_with(b".") && !is_holder(scandir, name) && !names.push(name.to_bytes())
+            {
+                left_out += 1;
+            }
+            ControlFlow::Continue(())
+        });
+        if let Err(e) = read {
+            return self.cli.unable("read the scan directory", e);
+        }
+        names.sort();
+        for name in names.iter() {
+            let logger = self.is_logged(name);
+            self.widen(&[name, if logger { b"/log" } else { b"" }]);
+        }
+        if names.iter().next().is_some() {
+            let _ = row::heading(&mut self.out, self.width);
+        }
+        for name in names.iter() {
+            self.show(&CPath::of(&[name]));
+            if self.is_logged(name) {
+                self.show(&CPath::of(&[name, b"/log"]));
+            }
+        }
+        let code = self.end();
+        if names.iter().next().is_none() {
+            self.cli.warn("there is no service in the scan directory");
+        }
+        if left_out > 0 {
+            self.cli.warn(format_args!("{left_out} services more are not shown: name them to see them"));
+        }
+        self.warn_of_scanner();
+        code
+    }
+
+    /// That everything is being stopped.
+    fn warn_of_stop(&self) {
+        let mut buf = [0; 64];
+        match waiting::read_stopping(self.scandir, &mut buf) {
+            None => {}
+            Some((plan, 0)) => self.cli.warn(format_args!("{plan}: everything is being stopped")),
+            Some((plan, at)) => {
+                let left = Left(at.saturating_sub(time::boot()));
+                self.cli.warn(format_args!("{plan}: everything is being stopped; who is left is killed {left}"));
+            }
+        }
+    }
+
+    fn is_logged(&self, name: &[u8]) -> bool {
+        let path = CPath::<{ PATH }>::of(&[name, b"/log"]);
+        path.path().and_then(|path| entry::kind(self.scandir, path)) == Ok(FileType::Directory)
+    }
+
+    /// What keeps services without a supervisor.
+    fn warn_of_scanner(&self) {
+        let lock = file::open(self.scandir, c".s6-svscan/lock", OFlags::RDONLY | OFlags::NONBLOCK, 0);
+        let scanned = lock.and_then(|mut lock| {
+            let locked = file::is_locked(lock);
+            lock.close();
+            locked
+        });
+        match scanned {
+            Ok(true) if waiting::read_stopping(self.scandir, &mut [0; 64]).is_some() => self.warn_of_stop(),
+            Ok(true) if self.unsupervised > 0 => {
+                self.cli.warn("some are not supervised: svscanctl -a makes the scanner look for new services");
+            }
+            Ok(true) => {}
+            Ok(false) | Err(Errno::NOENT) => self.cli.warn("nobody scans this directory: svscan does"),
+            Err(e) => self.cli.warn(format_args!("unable to tell whether it is scanned: {}", Reason(e))),
+        }
+    }
+
+    /// The services that are named.
+    fn these(&mut self, names: Args) -> i32 {
+        for name in names.iter() {
+            match self.open(name) {
+                Ok(mut fd) => fd.close(),
+                Err(Errno::NOENT | Errno::NOTDIR) => {
+                    let name = Printable(name);
+                    return self.cli.refuse(format_args!("there is no service {name}: without names, all are listed"));
+                }
+                Err(e) => return self.cli.unable(format_args!("open {}", Printable(name)), e),
+            }
+            self.widen(&[name]);
+        }
+        let _ = row::heading(&mut self.out, self.width);
+        for name in names.iter() {
+            self.show(&CPath::of(&[name]));
+        }
+        self.end()
+    }
+
+    fn widen(&mut self, name: &[&[u8]]) {
+        let width = name.iter().map(|part| row::width_of(&Printable(part))).sum();
+        self.width = self.width.max(width).min(WIDEST);
+    }
+
+    fn open(&self, name: &[u8]) -> Result<Fd> {
+        let path = CPath::<{ PATH }>::of(&[name]);
+        open(if is_path(name) { Fd::CWD } else { self.scandir }, path.path()?)
+    }
+
+    fn show(&mut self, name: &CPath<{ PATH }>) {
+        let mut fd = match self.open(name.as_bytes()) {
+            Err(Errno::NOENT) => return, // it has just gone
+            other => other.unwrap_or(Fd::NONE),
+        };
+        let sight = Sight::look(fd);
+        match sight {
+            Sight::Unreadable(e) => self.unreadable = Some(e),
+            Sight::Unsupervised { .. } => self.unsupervised += 1,
+            Sight::Supervised { .. } => {}
+        }
+        self.missed |= sight.is_missed();
+        let _ = row::begin(&mut self.out, name.as_bytes(), self.width, &sight, self.now);
+        let mut notes = Notes::new(&mut self.out, time::boot());
+        let _ = notes.about(&sight);
+        if matches!(sight, Sight::Supervised { .. }) {
+            // Whoever reads the status may read this; s6 does not write it.
+            let _ = waiting::visit(fd, &mut |cause| {
+                let _ = notes.cause(cause);
+            });
+        }
+        let _ = self.out.write_char('\n');
+        fd.close();
+    }
+
+    /// Prints what is left; answers with the exit code.
+    fn end(&mut self) -> i32 {
+        self.out.flush();
+        if let Some(e) = self.out.failed {
+            return self.cli.unable("write to standard output", e);
+        }
+        match self.unreadable {
+            Some(Errno::ACCESS | Errno::PERM) => {
+                self.cli.warn("some cannot be read: their supervisors' user, usually root, may");
+                SYSTEM
+            }
+            Some(_) => SYSTEM,
+            None if self.missed => MISSED,
+            None => 0,
+        }
+    }
+}
+
+/// Longest path of a service that can be named.
+const PATH: usize = 1024;
+
+/// Standard output, a few lines at a time.
+struct Out {
+    buf: heapless::Vec<u8, 2048>,
+    failed: Option<Errno>,
+}
+
+impl Out {
+    fn flush(&mut self) {
+        if self.failed.is_none() {
+            self.failed = file::write_all(Fd::STDOUT, &self.buf).err();
+        }
+        self.buf.clear();
+    }
+}
+
+impl Write for Out {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for byte in text.bytes() {
+            if self.buf.is_full() {
+                self.flush();
+            }
+            let _ = self.buf.push(byte);
+        }
+        Ok(())
+    }
+}

@@ -557,7 +557,7 @@ mod tests {
             nofile: None,
             null: Fd::NONE,
             console: Fd::NONE,
-            cleared: false,
+            cleared: true,
             now: 2 * SECOND,
             stamp: Stamp::from_unix(201, 0),
             at_once: true,

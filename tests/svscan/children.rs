@@ -145,7 +145,10 @@ fn run_is_executed_as_s6_executes_it() {
     make_fifo(&dir.path().join("a/a"));
     let svscan = dir.start("");
     let pid = svscan.pid_of("a");
-    assert_eq!(std::fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"./run\0a\0");
+    // While the kernel is still executing it there is none.
+    let cmdline = || std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    eventually(|| !cmdline().is_empty());
+    assert_eq!(cmdline(), b"./run\0a\0");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 
 use super::Applet;
 use crate::log::Line;
-use crate::sys::args::{Args, Env};
+use crate::sys::args::{Args, Argv, Env};
 use crate::sys::{Errno, Fd, file, process};
 use crate::text::CPath;
 use crate::text::errno::Reason;
@@ -178,6 +178,11 @@ impl Cli {
         process::spawn_with(&mut || exec_in_path(name, words, self.env(), self.env()))
     }
 
+    /// Goes on as the program `argv`, whose name `name` is looked up in PATH. Returns only if that fails, and says why.
+    pub fn try_exec<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr) -> Errno {
+        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, self.env()))
+    }
+
     /// As [`Cli::exec`], with another environment.
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
@@ -207,11 +212,15 @@ pub fn spawn_after(
     })
 }
 
+fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
+    in_path(name, lookup, &mut |path| process::exec_path(path, words, env))
+}
+
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
 /// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
-fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
+fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     if name.to_bytes().contains(&b'/') || name.is_empty() {
-        return process::exec_path(name, words, env);
+        return exec(name);
     }
     let path = lookup.get(b"PATH").map_or(&b"/usr/bin:/bin"[..], CStr::to_bytes);
     let mut worst = Errno::NOENT;
@@ -219,7 +228,7 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
         let dir = if dir.is_empty() { b"." } else { dir };
         let candidate = CPath::<4096>::of(&[dir, b"/", name.to_bytes()]);
         let why = match candidate.path() {
-            Ok(path) => process::exec_path(path, words, env),
+            Ok(path) => exec(path),
             Err(e) => e,
         };
         match why {

@@ -1,28 +1,25 @@
 //! The run image: service templates, copied to the scan directory on tmpfs at every boot, so that services can be
 //! changed at run time on a read-only root, and a reboot brings back what was shipped.
 
-use crate::sys::copy::copy_below;
-use crate::sys::{Fd, Result, dir, file};
+use crate::sys::{Fd, Result, dir, file, tree};
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use crate::warning;
 use core::ffi::CStr;
 use core::ops::ControlFlow;
 
-/// Copies everything below `from` into the directory `to`, which exists: directories, files, symbolic links and FIFOs
-/// with their modes and owners. What cannot be copied is reported; the rest is. Answers how many services there were
-/// (entries at the top that do not begin with a dot). ENOENT: there is no `from`.
+/// Copies everything below `from` into the directory `to`, which exists. What cannot be copied is reported; the rest is.
+/// Answers how many services there were (entries at the top that do not begin with a dot). ENOENT: there is no `from`.
 pub fn copy(from: &CStr, to: Fd) -> Result<usize> {
     let mut source = file::open_dir(Fd::CWD, from)?;
     let mut count = 0;
     let done = dir::visit(source, c".", |name, _| {
         count += usize::from(!name.to_bytes().starts_with(b"."));
         ControlFlow::Continue(())
-    });
-    let done = done.and_then(|()| {
-        copy_below(source, to, &mut |path, e| {
+    })
+    .and_then(|()| {
+        tree::copy(source, to, &mut |path, e| {
             warning!("run image: cannot copy {}: {}", Printable(path), Reason(e));
-            ControlFlow::Continue(())
         })
     });
     source.close();

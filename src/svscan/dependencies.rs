@@ -3,6 +3,8 @@
 //! for wakes it. One that is down because nobody wants it up, or that is not there, is waited for like any other.
 //! `svc -u` is obeyed when they are ready, orders to go down or to exit at once.
 //!
+//! `supervise`, which knows no other service, does not look at dependencies.
+//!
 //! A circle, or a name that nobody has, holds those that depend on it and nobody else, and is reported once, with the
 //! names. Each scan looks at those that wait once more, so a mended directory counts from the next scan (`svscanctl -a`)
 //! or `svc -u`.

@@ -54,6 +54,11 @@ pub fn make_link(dir: Fd, path: &CStr, target: &CStr) -> Result<()> {
     rustix::fs::symlinkat(target, dir, path)
 }
 
+/// mkdir(2): a directory of mode 0777 less the umask. EEXIST: the name is taken.
+pub fn new_dir(dir: Fd, path: &CStr) -> Result<()> {
+    rustix::fs::mkdirat(dir, path, Mode::from_raw_mode(0o777))
+}
+
 /// unlink(2). ENOENT: there is none.
 pub fn remove(dir: Fd, path: &CStr) -> Result<()> {
     rustix::fs::unlinkat(dir, path, AtFlags::empty())

@@ -30,6 +30,12 @@ impl Fd {
         Fd(fd.into_raw_fd())
     }
 
+    /// pipe2(2): the end to read from, the end to write to; close-on-exec.
+    pub fn pipe() -> Result<(Fd, Fd)> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        Ok((Fd::from_owned(read), Fd::from_owned(write)))
+    }
+
     /// Whether there is a number at all.
     pub fn is_some(self) -> bool {
         self.0 >= 0

@@ -8,7 +8,6 @@
 
 pub mod args;
 pub mod cell;
-pub mod copy;
 pub mod dir;
 pub mod entry;
 pub mod environment;
@@ -30,6 +29,7 @@ pub mod session;
 pub mod signal;
 pub mod socket;
 pub mod time;
+pub mod tree;
 pub mod unix;
 
 pub use fd::Fd;

@@ -368,6 +368,11 @@ pub fn effective_user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Makes us the leader of a process group of our own: setpgid(2).
+pub fn lead_group() -> Result<()> {
+    rustix::process::setpgid(None, None)
+}
+
 /// Our own effective group.
 pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()

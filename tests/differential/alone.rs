@@ -31,7 +31,7 @@ fn up(w: &mut World, files: &[(&str, &str)]) -> crate::listener::Listener {
 }
 
 #[test]
-fn term_brings_the_service_down_and_ends() {
+pub fn term_brings_the_service_down_and_ends() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER)]);
         w.signal("a", TERM);
@@ -44,7 +44,7 @@ fn term_brings_the_service_down_and_ends() {
 }
 
 #[test]
-fn term_while_down_ends_at_once() {
+pub fn term_while_down_ends_at_once() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), DOWN]);
         let mut events = w.listen("a");
@@ -57,7 +57,7 @@ fn term_while_down_ends_at_once() {
 }
 
 #[test]
-fn term_while_finishing_lets_finish_come_to_its_end() {
+pub fn term_while_finishing_lets_finish_come_to_its_end() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER), ("finish", HELD), ("timeout-finish", "0"), ("go", FIFO)]);
         w.run("s6-svc -t a");
@@ -77,7 +77,7 @@ fn term_while_finishing_lets_finish_come_to_its_end() {
 }
 
 #[test]
-fn hup_ends_after_the_next_death() {
+pub fn hup_ends_after_the_next_death() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER)]);
         w.signal("a", HUP);
@@ -95,7 +95,7 @@ fn hup_ends_after_the_next_death() {
 }
 
 #[test]
-fn quit_leaves_the_service_and_its_status_alone() {
+pub fn quit_leaves_the_service_and_its_status_alone() {
     differ(|w| {
         let mut events = up(w, &[("run", PAIR)]);
         let said = w.hear();
@@ -112,7 +112,7 @@ fn quit_leaves_the_service_and_its_status_alone() {
 }
 
 #[test]
-fn int_goes_to_the_group_of_the_service() {
+pub fn int_goes_to_the_group_of_the_service() {
     differ(|w| {
         let mut events = up(w, &[("run", GROUP)]);
         let said = w.hear();
@@ -127,7 +127,7 @@ fn int_goes_to_the_group_of_the_service() {
 }
 
 #[test]
-fn int_while_down_just_ends() {
+pub fn int_while_down_just_ends() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), DOWN]);
         let mut events = w.listen("a");
@@ -139,7 +139,7 @@ fn int_while_down_just_ends() {
 }
 
 #[test]
-fn a_second_supervisor_is_refused() {
+pub fn a_second_supervisor_is_refused() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER)]);
         w.daemon_fails("supervise a");
@@ -151,7 +151,7 @@ fn a_second_supervisor_is_refused() {
 }
 
 #[test]
-fn killing_the_supervisor_leaves_an_orphan_and_the_next_one_starts_a_second_copy() {
+pub fn killing_the_supervisor_leaves_an_orphan_and_the_next_one_starts_a_second_copy() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER)]);
         let first = w.pid_of("a");
@@ -169,7 +169,7 @@ fn killing_the_supervisor_leaves_an_orphan_and_the_next_one_starts_a_second_copy
 }
 
 #[test]
-fn with_a_lock_fd_the_second_copy_waits_for_the_first_to_die() {
+pub fn with_a_lock_fd_the_second_copy_waits_for_the_first_to_die() {
     let run = "#!/bin/sh\necho up >$SAID\nexec sleep 1000\n";
     differ(|w| {
         let mut events = up(w, &[("run", run), ("lock-fd", "3\n"), ("supervise/service-lock", "")]);
@@ -194,7 +194,7 @@ fn with_a_lock_fd_the_second_copy_waits_for_the_first_to_die() {
 }
 
 #[test]
-fn a_supervisor_empties_the_tally_when_it_starts() {
+pub fn a_supervisor_empties_the_tally_when_it_starts() {
     differ(|w| {
         let mut events = up(w, &[("run", SLEEPER)]);
         w.run("s6-svc -k a");

@@ -1,10 +1,10 @@
 //! Chain loaders and fifodir tools: exit codes and what they hand on. (No daemons are needed.)
 
 use crate::compare::differ;
-use crate::world::*;
+use crate::world::kill;
 
 #[test]
-fn a_program_that_cannot_be_executed() {
+pub fn a_program_that_cannot_be_executed() {
     differ(|w| {
         std::fs::write(w.path("plain"), "").unwrap();
         std::fs::create_dir(w.path("dir")).unwrap();
@@ -31,7 +31,7 @@ fn a_program_that_cannot_be_executed() {
 }
 
 #[test]
-fn envdir_sets_and_unsets() {
+pub fn envdir_sets_and_unsets() {
     differ(|w| {
         std::fs::create_dir(w.path("env")).unwrap();
         for (name, content) in [
@@ -62,7 +62,7 @@ fn envdir_sets_and_unsets() {
 }
 
 #[test]
-fn softlimit_limits() {
+pub fn softlimit_limits() {
     differ(|w| {
         w.out("s6-softlimit -o 100 sh -c 'ulimit -n; ulimit -Hn'");
         w.out("s6-softlimit -H -o 200 sh -c 'ulimit -n; ulimit -Hn'");
@@ -75,25 +75,29 @@ fn softlimit_limits() {
 }
 
 #[test]
-fn setlock_locks() {
+pub fn setlock_locks() {
     differ(|w| {
         w.run("s6-setlock lock true");
         w.layout("lock");
-        w.run("s6-setlock -n lock s6-setlock -n lock true");
-        w.run("s6-setlock -r lock s6-setlock -n -r lock true");
-        w.run("s6-setlock -r lock s6-setlock -n lock true");
-        w.run("s6-setlock lock s6-setlock -t 50 lock true");
+        w.run("s6-setlock -n lock sh -c 's6-setlock -n lock true; exit $?'");
+        w.run("s6-setlock -r lock sh -c 's6-setlock -n -r lock true; exit $?'");
+        w.run("s6-setlock -r lock sh -c 's6-setlock -n lock true; exit $?'");
+        w.run("s6-setlock lock sh -c 's6-setlock -t 50 lock true; exit $?'");
         w.run("s6-setlock -t 30000 lock sh -c 'exit 6'");
         w.run("s6-setlock ./nonexistent/lock true");
         w.run("s6-setlock -x lock true");
-        let holder = w.begin("s6-setlock held sh -c 'echo up >$SAID; read go <go'");
-        w.ok("mkfifo go || true");
-        w.end_of("without a FIFO to read from", holder);
+        let holder = w.begin("s6-setlock lock sh -c 'echo up >$SAID; exec sleep 1000'");
+        w.heard("holder");
+        w.run("s6-setlock -n lock true");
+        let waiting = w.begin("s6-setlock lock sh -c 'exit 8'");
+        kill(holder.id() as i32, 9);
+        w.end_of("holder", holder);
+        w.end_of("next", waiting);
     });
 }
 
 #[test]
-fn setsid_makes_sessions_and_groups() {
+pub fn setsid_makes_sessions_and_groups() {
     let show = "sh -c 'set -- $(cut -d\" \" -f5,6 /proc/$$/stat); [ $1 = $$ ] && echo group; [ $2 = $$ ] && echo session; true'";
     differ(|w| {
         w.out(&format!("s6-setsid {show}"));
@@ -105,7 +109,7 @@ fn setsid_makes_sessions_and_groups() {
 }
 
 #[test]
-fn users_by_name_and_by_number() {
+pub fn users_by_name_and_by_number() {
     let show = "sh -c 'id -u; id -g; id -G; echo $UID $GID $GIDLIST'";
     differ(|w| {
         for line in [
@@ -138,7 +142,7 @@ fn users_by_name_and_by_number() {
 }
 
 #[test]
-fn fghack_waits_for_who_went_to_the_background() {
+pub fn fghack_waits_for_who_went_to_the_background() {
     differ(|w| {
         w.run("s6-fghack sh -c 'exit 7'");
         w.run("s6-fghack ./nonexistent");
@@ -150,7 +154,7 @@ fn fghack_waits_for_who_went_to_the_background() {
 }
 
 #[test]
-fn fifodirs_are_made_cleaned_and_told() {
+pub fn fifodirs_are_made_cleaned_and_told() {
     differ(|w| {
         w.run("umask 077; s6-mkfifodir public");
         w.run("umask 077; s6-mkfifodir -g 7 restricted");
@@ -175,19 +179,19 @@ fn fifodirs_are_made_cleaned_and_told() {
 }
 
 #[test]
-fn fifodirs_are_listened_to() {
+pub fn fifodirs_are_listened_to() {
     differ(|w| {
         w.ok("s6-mkfifodir d");
         w.ok("s6-mkfifodir e");
         w.out("s6-ftrig-listen1 -t 30000 d 'b+c' s6-ftrig-notify d abbc");
-        w.run("s6-ftrig-listen1 -t 50 d x true");
+        w.times_out("s6-ftrig-listen1 -t TIME d x true");
         w.run("s6-ftrig-listen1 d '(' true");
         w.run("s6-ftrig-listen1 d x ./nonexistent");
         w.run("s6-ftrig-listen -t 30000 d a e b '' sh -c 's6-ftrig-notify d a; s6-ftrig-notify e b'");
         w.run("s6-ftrig-listen -o -t 30000 d a e b '' s6-ftrig-notify e b");
-        w.run("s6-ftrig-listen -t 50 d a e b '' s6-ftrig-notify e b");
+        w.times_out("s6-ftrig-listen -t TIME d a e b '' s6-ftrig-notify e b");
         w.run("s6-ftrig-listen d a e '' true");
-        w.run("s6-ftrig-wait -t 50 d x");
+        w.times_out("s6-ftrig-wait -t TIME d x");
         w.run("s6-ftrig-wait ./nonexistent x");
         let waiting = w.begin("s6-ftrig-wait -t 30000 d xyz");
         w.eventually("listening", || std::fs::read_dir(w.path("d")).unwrap().count() == 1);

@@ -12,7 +12,7 @@ echo >$SAID
 exec sleep 1000\n";
 
 #[test]
-fn closed_standard_descriptors_become_the_null_device() {
+pub fn closed_standard_descriptors_become_the_null_device() {
     differ(|w| {
         w.service("a", &[("run", LIST)]);
         w.start_by("exec \"$@\" <&- >&- 2>&-", "");
@@ -21,7 +21,7 @@ fn closed_standard_descriptors_become_the_null_device() {
 }
 
 #[test]
-fn standard_descriptors_are_those_of_svscan() {
+pub fn standard_descriptors_are_those_of_svscan() {
     differ(|w| {
         w.service("a", &[("run", LIST)]);
         w.start_by("exec \"$@\" </dev/zero >$BASE/o 2>$BASE/e", "");
@@ -30,7 +30,7 @@ fn standard_descriptors_are_those_of_svscan() {
 }
 
 #[test]
-fn other_descriptors_are_inherited() {
+pub fn other_descriptors_are_inherited() {
     differ(|w| {
         w.service("a", &[("run", LIST)]);
         w.start_by("exec \"$@\" 6</dev/zero", "");
@@ -39,7 +39,7 @@ fn other_descriptors_are_inherited() {
 }
 
 #[test]
-fn notification_and_lock_on_one_descriptor_start_nothing() {
+pub fn notification_and_lock_on_one_descriptor_start_nothing() {
     differ(|w| {
         w.service("a", &[("run", LIST), ("lock-fd", "3"), ("supervise/service-lock", ""), NOTIFIES]);
         let mut events = w.listen("a");
@@ -53,7 +53,7 @@ fn notification_and_lock_on_one_descriptor_start_nothing() {
 }
 
 #[test]
-fn readiness_on_descriptor_0() {
+pub fn readiness_on_descriptor_0() {
     differ(|w| {
         let run = "#!/bin/sh\necho >&0\nexec sleep 1000\n";
         w.with(&[("a", &[("run", run), ("notification-fd", "0"), DOWN])]);
@@ -64,10 +64,12 @@ fn readiness_on_descriptor_0() {
 }
 
 #[test]
-fn readiness_on_a_descriptor_that_nobody_can_have() {
+pub fn readiness_on_a_descriptor_that_nobody_can_have() {
     differ(|w| {
-        w.with(&[("a", &[("run", SLEEPER), ("notification-fd", "1000000000"), DOWN])]);
+        w.service("a", &[("run", SLEEPER), ("notification-fd", "1000000000")]);
         let mut events = w.listen("a");
+        w.start();
+        w.until(&mut events, 's');
         w.send("a", "uO");
         w.await_status("a", |status| status.flags == READY_FLAG);
         w.note("events", events.rest());
@@ -85,7 +87,7 @@ const CATCH_ALL: &[(&str, &str)] = &[
 const REDIRECT: &str = "exec 5>$BASE/console; exec 4<>s6-svscan-log/fifo >s6-svscan-log/fifo 2>&1 4<&-; exec \"$@\"";
 
 #[test]
-fn the_catch_all_logger_gets_what_has_no_logger_and_ends_with_its_input() {
+pub fn the_catch_all_logger_gets_what_has_no_logger_and_ends_with_its_input() {
     let speaker = "#!/bin/sh\nuntil read line <in; do :; done\necho one: $line\necho two: $line >&2\nexec sleep 1000\n";
     differ(|w| {
         w.service("s6-svscan-log", CATCH_ALL);
@@ -118,7 +120,7 @@ fn the_catch_all_logger_gets_what_has_no_logger_and_ends_with_its_input() {
 }
 
 #[test]
-fn q_terminates_the_catch_all_logger_too() {
+pub fn q_terminates_the_catch_all_logger_too() {
     differ(|w| {
         w.service("s6-svscan-log", CATCH_ALL);
         w.start_by(REDIRECT, "-X 5");
@@ -131,7 +133,7 @@ fn q_terminates_the_catch_all_logger_too() {
 }
 
 #[test]
-fn only_the_catch_all_logger_has_the_console() {
+pub fn only_the_catch_all_logger_has_the_console() {
     differ(|w| {
         w.service("s6-svscan-log", &[("run", "#!/bin/sh\nreadlink /proc/$$/fd/2 >$SAID\nexec sleep 1000\n")]);
         w.start_by("exec 5>$BASE/console; exec \"$@\" >$BASE/o 2>$BASE/e", "-X 5");
@@ -146,7 +148,7 @@ fn only_the_catch_all_logger_has_the_console() {
 const NAMESPACE: &str = "exec unshare --pid --fork --kill-child --mount-proc \"$@\"";
 
 #[test]
-fn process_1_reaps_what_it_did_not_start() {
+pub fn process_1_reaps_what_it_did_not_start() {
     let run = "#!/bin/sh
 for i in 1 2 3 4 5; do (sleep 0.05 & ) ; done
 left=; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
@@ -164,7 +166,7 @@ exec sleep 1000\n";
 }
 
 #[test]
-fn process_1_executes_finish_as_process_1() {
+pub fn process_1_executes_finish_as_process_1() {
     differ(|w| {
         w.service(".s6-svscan", &[("finish", "#!/bin/sh\necho $$ $# $PWD >$SAID\nexit 7\n")]);
         w.service("a", &[("run", SLEEPER)]);
@@ -179,7 +181,7 @@ fn process_1_executes_finish_as_process_1() {
 }
 
 #[test]
-fn in_a_pid_namespace_of_its_own_a_service_is_process_1() {
+pub fn in_a_pid_namespace_of_its_own_a_service_is_process_1() {
     let run = "#!/bin/sh\necho $$ >$SAID\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), ("flag-newpidns", "")])]);
@@ -201,7 +203,7 @@ fn in_a_pid_namespace_of_its_own_a_service_is_process_1() {
 }
 
 #[test]
-fn the_death_of_another_child_is_not_that_of_the_service() {
+pub fn the_death_of_another_child_is_not_that_of_the_service() {
     differ(|w| {
         w.service(".s6-svscan", &[("SIGUSR1", "#!/bin/sh\necho handler >$SAID\nexit 1\n")]);
         w.with(&[("a", &[("run", SLEEPER)])]);

@@ -19,7 +19,7 @@ fn pid_masked(w: &mut World, what: &str, pid: i32) {
 }
 
 #[test]
-fn every_way_to_stop_stops_everything_and_executes_finish() {
+pub fn every_way_to_stop_stops_everything_and_executes_finish() {
     differ(|w| {
         with_scripts(w, &[("finish", FINISH)], &[]);
         w.service("a", &[("run", SLEEPER)]);
@@ -47,7 +47,7 @@ fn every_way_to_stop_stops_everything_and_executes_finish() {
 }
 
 #[test]
-fn without_finish_it_exits_with_0() {
+pub fn without_finish_it_exits_with_0() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.run("s6-svscanctl -t .");
@@ -57,7 +57,7 @@ fn without_finish_it_exits_with_0() {
 }
 
 #[test]
-fn b_and_abort_leave_everything_running() {
+pub fn b_and_abort_leave_everything_running() {
     differ(|w| {
         with_scripts(w, &[("finish", FINISH)], &[("a", &[("run", SLEEPER)])]);
         let (pid, service) = (w.daemon_pid("svscan"), w.pid_of("a"));
@@ -70,7 +70,7 @@ fn b_and_abort_leave_everything_running() {
 }
 
 #[test]
-fn abort_is_as_b() {
+pub fn abort_is_as_b() {
     differ(|w| {
         with_scripts(
             w,
@@ -86,7 +86,7 @@ fn abort_is_as_b() {
 }
 
 #[test]
-fn tb_tells_everybody_and_waits_for_nobody() {
+pub fn tb_tells_everybody_and_waits_for_nobody() {
     let stubborn = "#!/bin/sh\ntrap 'echo TERM >$SAID' TERM\necho up >$SAID\nwhile :; do sleep 1000 & wait; done\n";
     differ(|w| {
         w.with(&[("a", &[("run", stubborn)])]);
@@ -100,7 +100,7 @@ fn tb_tells_everybody_and_waits_for_nobody() {
 }
 
 #[test]
-fn bt_waits() {
+pub fn bt_waits() {
     let slow = "#!/bin/sh\ntrap 'echo TERM >$SAID; until read go <go; do :; done; exit 0' TERM\necho up >$SAID
 while :; do sleep 1000 & wait; done\n";
     differ(|w| {
@@ -118,7 +118,7 @@ while :; do sleep 1000 & wait; done\n";
 }
 
 #[test]
-fn a_finish_that_cannot_be_executed_is_a_crash() {
+pub fn a_finish_that_cannot_be_executed_is_a_crash() {
     differ(|w| {
         w.start();
         std::fs::write(w.path(".s6-svscan/finish"), "#!/bin/sh\n").unwrap();
@@ -133,7 +133,7 @@ fn a_finish_that_cannot_be_executed_is_a_crash() {
 }
 
 #[test]
-fn a_script_diverts_a_signal() {
+pub fn a_script_diverts_a_signal() {
     let names = ["HUP", "INT", "TERM", "QUIT", "USR1", "USR2", "PWR", "WINCH"];
     let numbers = [1, 2, 15, 3, 10, 12, 30, 28];
     let script = "#!/bin/sh\necho $# $0 $WORD >$SAID\npwd >$SAID\ngrep SigBlk /proc/self/status >$SAID\n";
@@ -158,7 +158,7 @@ fn a_script_diverts_a_signal() {
 }
 
 #[test]
-fn signals_without_a_script_do_what_is_built_in() {
+pub fn signals_without_a_script_do_what_is_built_in() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let mut events = w.listen("a");
@@ -174,7 +174,7 @@ fn signals_without_a_script_do_what_is_built_in() {
 }
 
 #[test]
-fn a_script_that_cannot_be_executed_is_as_none() {
+pub fn a_script_that_cannot_be_executed_is_as_none() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         std::fs::write(w.path(".s6-svscan/SIGTERM"), "#!/bin/sh\n").unwrap();
@@ -186,7 +186,7 @@ fn a_script_that_cannot_be_executed_is_as_none() {
 }
 
 #[test]
-fn a_script_may_be_put_there_at_any_time() {
+pub fn a_script_may_be_put_there_at_any_time() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.script(&w.path(".s6-svscan/SIGTERM"), "#!/bin/sh\necho diverted >$SAID\n");
@@ -199,7 +199,7 @@ fn a_script_may_be_put_there_at_any_time() {
 }
 
 #[test]
-fn unknown_bytes_on_the_control_fifo_are_ignored() {
+pub fn unknown_bytes_on_the_control_fifo_are_ignored() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.send_svscan("!prs0678");

@@ -34,27 +34,27 @@ fn cannot_be_executed(w: &mut World, break_it: impl Fn(&World)) {
 }
 
 #[test]
-fn a_missing_run_is_no_death() {
+pub fn a_missing_run_is_no_death() {
     differ(|w| cannot_be_executed(w, |_| {}));
 }
 
 #[test]
-fn a_run_that_is_not_executable_is_no_death() {
+pub fn a_run_that_is_not_executable_is_no_death() {
     differ(|w| cannot_be_executed(w, |w| std::fs::write(w.path("a/run"), SLEEPER).unwrap()));
 }
 
 #[test]
-fn a_run_without_an_interpreter_is_not_given_to_the_shell() {
+pub fn a_run_without_an_interpreter_is_not_given_to_the_shell() {
     differ(|w| cannot_be_executed(w, |w| w.script(&w.path("a/run"), "echo shell >$SAID\nexec sleep 1000\n")));
 }
 
 #[test]
-fn a_run_with_a_missing_interpreter_is_no_death() {
+pub fn a_run_with_a_missing_interpreter_is_no_death() {
     differ(|w| cannot_be_executed(w, |w| w.script(&w.path("a/run"), "#!/nonexistent/interpreter\n")));
 }
 
 #[test]
-fn a_directory_is_no_run() {
+pub fn a_directory_is_no_run() {
     differ(|w| {
         w.service("a", &[("run/x", "")]);
         let mut events = w.listen("a");
@@ -68,7 +68,7 @@ fn a_directory_is_no_run() {
 }
 
 #[test]
-fn a_service_that_loses_its_run_stays_down() {
+pub fn a_service_that_loses_its_run_stays_down() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\necho up >$SAID\nexec sleep 1000\n")])]);
         w.heard("it is");

@@ -42,6 +42,8 @@ const NEVER_STARTED: &str = "8: svstat says so";
 const NOT_LISTENING: &str = "8: svc answers 102, not 100, where nobody listens";
 
 const ODD: &str = "8: svc answers 1, not 100, where the control FIFO is not what it should be (5.2)";
+const LAST_LINE: &str = "9: with -L, s6 loses the value of a file that does not end with a newline";
+const FTRIG: &str = "8: ftrig-* print all that was received, and ftrig-wait times out with 99";
 const GROUP: &str = "8: finish gets the process group of the dead run as its fourth argument";
 const START_TO_START: &str = "own: the second between two starts counts from start to start (2.7 has s6's rule)";
 
@@ -146,6 +148,98 @@ pub const KNOWN: &[Known] = &[
         "false",
         "own: only FIFOs are written to; s6 writes into whatever has the name (4.3)",
     ),
+    clients(
+        "chain::envdir_sets_and_unsets",
+        "EMPTY=was NEWLINE=was s6-envdir -L env sh -c 'echo \"[${EMPTY-unset}] [${NEWLINE-unset}] [$PLAIN] [$BARE] [$TRAILING] [$NUL] [$SPACE] [$TWO] ${hidden-no}\"'",
+        "exit 0: [unset] [] [value] [] [x] [a\nb] [] [one] no",
+        "exit 0: [unset] [] [value] [bare] [x] [a\nb] [  y] [one] no",
+        LAST_LINE,
+    ),
+    clients(
+        "chain::envdir_sets_and_unsets",
+        "s6-envdir -L env sh -c 'echo ${#LONG}'",
+        "exit 0: 0",
+        "exit 0: 5000",
+        LAST_LINE,
+    ),
+    clients(
+        "chain::fifodirs_are_listened_to",
+        "s6-ftrig-listen1 -t 30000 d 'b+c' s6-ftrig-notify d abbc",
+        "exit 0: c",
+        "exit 0: abbc",
+        FTRIG,
+    ),
+    clients("chain::fifodirs_are_listened_to", "s6-ftrig-wait -t TIME d x", "exit 1", "exit 99", FTRIG),
+    clients(
+        "chain::fifodirs_are_made_cleaned_and_told",
+        "layout of public #3",
+        "public d3730, public/ftrig1:@400000006800000000000000:stale p600, public/ftrig1:@400000006800000000000000:stalex p600",
+        "public d3730, public/ftrig1:@400000006800000000000000:stale p600",
+        "9: s6 2.11 looks for names of another length",
+    ),
+    clients(
+        "chain::softlimit_limits",
+        "s6-softlimit -h -o 300 sh -c 'ulimit -Hn'",
+        "exit 111: ",
+        "exit 0: 300",
+        "5.16: a soft limit above the hard one is lowered; s6 2.11 leaves it, and fails",
+    ),
+    clients(
+        "clients::svstat_tells_every_field",
+        "s6-svstat -o up, a",
+        "exit 0: true",
+        "exit 100: ",
+        "9: exact names only",
+    ),
+    clients(
+        "clients::svwait_waits_for_what_it_is_told",
+        "s6-svwait",
+        "exit 100",
+        "exit 0",
+        "8: nothing to wait for is no error",
+    ),
+    clients(
+        "clients::two_failures_are_two",
+        "svlisten",
+        "99",
+        "2",
+        "5.5: each failure counts; s6 2.11 waits on if there are several services",
+    ),
+    clients(
+        "clients::the_lock_tells_whether_there_is_a_supervisor",
+        "s6-svc .b",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    clients(
+        "clients::the_lock_tells_whether_there_is_a_supervisor",
+        "s6-svc -u .b",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    clients(
+        "clients::the_lock_tells_whether_there_is_a_supervisor",
+        "s6-svc -u .c",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    clients(
+        "clients::the_lock_tells_whether_there_is_a_supervisor",
+        "s6-svc a #2",
+        "exit 100",
+        "exit 102",
+        NOT_LISTENING,
+    ),
+    clients(
+        "listeners::the_fifo_of_a_client_has_the_form_that_others_expect",
+        "mode",
+        "10600",
+        "10622",
+        "8: so that a notifier who is not root may write",
+    ),
     clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),
     daemons(
         "timers::a_service_that_has_been_up_for_a_second_but_is_never_ready",
@@ -155,4 +249,18 @@ pub const KNOWN: &[Known] = &[
         START_TO_START,
     ),
     daemons("timers::the_time_of_finish_and_the_second", "at once after finish", "false", "true", START_TO_START),
+];
+
+/// Commands that linchpin is going to have: scenarios use s6's meanwhile.
+pub const MISSING: &[&str] = &[
+    "s6-svlink",
+    "s6-svunlink",
+    "s6-notifyoncheck",
+    "s6-instance-maker",
+    "s6-instance-create",
+    "s6-instance-delete",
+    "s6-instance-control",
+    "s6-instance-status",
+    "s6-instance-list",
+    "s6-fghack",
 ];

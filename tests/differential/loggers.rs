@@ -22,7 +22,7 @@ fn logged(w: &mut World, run: &str, log: &str) -> (crate::listener::Listener, cr
 }
 
 #[test]
-fn what_a_service_writes_its_logger_reads() {
+pub fn what_a_service_writes_its_logger_reads() {
     differ(|w| {
         logged(w, WRITER, LOGGER);
         w.push("a/in", "hello\n");
@@ -34,7 +34,7 @@ fn what_a_service_writes_its_logger_reads() {
 }
 
 #[test]
-fn while_the_logger_is_down_the_pipe_keeps_everything() {
+pub fn while_the_logger_is_down_the_pipe_keeps_everything() {
     differ(|w| {
         let (_, mut logger) = logged(w, WRITER, LOGGER);
         w.run("s6-svc -d a/log");
@@ -48,7 +48,7 @@ fn while_the_logger_is_down_the_pipe_keeps_everything() {
 }
 
 #[test]
-fn the_pipe_outlives_the_supervisors_of_both() {
+pub fn the_pipe_outlives_the_supervisors_of_both() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, LOGGER);
         w.run("s6-svc -xd a/log");
@@ -65,7 +65,7 @@ fn the_pipe_outlives_the_supervisors_of_both() {
 }
 
 #[test]
-fn when_a_service_is_removed_its_logger_reads_to_the_end() {
+pub fn when_a_service_is_removed_its_logger_reads_to_the_end() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, TERMINABLE);
         w.heard("logger");
@@ -81,7 +81,7 @@ fn when_a_service_is_removed_its_logger_reads_to_the_end() {
 }
 
 #[test]
-fn capital_n_terminates_loggers_too() {
+pub fn capital_n_terminates_loggers_too() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, TERMINABLE);
         w.heard("logger");
@@ -96,7 +96,7 @@ fn capital_n_terminates_loggers_too() {
 }
 
 #[test]
-fn t_waits_for_loggers_to_read_to_the_end() {
+pub fn t_waits_for_loggers_to_read_to_the_end() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, TERMINABLE);
         w.heard("logger");
@@ -109,7 +109,7 @@ fn t_waits_for_loggers_to_read_to_the_end() {
 }
 
 #[test]
-fn a_logger_that_only_ends_with_its_input_ends() {
+pub fn a_logger_that_only_ends_with_its_input_ends() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, "#!/bin/sh\nexec cat >file\n");
         w.push("a/in", "text\n");
@@ -123,7 +123,7 @@ fn a_logger_that_only_ends_with_its_input_ends() {
 }
 
 #[test]
-fn a_logger_that_is_told_to_exit_reads_on_until_the_input_ends() {
+pub fn a_logger_that_is_told_to_exit_reads_on_until_the_input_ends() {
     differ(|w| {
         let (mut service, mut logger) = logged(w, WRITER, LOGGER);
         w.hide("a");
@@ -140,7 +140,7 @@ fn a_logger_that_is_told_to_exit_reads_on_until_the_input_ends() {
 }
 
 #[test]
-fn no_service_has_a_pipe_of_another() {
+pub fn no_service_has_a_pipe_of_another() {
     let list =
         "#!/bin/sh\nfor f in /proc/$$/fd/*; do case $(readlink $f) in pipe:*) echo -n ${f##*/} >$SAID;; esac; done
 echo . >$SAID\nexec sleep 1000\n";
@@ -162,7 +162,7 @@ echo . >$SAID\nexec sleep 1000\n";
 }
 
 #[test]
-fn finish_of_a_logged_service_writes_to_the_logger() {
+pub fn finish_of_a_logged_service_writes_to_the_logger() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), ("finish", "#!/bin/sh\necho bye\n"), ("log/run", LOGGER)]);
         let (mut service, mut logger) = (w.listen("a"), w.listen("a/log"));
@@ -176,7 +176,7 @@ fn finish_of_a_logged_service_writes_to_the_logger() {
 }
 
 #[test]
-fn a_file_called_log_is_no_logger() {
+pub fn a_file_called_log_is_no_logger() {
     differ(|w| {
         w.service("a", &[("run", "#!/bin/sh\nreadlink /proc/$$/fd/1 >$SAID\nexec sleep 1000\n"), ("log", "")]);
         w.start();

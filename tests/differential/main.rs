@@ -5,6 +5,7 @@
 mod chain;
 mod clients;
 mod compare;
+mod coverage;
 mod known;
 mod listener;
 #[allow(dead_code)] // other tests use the rest

@@ -4,7 +4,7 @@ use crate::compare::differ;
 use crate::supervision::*;
 
 #[test]
-fn the_umask_counts_only_for_status_and_tally() {
+pub fn the_umask_counts_only_for_status_and_tally() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), ("log/run", "#!/bin/sh\nexec cat\n")]);
         w.start_by("umask 077; exec \"$@\"", "");
@@ -21,7 +21,7 @@ fn the_umask_counts_only_for_status_and_tally() {
 }
 
 #[test]
-fn the_umask_of_services_is_that_of_svscan() {
+pub fn the_umask_of_services_is_that_of_svscan() {
     differ(|w| {
         w.service("a", &[("run", "#!/bin/sh\numask >$SAID\nexec sleep 1000\n")]);
         w.start_by("umask 027; exec \"$@\"", "");
@@ -30,7 +30,7 @@ fn the_umask_of_services_is_that_of_svscan() {
 }
 
 #[test]
-fn without_a_umask_nothing_is_open_to_everybody_that_should_not_be() {
+pub fn without_a_umask_nothing_is_open_to_everybody_that_should_not_be() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER)]);
         w.start_by("umask 0; exec \"$@\"", "");
@@ -42,7 +42,7 @@ fn without_a_umask_nothing_is_open_to_everybody_that_should_not_be() {
 }
 
 #[test]
-fn links_to_nowhere_get_their_directories() {
+pub fn links_to_nowhere_get_their_directories() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER)]);
         for name in ["supervise", "event"] {
@@ -68,7 +68,7 @@ fn links_to_nowhere_get_their_directories() {
 }
 
 #[test]
-fn an_event_directory_keeps_its_mode() {
+pub fn an_event_directory_keeps_its_mode() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER)]);
         std::fs::create_dir(w.path("a/event")).unwrap();
@@ -81,7 +81,7 @@ fn an_event_directory_keeps_its_mode() {
 }
 
 #[test]
-fn files_in_place_of_the_directories_keep_the_supervisor_from_starting() {
+pub fn files_in_place_of_the_directories_keep_the_supervisor_from_starting() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), ("supervise", "")]);
         w.service("b", &[("run", SLEEPER), ("event", "")]);
@@ -100,7 +100,7 @@ fn files_in_place_of_the_directories_keep_the_supervisor_from_starting() {
 }
 
 #[test]
-fn what_a_supervisor_left_the_next_one_uses() {
+pub fn what_a_supervisor_left_the_next_one_uses() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         std::fs::write(w.path("a/supervise/status.new"), "rubbish").unwrap();

@@ -5,7 +5,7 @@ use crate::supervision::*;
 use crate::world::*;
 
 #[test]
-fn what_is_wanted_changes_silently() {
+pub fn what_is_wanted_changes_silently() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -26,7 +26,7 @@ fn what_is_wanted_changes_silently() {
 }
 
 #[test]
-fn orders_for_good_keep_the_down_file() {
+pub fn orders_for_good_keep_the_down_file() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -46,7 +46,7 @@ fn orders_for_good_keep_the_down_file() {
 }
 
 #[test]
-fn once_means_once() {
+pub fn once_means_once() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\nexit 4\n"), DOWN])]);
         let mut events = w.listen("a");
@@ -61,7 +61,7 @@ fn once_means_once() {
 }
 
 #[test]
-fn the_bytes_of_one_write_are_obeyed_in_order() {
+pub fn the_bytes_of_one_write_are_obeyed_in_order() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -78,7 +78,7 @@ fn the_bytes_of_one_write_are_obeyed_in_order() {
 }
 
 #[test]
-fn unknown_bytes_are_ignored() {
+pub fn unknown_bytes_are_ignored() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -89,7 +89,7 @@ fn unknown_bytes_are_ignored() {
 }
 
 #[test]
-fn the_down_file_counts_only_when_the_supervisor_starts() {
+pub fn the_down_file_counts_only_when_the_supervisor_starts() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -104,7 +104,7 @@ fn the_down_file_counts_only_when_the_supervisor_starts() {
 }
 
 #[test]
-fn x_while_up_waits_for_the_next_death_and_means_it() {
+pub fn x_while_up_waits_for_the_next_death_and_means_it() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -127,7 +127,7 @@ fn x_while_up_waits_for_the_next_death_and_means_it() {
 }
 
 #[test]
-fn x_makes_room_for_the_next_supervisor() {
+pub fn x_makes_room_for_the_next_supervisor() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -142,7 +142,7 @@ fn x_makes_room_for_the_next_supervisor() {
 }
 
 #[test]
-fn x_while_down_is_obeyed_at_once() {
+pub fn x_while_down_is_obeyed_at_once() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -155,7 +155,7 @@ fn x_while_down_is_obeyed_at_once() {
 }
 
 #[test]
-fn x_while_finishing_waits_for_the_end_of_finish() {
+pub fn x_while_finishing_waits_for_the_end_of_finish() {
     let finish = "#!/bin/sh\necho finish >$SAID\nread go <go\n";
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0"), ("go", FIFO)])]);

@@ -7,7 +7,7 @@ use crate::world::*;
 const WITH_FD: &str = "#!/bin/sh\nread go <go\n";
 
 #[test]
-fn a_newline_makes_a_service_ready() {
+pub fn a_newline_makes_a_service_ready() {
     differ(|w| {
         w.with(&[("a", &[("run", READY), DOWN, NOTIFIES])]);
         let mut events = w.listen("a");
@@ -25,7 +25,7 @@ fn a_newline_makes_a_service_ready() {
 }
 
 #[test]
-fn the_newline_may_be_anywhere_in_the_data_and_counts_once() {
+pub fn the_newline_may_be_anywhere_in_the_data_and_counts_once() {
     let run = "#!/bin/sh
 trap '' PIPE
 head -c 600 /dev/zero >&3
@@ -55,13 +55,14 @@ exec sleep 1000\n";
 }
 
 #[test]
-fn an_end_without_a_newline_makes_nobody_ready() {
+pub fn an_end_without_a_newline_makes_nobody_ready() {
     let run = "#!/bin/sh\nprintf almost >&3\nexec 3>&-\necho closed >$SAID\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), DOWN, NOTIFIES])]);
         let mut events = w.listen("a");
         w.send("a", "u");
         w.heard("it has");
+        w.until(&mut events, 'u');
         w.send("a", "O");
         w.await_status("a", |status| status.flags & WANT_UP == 0);
         w.send("a", "d");
@@ -70,7 +71,7 @@ fn an_end_without_a_newline_makes_nobody_ready() {
 }
 
 #[test]
-fn half_a_line_holds_nobody_up() {
+pub fn half_a_line_holds_nobody_up() {
     let run = "#!/bin/sh\nprintf foo >&3\necho said >$SAID\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), DOWN, NOTIFIES])]);
@@ -84,7 +85,7 @@ fn half_a_line_holds_nobody_up() {
 }
 
 #[test]
-fn without_a_notification_fd_nobody_is_ready() {
+pub fn without_a_notification_fd_nobody_is_ready() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -96,7 +97,7 @@ fn without_a_notification_fd_nobody_is_ready() {
 }
 
 #[test]
-fn the_notification_fd_is_read_anew_at_each_start() {
+pub fn the_notification_fd_is_read_anew_at_each_start() {
     let run = "#!/bin/sh\nif echo 2>/dev/null >&5; then echo yes >$SAID; else echo no >$SAID; fi\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), DOWN])]);
@@ -117,7 +118,7 @@ fn the_notification_fd_is_read_anew_at_each_start() {
 }
 
 #[test]
-fn run_and_finish_find_no_other_end_of_the_pipe() {
+pub fn run_and_finish_find_no_other_end_of_the_pipe() {
     let list = |what: &str| {
         format!(
             "find /proc/$$/fd -fprintf $BASE/list '%f %l\\n'
@@ -142,7 +143,7 @@ sed -n 's/^\\([0-9]*\\) pipe:.*/{what} \\1/p' $BASE/list >$SAID\necho {what} end
 }
 
 #[test]
-fn a_paused_start_is_ready_when_it_goes_on() {
+pub fn a_paused_start_is_ready_when_it_goes_on() {
     let run = format!("{WITH_FD}echo >&3\nexec sleep 1000\n");
     differ(|w| {
         w.with(&[("a", &[("run", &run), DOWN, NOTIFIES, ("go", FIFO)])]);
@@ -160,7 +161,7 @@ fn a_paused_start_is_ready_when_it_goes_on() {
 }
 
 #[test]
-fn readiness_on_standard_output_takes_it() {
+pub fn readiness_on_standard_output_takes_it() {
     let run = "#!/bin/sh\necho\nexec >&2\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), DOWN, ("notification-fd", "1")])]);
@@ -172,7 +173,7 @@ fn readiness_on_standard_output_takes_it() {
 }
 
 #[test]
-fn a_notification_fd_that_is_no_number_is_as_none() {
+pub fn a_notification_fd_that_is_no_number_is_as_none() {
     let run = "#!/bin/sh\nif echo 2>/dev/null >&3; then echo yes >$SAID; else echo no >$SAID; fi\nexec sleep 1000\n";
     differ(|w| {
         for (name, content) in [("a", "three\n"), ("b", "-3\n"), ("c", "3 \n"), ("d", "4294967299\n"), ("e", "")] {

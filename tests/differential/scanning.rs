@@ -7,7 +7,7 @@ use crate::supervision::*;
 const NAMED: &str = "#!/bin/sh\necho $1 >$SAID\nexec sleep 1000\n";
 
 #[test]
-fn what_is_no_directory_or_hidden_is_no_service() {
+pub fn what_is_no_directory_or_hidden_is_no_service() {
     differ(|w| {
         w.service(".hidden", &[("run", NAMED)]);
         std::fs::write(w.path("file"), "").unwrap();
@@ -25,7 +25,7 @@ fn what_is_no_directory_or_hidden_is_no_service() {
 }
 
 #[test]
-fn an_empty_directory_gets_a_supervisor() {
+pub fn an_empty_directory_gets_a_supervisor() {
     differ(|w| {
         w.service("a", &[]);
         let mut events = w.listen("a");
@@ -36,7 +36,7 @@ fn an_empty_directory_gets_a_supervisor() {
 }
 
 #[test]
-fn two_links_to_one_directory_are_one_service() {
+pub fn two_links_to_one_directory_are_one_service() {
     differ(|w| {
         w.service(".real", &[("run", NAMED)]);
         for link in ["one", "two"] {
@@ -61,7 +61,7 @@ fn two_links_to_one_directory_are_one_service() {
 }
 
 #[test]
-fn a_new_name_changes_nothing_until_the_supervisor_starts_anew() {
+pub fn a_new_name_changes_nothing_until_the_supervisor_starts_anew() {
     differ(|w| {
         w.with(&[("a", &[("run", NAMED)])]);
         w.heard("name");
@@ -79,7 +79,7 @@ fn a_new_name_changes_nothing_until_the_supervisor_starts_anew() {
 }
 
 #[test]
-fn what_is_removed_stays_until_it_is_told_to_go() {
+pub fn what_is_removed_stays_until_it_is_told_to_go() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let mut events = w.listen("a");
@@ -98,7 +98,7 @@ fn what_is_removed_stays_until_it_is_told_to_go() {
 }
 
 #[test]
-fn scan_and_kill_in_one_order_whichever_comes_first() {
+pub fn scan_and_kill_in_one_order_whichever_comes_first() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)]), ("b", &[("run", SLEEPER)]), ("c", &[("run", SLEEPER)])]);
         for (name, order) in [("a", "-na"), ("b", "-an"), ("c", "-h")] {
@@ -111,7 +111,7 @@ fn scan_and_kill_in_one_order_whichever_comes_first() {
 }
 
 #[test]
-fn what_is_put_back_is_supervised_again() {
+pub fn what_is_put_back_is_supervised_again() {
     differ(|w| {
         w.with(&[("a", &[("run", NAMED)])]);
         w.heard("name");
@@ -127,7 +127,7 @@ fn what_is_put_back_is_supervised_again() {
 }
 
 #[test]
-fn what_is_put_back_while_it_ends_is_started_again_after_that() {
+pub fn what_is_put_back_while_it_ends_is_started_again_after_that() {
     let finish = "#!/bin/sh\necho finish >$SAID\nread go <go\n";
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), ("finish", finish), ("timeout-finish", "0"), ("go", FIFO)])]);
@@ -145,7 +145,7 @@ fn what_is_put_back_while_it_ends_is_started_again_after_that() {
 }
 
 #[test]
-fn a_dangling_link_is_no_obstacle() {
+pub fn a_dangling_link_is_no_obstacle() {
     differ(|w| {
         std::os::unix::fs::symlink("nowhere", w.path("dangling")).unwrap();
         w.service("a", &[("run", NAMED)]);
@@ -165,7 +165,7 @@ fn a_dangling_link_is_no_obstacle() {
 }
 
 #[test]
-fn signals_scan_too() {
+pub fn signals_scan_too() {
     differ(|w| {
         w.start();
         w.service("alarm", &[("run", NAMED)]);
@@ -183,7 +183,7 @@ fn signals_scan_too() {
 }
 
 #[test]
-fn with_a_timeout_it_scans_by_itself() {
+pub fn with_a_timeout_it_scans_by_itself() {
     differ(|w| {
         w.start_by("exec \"$@\"", "-t 300");
         w.service("a", &[("run", NAMED)]);
@@ -192,7 +192,7 @@ fn with_a_timeout_it_scans_by_itself() {
 }
 
 #[test]
-fn a_second_svscan_is_refused_and_so_is_a_bad_directory() {
+pub fn a_second_svscan_is_refused_and_so_is_a_bad_directory() {
     differ(|w| {
         w.start();
         w.daemon_fails("svscan .");
@@ -214,7 +214,7 @@ fn a_second_svscan_is_refused_and_so_is_a_bad_directory() {
 }
 
 #[test]
-fn the_directory_of_svscan_itself() {
+pub fn the_directory_of_svscan_itself() {
     differ(|w| {
         w.start_by("umask 077; exec \"$@\"", "");
         w.layout(".s6-svscan");
@@ -227,7 +227,7 @@ fn the_directory_of_svscan_itself() {
 }
 
 #[test]
-fn one_supervise_directory_has_one_supervisor_and_keeps_its_lock() {
+pub fn one_supervise_directory_has_one_supervisor_and_keeps_its_lock() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER)]);
         w.listen("a");

@@ -11,7 +11,7 @@ echo up >$SAID
 while :; do sleep 1000 & wait $!; kill $! 2>/dev/null; done\n";
 
 #[test]
-fn each_letter_is_its_signal() {
+pub fn each_letter_is_its_signal() {
     differ(|w| {
         w.with(&[("a", &[("run", CATCHER)])]);
         w.heard("it is");
@@ -24,7 +24,7 @@ fn each_letter_is_its_signal() {
 }
 
 #[test]
-fn kill_kills_and_the_service_comes_back() {
+pub fn kill_kills_and_the_service_comes_back() {
     differ(|w| {
         w.with(&[("a", &[("run", CATCHER)])]);
         w.heard("it is");
@@ -38,7 +38,7 @@ fn kill_kills_and_the_service_comes_back() {
 }
 
 #[test]
-fn signals_to_a_service_that_is_down_are_ignored() {
+pub fn signals_to_a_service_that_is_down_are_ignored() {
     differ(|w| {
         w.with(&[("a", &[("run", CATCHER), DOWN])]);
         let mut events = w.listen("a");
@@ -53,7 +53,7 @@ fn signals_to_a_service_that_is_down_are_ignored() {
 }
 
 #[test]
-fn a_pause_is_in_the_status_and_no_event() {
+pub fn a_pause_is_in_the_status_and_no_event() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let pid = w.pid_of("a");
@@ -71,7 +71,7 @@ fn a_pause_is_in_the_status_and_no_event() {
 }
 
 #[test]
-fn d_works_on_a_stopped_service() {
+pub fn d_works_on_a_stopped_service() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let pid = w.pid_of("a");
@@ -85,7 +85,7 @@ fn d_works_on_a_stopped_service() {
 }
 
 #[test]
-fn r_sends_no_cont() {
+pub fn r_sends_no_cont() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let pid = w.pid_of("a");
@@ -103,7 +103,7 @@ fn r_sends_no_cont() {
 }
 
 #[test]
-fn the_down_signal_is_what_the_file_says_at_that_time() {
+pub fn the_down_signal_is_what_the_file_says_at_that_time() {
     differ(|w| {
         w.with(&[("a", &[("run", CATCHER), ("down-signal", "SIGUSR1\n")])]);
         w.heard("it is");
@@ -123,7 +123,7 @@ fn the_down_signal_is_what_the_file_says_at_that_time() {
 }
 
 #[test]
-fn core_dumps_count_as_their_signal() {
+pub fn core_dumps_count_as_their_signal() {
     differ(|w| {
         let run = "#!/bin/sh\nulimit -c 0\nkill -ABRT $$\n";
         w.with(&[("a", &[("run", run), DOWN])]);

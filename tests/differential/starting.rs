@@ -5,7 +5,7 @@ use crate::supervision::*;
 use crate::world::*;
 
 #[test]
-fn a_new_service_gets_its_files_then_says_s_then_u() {
+pub fn a_new_service_gets_its_files_then_says_s_then_u() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER)]);
         let mut events = w.listen("a");
@@ -21,7 +21,7 @@ fn a_new_service_gets_its_files_then_says_s_then_u() {
 }
 
 #[test]
-fn a_service_with_a_down_file_waits_for_u() {
+pub fn a_service_with_a_down_file_waits_for_u() {
     differ(|w| {
         w.service("a", &[("run", SLEEPER), DOWN]);
         let mut events = w.listen("a");
@@ -37,7 +37,7 @@ fn a_service_with_a_down_file_waits_for_u() {
 }
 
 #[test]
-fn stopped_and_started_again() {
+pub fn stopped_and_started_again() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         let pid = w.pid_of("a");
@@ -57,7 +57,7 @@ fn stopped_and_started_again() {
 }
 
 #[test]
-fn the_status_is_there_before_its_event() {
+pub fn the_status_is_there_before_its_event() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let mut events = w.listen("a");
@@ -78,7 +78,7 @@ fn the_status_is_there_before_its_event() {
 }
 
 #[test]
-fn the_status_is_never_missing_and_always_whole() {
+pub fn the_status_is_never_missing_and_always_whole() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER)])]);
         w.pid_of("a");
@@ -94,7 +94,7 @@ fn the_status_is_never_missing_and_always_whole() {
 }
 
 #[test]
-fn stamps_tell_the_time_with_leap_seconds_and_a_start_leaves_the_stamp_of_readiness() {
+pub fn stamps_tell_the_time_with_leap_seconds_and_a_start_leaves_the_stamp_of_readiness() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let first = w.status_of("a");
@@ -120,7 +120,7 @@ fn stamps_tell_the_time_with_leap_seconds_and_a_start_leaves_the_stamp_of_readin
 }
 
 #[test]
-fn run_gets_its_name_its_session_and_clean_signals() {
+pub fn run_gets_its_name_its_session_and_clean_signals() {
     let run = "#!/bin/sh
 echo $# $1 >$SAID
 if [ \"$(cut -d' ' -f5,6 /proc/$$/stat)\" = \"$$ $$\" ]; then echo leads its session and group >$SAID; fi
@@ -138,7 +138,7 @@ exec sleep 1000\n";
 }
 
 #[test]
-fn run_may_be_any_program_and_gets_argv_0() {
+pub fn run_may_be_any_program_and_gets_argv_0() {
     differ(|w| {
         w.service("a", &[("a", "tr '\\0' ' ' </proc/$$/cmdline >$SAID\necho >$SAID\nexec sleep 1000\n")]);
         std::os::unix::fs::symlink("/bin/sh", w.path("a/run")).unwrap();
@@ -148,7 +148,7 @@ fn run_may_be_any_program_and_gets_argv_0() {
 }
 
 #[test]
-fn services_get_the_environment_of_svscan() {
+pub fn services_get_the_environment_of_svscan() {
     let run = "#!/bin/sh\necho \"$WORD\" >$SAID\nexec sleep 1000\n";
     differ(|w| {
         w.service("a", &[("run", run)]);
@@ -158,7 +158,7 @@ fn services_get_the_environment_of_svscan() {
 }
 
 #[test]
-fn supervisors_stay_in_the_session_of_svscan() {
+pub fn supervisors_stay_in_the_session_of_svscan() {
     let field = |pid: i32| {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
         stat.rsplit(')').next().unwrap().split_whitespace().nth(3).unwrap().to_owned()
@@ -167,8 +167,7 @@ fn supervisors_stay_in_the_session_of_svscan() {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let svscan = w.daemon_pid("svscan");
         // Supervisors are processes with s6; with linchpin there are none.
-        let children = std::fs::read_to_string(format!("/proc/{svscan}/task/{svscan}/children")).unwrap();
-        let children: Vec<i32> = children.split_whitespace().map(|pid| pid.parse().unwrap()).collect();
+        let children = children(svscan);
         w.note("supervisors are elsewhere", children.iter().any(|pid| field(*pid) != field(svscan)));
         w.note("svscan is in our session", field(svscan) == field(std::process::id() as i32));
         w.note("supervisors are processes", !children.is_empty());
@@ -176,7 +175,7 @@ fn supervisors_stay_in_the_session_of_svscan() {
 }
 
 #[test]
-fn the_control_fifo_does_not_end_with_its_first_writer() {
+pub fn the_control_fifo_does_not_end_with_its_first_writer() {
     let cpu = |pids: &[i32]| -> u64 {
         let ticks = |pid: &i32| -> Option<u64> {
             let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;

@@ -10,7 +10,7 @@ fn die(w: &mut World, events: &mut crate::listener::Listener) {
 }
 
 #[test]
-fn the_oldest_deaths_are_forgotten() {
+pub fn the_oldest_deaths_are_forgotten() {
     let run = "#!/bin/sh\nn=$(cat n)\necho $((n + 1)) >n\nexit $n\n";
     differ(|w| {
         w.with(&[("a", &[("run", run), ("n", "0\n"), ("max-death-tally", "3\n"), DOWN])]);
@@ -35,7 +35,7 @@ fn the_oldest_deaths_are_forgotten() {
 }
 
 #[test]
-fn svdt_knows_signals_by_name_and_by_number() {
+pub fn svdt_knows_signals_by_name_and_by_number() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\nkill -$(cat signal) $$\n"), ("signal", "TERM"), DOWN])]);
         let mut events = w.listen("a");
@@ -50,7 +50,7 @@ fn svdt_knows_signals_by_name_and_by_number() {
 }
 
 #[test]
-fn a_tally_of_a_wrong_size_is_emptied() {
+pub fn a_tally_of_a_wrong_size_is_emptied() {
     differ(|w| {
         w.with(&[("a", &[("run", "#!/bin/sh\nexit 1\n"), DOWN])]);
         let file = w.path("a/supervise/death_tally");
@@ -69,7 +69,7 @@ fn a_tally_of_a_wrong_size_is_emptied() {
 }
 
 #[test]
-fn a_supervisor_outlives_its_directories() {
+pub fn a_supervisor_outlives_its_directories() {
     let run = "#!/bin/sh\necho up >$SAID\nexec sleep 1000\n";
     differ(|w| {
         w.with(&[("a", &[("run", run)])]);

@@ -16,8 +16,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Once, OnceLock};
 use std::time::{Duration, Instant};
 
 /// Commands of s6 that linchpin has too: scenarios may use these.
@@ -87,7 +87,7 @@ pub struct World {
 
 impl World {
     pub fn new(combination: Combination) -> World {
-        keep_descriptors_to_ourselves();
+        prepare_process();
         let base = TempDir::new();
         std::fs::create_dir(base.path().join("scan")).unwrap();
         std::fs::create_dir(base.path().join("bin")).unwrap();
@@ -167,9 +167,12 @@ impl World {
         }
         let path = std::env::var("PATH").unwrap();
         let (mark, tag) = self.mark.split_once('=').unwrap();
+        // One process less where the shell has nothing left to do.
+        let simple = line.starts_with("s6-") && !line.contains([';', '&', '|']);
+        let exec = if simple { "exec " } else { "" };
         let mut command = Command::new("sh");
         command
-            .args(["-c", &format!("umask 022; {line}")])
+            .args(["-c", &format!("umask 022; {exec}{line}")])
             .current_dir(self.path(""))
             .env("PATH", format!("{}:{path}", self.base("bin").display()))
             .env("BASE", self.base.path())
@@ -195,6 +198,31 @@ impl World {
         let (status, ..) = self.finish(line);
         self.note(line, ended(status));
         code(status)
+    }
+
+    /// Runs a command that is to time out; `TIME` in it is the limit in milliseconds. s6's clients of 2.11 need time to
+    /// begin, and fail with 111 if they do not have it.
+    pub fn times_out(&mut self, line: &str) {
+        let mut ended_so = String::new();
+        for limit in ["50", "500", "5000", "20000"] {
+            ended_so = ended(self.finish(&line.replace("TIME", limit)).0);
+            if ended_so != "exit 111" {
+                break;
+            }
+        }
+        self.note(line, ended_so);
+    }
+
+    /// Runs a client that waits for events of which some follow each other closely. s6's clients of 2.11 see only the
+    /// last of those that they read together, and wait for ever: theirs may try again.
+    pub fn waits(&mut self, line: &str) {
+        let mut ended_so = ended(self.finish(line).0);
+        for _ in 0..4 {
+            if ended_so == "exit 99" && self.combination.clients == Make::S6 {
+                ended_so = ended(self.finish(line).0);
+            }
+        }
+        self.note(line, ended_so);
     }
 
     /// As `run`, and writes down what it printed.
@@ -492,6 +520,12 @@ impl World {
         self.note(&format!("deaths of {name}"), records.join(" "));
     }
 
+    /// How many listen to the events of a service (those that are about to are hidden yet).
+    pub fn listeners(&self, name: &str) -> usize {
+        let entries = std::fs::read_dir(self.path(name).join("event")).unwrap().flatten();
+        entries.filter(|entry| entry.file_name().to_str().is_some_and(|name| !name.starts_with('.'))).count()
+    }
+
     /// Everything that this world has started and that is not over.
     pub fn processes(&self) -> Vec<i32> {
         marked(&self.mark)
@@ -540,16 +574,29 @@ impl Drop for World {
     }
 }
 
-/// Living processes that have this in their environment.
+/// Living processes that have this in their environment. All are below this process: it is their subreaper.
 fn marked(mark: &str) -> Vec<i32> {
     let is = |pid: i32| {
         let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
         environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
     };
-    let own = std::process::id() as i32;
-    let pids =
-        std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid| *pid > 1 && *pid != own && is(*pid)).collect()
+    let mut below = children(std::process::id() as i32);
+    let mut at = 0;
+    while let Some(pid) = below.get(at) {
+        below.extend(children(*pid));
+        at += 1;
+    }
+    below.into_iter().filter(|pid| *pid > 1 && is(*pid)).collect()
+}
+
+/// Children of all threads of a process.
+pub fn children(pid: i32) -> Vec<i32> {
+    let mut children = Vec::new();
+    for task in std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
+        let list = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        children.extend(list.split_whitespace().filter_map(|pid| pid.parse::<i32>().ok()));
+    }
+    children
 }
 
 /// Sends a signal to one process, which is not process 1.
@@ -570,10 +617,13 @@ pub fn state_of(pid: i32) -> char {
 }
 
 /// Names of linchpin's commands that s6 has too.
-pub fn available() -> Vec<String> {
-    let output = Command::new(env!("CARGO_BIN_EXE_linchpin")).arg("help").output().unwrap();
-    let help = String::from_utf8(output.stdout).unwrap();
-    help.split_whitespace().filter(|word| word.starts_with("s6-")).map(str::to_owned).collect()
+pub fn available() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| {
+        let output = Command::new(env!("CARGO_BIN_EXE_linchpin")).arg("help").output().unwrap();
+        let help = String::from_utf8(output.stdout).unwrap();
+        help.split_whitespace().filter(|word| word.starts_with("s6-")).map(str::to_owned).collect()
+    })
 }
 
 /// A number that is not used twice.
@@ -582,8 +632,9 @@ fn unique() -> u32 {
     COUNT.fetch_add(1, Ordering::Relaxed)
 }
 
-/// Whoever runs the tests may have given them descriptors: no scenario is to see them.
-fn keep_descriptors_to_ourselves() {
+/// Whoever runs the tests may have given them descriptors: no scenario is to see them. And what a scenario leaves
+/// behind is to be found.
+fn prepare_process() {
     static DONE: Once = Once::new();
     DONE.call_once(|| {
         for entry in std::fs::read_dir("/proc/self/fd").unwrap().flatten() {
@@ -592,6 +643,7 @@ fn keep_descriptors_to_ourselves() {
                 let _ = Fd(number).set_cloexec(true);
             }
         }
+        rustix::process::set_child_subreaper(Some(rustix::process::getpid())).unwrap();
     });
 }
 

@@ -44,7 +44,7 @@ pub fn deadline(timeout: u32) -> Option<Nanos> {
 }
 
 /// Listens to the services `dirs`. The error is an exit code; what went wrong has been said.
-pub fn listen(cli: &Cli, wait: Wait, dirs: impl Iterator<Item = &'static CStr>) -> Result<Watch, i32> {
+pub fn listen<'a>(cli: &Cli, wait: Wait, dirs: impl Iterator<Item = &'a CStr>) -> Result<Watch, i32> {
     let mut watch = Watch::new(wait).map_err(|e| cli.unable("wait for events", e))?;
     for path in dirs {
         file::with_dir(path, |dir| watch.add(dir))

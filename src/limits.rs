@@ -83,6 +83,9 @@ pub const WATCHED: usize = 500;
 
 /// Bytes that one call of `svc` sends to a supervisor: s6-svc's limit.
 pub const CONTROL_BYTES: usize = 62;
+/// Bytes that wait in the control FIFO of a service: some 260 of the longest calls of `svc`. The kernel's own 64 KiB cost
+/// 0.8 KiB more for each service, for the list of their pages.
+pub const CONTROL_FIFO: usize = 16 * 1024;
 /// Bytes that the strings of a board config may need that cannot be taken from the file as they are (escapes).
 pub const BOARD_SCRATCH: usize = 4096;
 

@@ -8,7 +8,6 @@ mod scandir;
 mod supervision;
 #[allow(dead_code)] // other tests use the rest
 #[path = "common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;
 
 use scandir::*;

@@ -5,7 +5,7 @@
 //! A missing file means the default.
 
 use super::event::{self, Access};
-use crate::limits::DEATH_TALLY;
+use crate::limits::{CONTROL_FIFO, DEATH_TALLY};
 use crate::sys::{Errno, Fd, entry, file, signal};
 use crate::text::number::parse_u32;
 use core::ffi::CStr;
@@ -174,7 +174,10 @@ pub fn prepare(dir: Fd) -> Result<Prepared, (&'static str, Errno)> {
     }
     let mut lock = file::lock(dir, c"supervise/lock", 0o644).map_err(|e| ("lock supervise/lock", e))?;
     match file::control_fifo(dir, c"supervise/control", 0o600) {
-        Ok(control) => Ok(Prepared { lock, control }),
+        Ok(control) => {
+            file::limit_fifo(control, CONTROL_FIFO);
+            Ok(Prepared { lock, control })
+        }
         Err(e) => {
             lock.close();
             Err(("open supervise/control", e))

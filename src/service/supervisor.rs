@@ -544,6 +544,33 @@ mod tests {
     }
 
     #[test]
+    fn a_death_before_the_last_one_is_told_loses_nothing() {
+        let scratch = Scratch::new();
+        let mut service = started_again(&scratch);
+        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
+        let epoll = Epoll::new().unwrap();
+        let mut context = Context {
+            epoll: &epoll,
+            readiness: Token { kind: 0, slot: 0, generation: 0 },
+            env: Env::EMPTY,
+            nofile: None,
+            null: Fd::NONE,
+            console: Fd::NONE,
+            now: 2 * SECOND,
+            stamp: Stamp::from_unix(201, 0),
+            at_once: true,
+        };
+        assert!(!drive(&mut context, &mut service, Event::Died(15)));
+        assert_eq!(deaths(&scratch), [(200, 9), (201, 15)]);
+        let mut buf = [0; 16];
+        assert_eq!(listener.read(&mut buf), Ok(Some(5)));
+        assert_eq!(&buf[..5], b"dDudD");
+        let status = status::read(scratch.fd).unwrap();
+        assert_eq!((status.pid, status.wstat, status.ready), (0, 15, true));
+        listener.close();
+    }
+
+    #[test]
     fn more_events_than_a_record_can_owe_are_told_in_two_parts() {
         let scratch = Scratch::new();
         let mut service = started_again(&scratch);

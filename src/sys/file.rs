@@ -126,6 +126,11 @@ pub fn control_fifo(dir: Fd, path: &CStr, mode: u32) -> Result<Fd> {
     open(dir, path, OFlags::RDWR | OFlags::NONBLOCK, 0)
 }
 
+/// Makes a pipe or FIFO keep at most `bytes` (rounded up to a power of two of pages), if it may; it goes on as it is if not.
+pub fn limit_fifo(fifo: Fd, bytes: usize) {
+    let _ = rustix::pipe::fcntl_setpipe_size(fifo, bytes);
+}
+
 /// Opens (creating it with `mode`, exactly) and write-locks a lock file. EAGAIN: somebody else holds it.
 ///
 /// The lock belongs to the open file description (F_OFD_SETLK): it conflicts with the fcntl locks that s6 takes and

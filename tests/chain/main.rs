@@ -12,5 +12,4 @@ mod locks;
 mod sessions;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -12,7 +12,6 @@ mod permafailon;
 mod supervision;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;
 #[path = "../supervision_clients/tree.rs"]
 #[allow(dead_code)] // other tests use the rest

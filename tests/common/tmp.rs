@@ -13,6 +13,7 @@ impl TempDir {
     }
 
     /// The same in memory, as scan directories are, if there is such a place: a disk makes a thousand of them slow.
+    #[allow(dead_code)] // few tests have so many files
     pub fn in_memory() -> TempDir {
         TempDir::within(Path::new("/dev/shm")).unwrap_or_else(|_| TempDir::new())
     }

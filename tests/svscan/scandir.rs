@@ -201,7 +201,7 @@ impl Svscan {
     }
 
     /// Writes into a FIFO of a service, in one write, if somebody reads it.
-    fn write(&self, path: &str, bytes: &[u8]) -> bool {
+    pub fn write(&self, path: &str, bytes: &[u8]) -> bool {
         let nonblocking = OFlags::NONBLOCK.bits() as i32;
         let fifo = OpenOptions::new().write(true).custom_flags(nonblocking).open(self.path(path));
         fifo.is_ok_and(|mut fifo| fifo.write_all(bytes).is_ok())

@@ -50,8 +50,8 @@ struct Names {
     pipeline: Option<&'static [u8]>,
 }
 
-/// `instance-maker [options] template dir`. Exit code: 0, 100, 111 (also if there is a `dir`, unless
-/// definitions are made, with `-r`). If it fails, no `dir` is left that it has made.
+/// `instance-maker [options] template dir`. Exit code: 0, 100, 111 (also if there is a `dir`, but for definitions, which can
+/// be added to others). If it fails, no `dir` is left that it has made.
 pub fn maker(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut request = Request {

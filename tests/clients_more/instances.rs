@@ -172,10 +172,12 @@ fn the_list_has_a_line_for_each_instance_while_their_scanner_runs() {
     let lock = crate::supervision::c_path(&both.path().join("service/instance/.s6-svscan/lock"));
     let mut lock = linchpin::sys::file::lock(linchpin::sys::Fd::CWD, &lock, 0o600).unwrap();
     assert_eq!(both.same("instance-list", &["service"]), Outcome::says(""));
+    // Our scanner has a directory of its own there, which is no instance.
+    std::fs::create_dir(both.path().join("service/instance/fdholder")).unwrap();
     for name in ["one", "two", "three"] {
+        std::fs::create_dir_all(both.path().join("service/instances").join(name)).unwrap();
         symlink("../instances/x", both.path().join("service/instance").join(name)).unwrap();
     }
-    both.same("instance-list", &["service"]);
     let all = both.ours("instance-list", &["service"]).out;
     let mut lines: Vec<&str> = all.lines().collect();
     lines.sort_unstable();
@@ -214,14 +216,16 @@ fn an_instance_is_controlled_as_a_service_is() {
         assert_eq!(up("a"), "false\n", "{whose:?}");
         assert_eq!(both.run(whose, "instance-control", &["-wu", "-T", "50", "service", "a"]), Outcome::code(99));
     }
-    assert_eq!(both.ours("instance-control", &["-wD", "-d", "-T", "20000", "service", "a", "b"]), Outcome::code(0));
+    assert_eq!(both.ours("instance-control", &["-wD", "-d", "-T", "20000", "service", "b"]), Outcome::code(0));
     assert_eq!(up("b"), "false\n");
 }
 
 #[test]
 fn the_status_of_an_instance_is_that_of_a_service() {
     let (both, _tree) = instances(&[("run", READY), crate::supervision::NOTIFIES]);
-    assert_eq!(both.ours("instance-control", &["-wU", "-T", "20000", "service", "a", "b"]), Outcome::code(0));
+    for name in ["a", "b"] {
+        assert_eq!(both.ours("instance-control", &["-wU", "-T", "20000", "service", name]), Outcome::code(0));
+    }
     assert_eq!(both.ours("instance-control", &["-wD", "-T", "20000", "-d", "service", "b"]), Outcome::code(0));
     for options in [&["-u"][..], &["-o", "up,wantedup,normallyup,ready,paused,pid,signal,signum"], &["-rpe"]] {
         for name in ["a", "b"] {

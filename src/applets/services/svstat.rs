@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 /// The service has no supervisor.
-pub const NOT_SUPERVISED: i32 = 1;
+const NOT_SUPERVISED: i32 = 1;
 /// Most fields in one line: s6-svstat's limit.
 const FIELDS: usize = 16;
 /// Longest line: sixteen stamps, of 26 bytes with their blank.
@@ -64,21 +64,26 @@ struct Facts {
     numeric: bool,
 }
 
-/// `svstat [-uwNrpgest | -o field,...] [-n] servicedir`. Exit code: 0; 1 not supervised; 111.
-pub fn svstat(cli: &Cli) -> i32 {
-    tell(cli, 1, Ok)
+/// What the options say.
+pub struct Request {
+    fields: Vec<Field, FIELDS>,
+    numeric: bool,
 }
 
-/// The same for the service directory that `locate` finds from at least `min` operands; if it fails, with its exit code.
-pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Result<Args, i32>) -> i32 {
+/// `svstat [-uwNrpgest | -o field,...] [-n] servicedir`. Exit code: 0; 1 not supervised; 111.
+pub fn svstat(cli: &Cli) -> i32 {
+    with_request(cli, 1, |request, words| request.run(cli, words.get(0).unwrap_or_default()))
+}
+
+/// Reads the options and calls `body` with them and the other words, of which there are at least `min`.
+pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> i32) -> i32 {
     cli.with_usage(|| {
-        let mut fields = Vec::<Field, FIELDS>::new();
-        let mut numeric = false;
+        let mut request = Request { fields: Vec::new(), numeric: false };
         let mut options = cli.options();
         while let Some(option) = options.option()? {
             let fits = match option {
                 Opt::Short(b'n') => {
-                    numeric = true;
+                    request.numeric = true;
                     true
                 }
                 Opt::Short(b'o') => match options.value()? {
@@ -89,13 +94,13 @@ pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Re
                             let Some(field) = find(|row| row.0.as_bytes() == name) else {
                                 return Ok(cli.refuse(format_args!("unknown field {}", Printable(name))));
                             };
-                            fits &= fields.push(field).is_ok();
+                            fits &= request.fields.push(field).is_ok();
                         }
                         fits
                     }
                 },
                 Opt::Short(letter) if letter != 0 => {
-                    fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
+                    request.fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
                 }
                 _ => return Err(WrongUsage),
             };
@@ -103,12 +108,15 @@ pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Re
                 return Ok(cli.refuse(format_args!("more than {FIELDS} fields")));
             }
         }
-        let path = match locate(options.operands(min)?) {
-            Ok(words) => words.get(0).unwrap_or_default(),
-            Err(code) => return Ok(code),
-        };
+        Ok(body(&request, options.operands(min)?))
+    })
+}
+
+impl Request {
+    /// Tells about the service directory `path`. Returns the exit code.
+    pub fn run(&self, cli: &Cli, path: &CStr) -> i32 {
         let name = Printable(path.to_bytes());
-        Ok(match look(path, numeric) {
+        match look(path, self.numeric) {
             Err(e) => cli.unable(format_args!("read status of {name}"), e),
             Ok(None) => {
                 cli.refuse(format_args!("{name} is not supervised"));
@@ -116,15 +124,15 @@ pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Re
             }
             Ok(Some(facts)) => {
                 let mut line = Vec::<u8, LINE>::new();
-                match fields.is_empty() {
+                match self.fields.is_empty() {
                     true => facts.tell(&mut line),
-                    false => facts.list(&fields, &mut line),
+                    false => facts.list(&self.fields, &mut line),
                 }
                 put(&mut line, b"\n");
                 cli::print(cli, &line)
             }
-        })
-    })
+        }
+    }
 }
 
 fn find(which: impl Fn(&(&str, u8, Field)) -> bool) -> Option<Field> {

@@ -7,5 +7,4 @@ mod fifodirs;
 mod listening;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -61,11 +61,11 @@ fn make_in(from: Fd, dirs: Fd, name: &CStr) -> Result<Fd> {
     done
 }
 
-/// Whether `name`, an entry of the scan directory, is an instance of the service directory `dir`: our scanner keeps a
-/// directory of its own there, for the held descriptors.
-pub fn is_there(dir: Fd, name: &CStr) -> bool {
-    let path = CPath::<512>::of(&[DIRS.to_bytes(), b"/", name.to_bytes()]);
-    is_name(name.to_bytes()) && path.get().is_some_and(|path| file::exists(dir, path) == Ok(true))
+/// Whether `name`, an entry of the scan directory that is the working directory, is an instance: these are links. Our
+/// scanner keeps a directory of its own there, for the held descriptors.
+pub fn is_seen(name: &CStr) -> bool {
+    let scanners = || name == c"fdholder" && entry::kind_of_link(Fd::CWD, name) == Ok(entry::FileType::Directory);
+    !name.to_bytes().starts_with(b".") && !scanners()
 }
 
 /// Removes the service directory of the instance `name`. ENOENT: there is none.
@@ -96,7 +96,6 @@ mod tests {
         make(service.fd, c"a").unwrap().close();
         assert_eq!(service.names("instances/a"), ["log", "run"]);
         assert_eq!(service.mode("instances/a"), service.mode("template"));
-        assert!(is_there(service.fd, c"a") && !is_there(service.fd, c"b") && !is_there(service.fd, c"."));
         assert_eq!(make(service.fd, c"a"), Err(Errno::EXIST));
         assert_eq!(service.names("instances/a"), ["log", "run"]);
         remove(service.fd, c"a").unwrap();

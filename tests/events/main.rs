@@ -5,6 +5,5 @@
 mod beside;
 mod fifodirs;
 mod listening;
-#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 mod tmp;

@@ -157,26 +157,6 @@ fn the_maker_lays_things_out_as_s6s_does() {
 }
 
 #[test]
-fn the_makers_scripts_say_what_was_asked_for() {
-    let tree = Tree::new(&[]);
-    make_service(&tree.service(".t"), &[("run", SLEEPER)]);
-    make_service(&tree.service(".l"), TEMPLATE);
-    let made = |options: &str| {
-        let command = format!("rm -rf .m; linchpin instance-maker {options} .m && cat .m/run .m/log/run 2>/dev/null");
-        tree.shell(&command).1
-    };
-    assert_eq!(made(".t"), "#!/bin/sh\nexec 2>&1\nexec s6-svscan -d3 -- instance\n");
-    assert_eq!(made("-c 20 -u me .t"), "#!/bin/sh\nexec 2>&1\nexec s6-setuidgid me s6-svscan -d3 -C20 -- instance\n");
-    assert_eq!(made("-c 20 .l"), "#!/bin/sh\nexec 2>&1\nexec s6-svscan -d3 -C40 -- instance\n");
-    let log = |options: &str| made(&format!("{options} .t")).split_once("#!/bin/sh\nexec s6-").unwrap().1.to_owned();
-    let log = |options: &str| log(options).lines().last().unwrap().to_owned();
-    assert_eq!(log("-L /a"), "log -bd3 -- t n10 s1000000 /a");
-    assert_eq!(log("-l logger -L /a -t 2 -n 3 -s 4 -S 5 -P x"), "setuidgid logger s6-log -bd3 -- T n3 s4 S5 px /a");
-    assert_eq!(log("-L /a -t 0"), "log -bd3 -- n10 s1000000 /a");
-    assert_eq!(log("-L '/a b' -t 3 -P \"it's \""), "log -bd3 -- t T n10 s1000000 'pit'\\''s ' '/a b'");
-}
-
-#[test]
 fn what_the_maker_makes_runs() {
     let tree = Tree::new(&[]);
     make_service(&tree.service(".t"), TEMPLATE);

@@ -75,6 +75,7 @@ fn deaths_are_seen_although_our_starter_ignored_sigchld() {
     let dir = ScanDir::new(&[("a", &[("run", SLEEPER), DOWN])]);
     let svscan = dir.start_by("trap '' CHLD; exec \"$@\"", "");
     eventually(|| svscan.code("s6-svok a") == 0);
+    eventually(|| svscan.try_status("a").is_some());
     svscan.ok("s6-svc -wu -T 20000 -u a");
     svscan.ok("s6-svc -wD -T 20000 -d a");
 }
@@ -144,7 +145,10 @@ fn run_is_executed_as_s6_executes_it() {
     make_fifo(&dir.path().join("a/a"));
     let svscan = dir.start("");
     let pid = svscan.pid_of("a");
-    assert_eq!(std::fs::read(format!("/proc/{pid}/cmdline")).unwrap(), b"./run\0a\0");
+    // While the kernel is still executing it there is none.
+    let cmdline = || std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    eventually(|| !cmdline().is_empty());
+    assert_eq!(cmdline(), b"./run\0a\0");
 }
 
 #[test]

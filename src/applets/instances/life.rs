@@ -1,18 +1,18 @@
-//! `instance-create`, `instance-delete`, `instance-list`, `instance-control`, `instance-status`: the life of an instance;
-//! s6-instance-create(8) and so on.
+//! `instance-create`, `instance-delete`: the life of an instance; s6-instance-create(8), s6-instance-delete(8).
 
-use crate::applets::cli::{Cli, Output, WrongUsage};
+use crate::applets::cli::Cli;
 use crate::applets::services::svlink::{self, Request};
-use crate::applets::services::{svc, svstat};
 use crate::service::instance;
 use crate::sys::args::Args;
 use crate::sys::signal::{self, SignalSet};
-use crate::sys::{Errno, Fd, dir, file};
-use crate::text::CPath;
+use crate::sys::{Errno, Fd, file};
 use crate::text::quote::Printable;
 use core::ffi::CStr;
-use core::iter::once;
-use core::ops::ControlFlow;
+
+/// What follows the names on a command line.
+pub const CREATE: &str = "[-d | -D] [-f] [-P] [-t timeout] servicedir name";
+/// See above.
+pub const DELETE: &str = "[-X] [-t timeout] servicedir name";
 
 /// The service directory and the name of an instance, if that can be one; else the exit code, and it has been said.
 fn operands(cli: &Cli, words: Args) -> Result<(&'static CStr, &'static CStr), i32> {
@@ -95,49 +95,4 @@ pub fn delete(cli: &Cli) -> i32 {
         });
         Ok(done.unwrap_or_else(|e| cli.unable(format_args!("open {}", Printable(path.to_bytes())), e)))
     })
-}
-
-/// `instance-list servicedir`: the names of the instances, one per line, in no order. Exit code: 0, 111.
-pub fn list(cli: &Cli) -> i32 {
-    cli.with_usage(|| {
-        let mut options = cli.options();
-        if options.option()?.is_some() {
-            return Err(WrongUsage);
-        }
-        let path = options.operands(1)?.get(0).unwrap_or_default();
-        let mut output = Output::new();
-        let done = file::with_dir(path, |dir| {
-            dir::visit(dir, instance::SCANDIR, |name, _| {
-                if instance::is_there(dir, name) {
-                    output.put(name.to_bytes());
-                    output.put(b"\n");
-                }
-                ControlFlow::Continue(())
-            })
-        });
-        Ok(match done.and_then(|done| done) {
-            Ok(()) => output.finish(cli),
-            Err(e) => cli.unable(format_args!("list the instances of {}", Printable(path.to_bytes())), e),
-        })
-    })
-}
-
-/// Calls `body` with the service directory of an instance, as the scan directory has it; returns the exit code.
-fn with_instance(cli: &Cli, words: Args, body: impl FnOnce(&CStr) -> i32) -> i32 {
-    let (dir, name) = match operands(cli, words) {
-        Ok(both) => both,
-        Err(code) => return code,
-    };
-    let path = CPath::<{ dir::PATH }>::of(&[dir.to_bytes(), b"/instance/", name.to_bytes()]);
-    path.path().map_or_else(|e| cli.unable("use so long a path", e), body)
-}
-
-/// `instance-control [options of svc] servicedir name`: `svc` for an instance, with its exit codes.
-pub fn control(cli: &Cli) -> i32 {
-    svc::with_request(cli, 2, |request, words| with_instance(cli, words, |path| request.run(cli, once(path))))
-}
-
-/// `instance-status [options of svstat] servicedir name`: `svstat` for an instance, with its exit codes.
-pub fn status(cli: &Cli) -> i32 {
-    svstat::with_request(cli, 2, |request, words| with_instance(cli, words, |path| request.run(cli, path)))
 }

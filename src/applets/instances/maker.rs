@@ -1,272 +1,219 @@
-//! `instance-maker`: writes the service directory (or the s6-rc source definitions) of a service whose instances are made
-//! of a template; s6-instance-maker(8).
+//! `s6-instance-maker [options] template dir`: makes the service directory `dir`, whose service is a scanner for
+//! instances, each a copy of the service directory `template`.
 //!
-//! The scripts are for /bin/sh and call s6's commands by name, where those of s6 are for execline and have absolute paths:
-//! a system with linchpin need not have execline.
+//! Options: `-c` how many instances there may be (500); `-u` the user that the scanner and the instances run as; `-L` the
+//! directory in which a logger keeps what they say; and for that logger `-l` its user, `-t` the kind of its stamps (1),
+//! `-n` the number of its archived files (10), `-s` and `-S` the size of one (1000000) and of all (0: any), `-P` what it
+//! puts in front of lines. With `-r service[/logger[/pipeline]]` it makes source definitions for s6-rc instead, in `dir`.
+//!
+//! The run scripts are for `/bin/sh` (s6's are in execline). With `-u`, that of the service gives `instance` and
+//! `instances` to the user when it starts; in what s6 makes, the user cannot write there, and its scanner fails.
+//!
+//! Exit code: 0, 100, 111. What has been made before a failure is left.
 
-use crate::applets::cli::{Cli, Opt, WrongUsage};
-use crate::service::instance::{DIRS, SCANDIR, TEMPLATE};
-use crate::sys::{Errno, Fd, Result, entry, file, tree};
-use crate::text::number::Decimal;
+use super::scripts::{self, Logger, Script};
+use crate::applets::cli::{Cli, Opt, USAGE as WRONG, WrongUsage};
+use crate::sys::{Errno, Fd, file, tree};
+use crate::text::CPath;
+use crate::text::number::parse_u64;
 use crate::text::quote::Printable;
 use core::ffi::CStr;
-use heapless::Vec;
-use rustix::fs::OFlags;
+use rustix::fs::{Mode, OFlags};
 
 /// What follows the name on a command line.
-pub const USAGE: &str = "[-c max] [-u user] [-l loguser] [-L logdir] [-t stamptype] [-n nfiles] [-s filesize] [-S maxsize] \
-                         [-P prefix] [-r service[/logger[/pipeline]]] template dir";
+pub const USAGE: &str = "[-c max] [-u user] [-l loguser] [-L logdir] [-t stamptype] [-n nfiles] [-s filesize] \
+                         [-S maxsize] [-P prefix] [-r service[/logger[/pipeline]]] template dir";
 
-/// Bounds of `-c`: s6's.
-const INSTANCES: core::ops::RangeInclusive<u32> = 1..=90_000;
-/// `-c`, if it is not given.
-const INSTANCES_DEFAULT: u32 = 500;
+/// s6's limits for the number of instances.
+const MAX: core::ops::RangeInclusive<u32> = 1..=90_000;
 
-/// Longest script or file: two paths, quoted.
-const TEXT: usize = 8192;
-type Text = Vec<u8, TEXT>;
-
-/// What is asked for.
 struct Request {
     max: u32,
     user: Option<&'static [u8]>,
-    log_user: Option<&'static [u8]>,
-    log_dir: Option<&'static [u8]>,
-    /// 0 none, 1 TAI64N, 2 ISO 8601, 3 both.
-    stamp: u32,
-    files: u32,
-    file_size: u32,
-    max_size: u32,
-    prefix: Option<&'static [u8]>,
-    names: Option<Names>,
+    logger: Option<Logger<'static>>,
+    definitions: Option<Definitions>,
 }
 
-/// Names of the s6-rc definitions.
-#[derive(Clone, Copy)]
-struct Names {
+/// Names for s6-rc.
+struct Definitions {
     service: &'static [u8],
     logger: Option<&'static [u8]>,
     pipeline: Option<&'static [u8]>,
 }
 
-/// `instance-maker [options] template dir`. Exit code: 0, 100, 111 (also if there is a `dir`). If it fails, no `dir` is left.
-pub fn maker(cli: &Cli) -> i32 {
+/// What was wrong has been said; the exit code.
+struct Failed(i32);
+
+type Done<T = ()> = Result<T, Failed>;
+
+/// The command.
+pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
-        let mut request = Request {
-            max: INSTANCES_DEFAULT,
-            user: None,
-            log_user: None,
-            log_dir: None,
-            stamp: 1,
-            files: 10,
-            file_size: 1_000_000,
-            max_size: 0,
-            prefix: None,
-            names: None,
-        };
+        let (mut max, mut user, mut definitions) = (500, None, None);
+        let mut logger = Logger { dir: b"", user: None, stamp: 1, files: 10, size: 1_000_000, total: 0, prefix: b"" };
         let mut options = cli.options();
         while let Some(option) = options.option()? {
-            let Opt::Short(letter) = option else { return Err(WrongUsage) };
-            match letter {
-                b'c' => request.max = options.number()?.clamp(*INSTANCES.start(), *INSTANCES.end()),
-                b'u' => request.user = Some(options.value()?),
-                b'l' => request.log_user = Some(options.value()?),
-                b'L' => request.log_dir = Some(options.value()?),
-                b't' => request.stamp = options.number()?,
-                b'n' => request.files = options.number()?,
-                b's' => request.file_size = options.number()?,
-                b'S' => request.max_size = options.number()?,
-                b'P' => request.prefix = Some(options.value()?),
-                b'r' => request.names = Some(names(options.value()?).ok_or(WrongUsage)?),
+            match option {
+                Opt::Short(b'c') => max = options.number()?,
+                Opt::Short(b'u') => user = Some(options.value()?),
+                Opt::Short(b'l') => logger.user = Some(options.value()?),
+                Opt::Short(b'L') => logger.dir = options.value()?,
+                Opt::Short(b't') => logger.stamp = options.number()?,
+                Opt::Short(b'n') => logger.files = options.number()?,
+                Opt::Short(b's') => logger.size = parse_u64(options.value()?).ok_or(WrongUsage)?,
+                Opt::Short(b'S') => logger.total = parse_u64(options.value()?).ok_or(WrongUsage)?,
+                Opt::Short(b'P') => logger.prefix = options.value()?,
+                Opt::Short(b'r') => definitions = Some(options.value()?),
                 _ => return Err(WrongUsage),
             }
         }
         let words = options.operands(2)?;
-        if request.stamp > 3 {
-            return Ok(cli.refuse("stamptype must be 0, 1, 2 or 3"));
-        }
-        if request.log_dir.is_some_and(|dir| !dir.starts_with(b"/")) {
-            return Ok(cli.refuse("logdir must be absolute"));
-        }
-        let logger = request.names.and_then(|names| names.logger);
-        if logger.is_some() && request.log_dir.is_none() {
-            return Ok(cli.refuse("a logger (-r) needs a logdir (-L)"));
-        }
-        let (template, path) = (words.get(0).unwrap_or_default(), words.get(1).unwrap_or_default());
-        Ok(make(cli, &request, template, path))
+        let (template, dir) = (words.get(0).unwrap_or_default(), words.get(1).unwrap_or_default());
+        let made = check(user, &logger, definitions).map_err(|text| Failed(cli.refuse(text))).and_then(|definitions| {
+            let logger = Some(logger).filter(|logger| !logger.dir.is_empty());
+            let request = Request { max: max.clamp(*MAX.start(), *MAX.end()), user, logger, definitions };
+            Maker { cli }.make(&request, template, dir)
+        });
+        Ok(made.map_or_else(|Failed(code)| code, |()| 0))
     })
 }
 
-/// `service[/logger[/pipeline]]`
-fn names(word: &'static [u8]) -> Option<Names> {
-    let mut parts = word.split(|byte| *byte == b'/');
-    let names = Names { service: parts.next()?, logger: parts.next(), pipeline: parts.next() };
-    let fits = |name: &[u8]| !name.is_empty() && !name.starts_with(b".");
-    let all = [Some(names.service), names.logger, names.pipeline];
-    (parts.next().is_none() && all.into_iter().flatten().all(fits)).then_some(names)
-}
-
-fn make(cli: &Cli, request: &Request, template: &CStr, path: &CStr) -> i32 {
-    let (shown, from) = (Printable(path.to_bytes()), Printable(template.to_bytes()));
-    let mut source = match file::open_dir(Fd::CWD, template) {
-        Ok(source) => source,
-        Err(e) => return cli.unable(format_args!("open {from}"), e),
-    };
-    let code = match entry::new_dir(Fd::CWD, path) {
-        Err(e) => cli.unable(format_args!("mkdir {shown}"), e),
-        Ok(()) => {
-            let done = file::with_dir(path, |top| request.fill(top, source)).and_then(|done| done);
-            done.map_or_else(
-                |e| {
-                    let _ = tree::remove(Fd::CWD, path);
-                    cli.unable(format_args!("write {shown}"), e)
-                },
-                |()| 0,
-            )
-        }
-    };
-    source.close();
-    code
-}
-
-fn put(text: &mut Text, pieces: &[&[u8]]) -> Result<()> {
-    pieces.iter().try_for_each(|piece| text.extend_from_slice(piece)).map_err(|()| Errno::NAMETOOLONG)
-}
-
-/// A word for the shell: in quotes unless it needs none.
-fn put_word(text: &mut Text, word: &[u8]) -> Result<()> {
-    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+=,-".contains(byte);
-    if !word.is_empty() && word.iter().all(plain) {
-        return put(text, &[word]);
+/// Reads the value of `-r`; the error is what is wrong with the options.
+fn check(
+    user: Option<&[u8]>,
+    logger: &Logger<'_>,
+    definitions: Option<&'static [u8]>,
+) -> Result<Option<Definitions>, &'static str> {
+    let bad_name = |name: &[u8]| name.is_empty() || name.iter().any(u8::is_ascii_whitespace);
+    if user.is_some_and(bad_name) || logger.user.is_some_and(bad_name) {
+        return Err("invalid user name");
     }
-    put(text, &[b"'"])?;
-    for byte in word {
-        match byte {
-            b'\'' => put(text, &[b"'\\''"])?,
-            _ => put(text, &[&[*byte]])?,
-        }
+    if logger.stamp > 3 {
+        return Err("the stamp type must be 0, 1, 2 or 3");
     }
-    put(text, &[b"'"])
+    if !logger.dir.is_empty() && !logger.dir.starts_with(b"/") {
+        return Err("the log directory must be an absolute path");
+    }
+    let Some(names) = definitions else { return Ok(None) };
+    if names.split(|b| *b == b'/').any(|name| name.starts_with(b".") || bad_name(name)) {
+        return Err("invalid name of a service, logger or pipeline");
+    }
+    let mut names = names.split(|b| *b == b'/');
+    let definitions =
+        Definitions { service: names.next().unwrap_or_default(), logger: names.next(), pipeline: names.next() };
+    match (names.next(), definitions.logger.is_some(), logger.dir.is_empty()) {
+        (Some(_), ..) => Err("more than three names"),
+        (None, true, true) => Err("a logger (-r) needs a log directory (-L)"),
+        (None, false, false) => Err("a log directory (-L) needs the name of a logger (-r)"),
+        _ => Ok(Some(definitions)),
+    }
 }
 
-fn write(dir: Fd, name: &CStr, text: &[u8], mode: u32) -> Result<()> {
-    let mut fd = file::open(dir, name, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL, mode)?;
-    let done = file::write_all(fd, text);
-    fd.close();
-    done
+struct Maker<'a> {
+    cli: &'a Cli,
 }
 
-fn write_line(dir: Fd, name: &CStr, line: &[u8]) -> Result<()> {
-    let mut text = Text::new();
-    put(&mut text, &[line, b"\n"])?;
-    write(dir, name, &text, 0o666)
-}
-
-impl Request {
-    /// Fills the new directory `top`.
-    fn fill(&self, top: Fd, template: Fd) -> Result<()> {
-        let logged = file::exists(template, c"log")?;
-        let Some(names) = self.names else {
-            self.fill_service(top, template, logged, 0o777)?;
-            entry::new_dir(top, SCANDIR)?;
-            entry::new_dir(top, DIRS)?;
-            return match self.log_dir {
-                Some(dir) => in_new_dir(top, b"log", |log| self.fill_logger(log, dir, 0o777)),
-                None => Ok(()),
-            };
+impl Maker<'_> {
+    fn make(&self, request: &Request, template: &CStr, dir: &CStr) -> Done {
+        let name = Printable(template.to_bytes());
+        let mut template =
+            file::open_dir(Fd::CWD, template).map_err(|e| self.unable(format_args!("open {name}"), e))?;
+        let done = match &request.definitions {
+            None => self.service_directory(request, template, dir),
+            Some(definitions) => self.definitions(request, definitions, template, dir),
         };
-        in_new_dir(top, names.service, |service| {
-            self.fill_service(service, template, logged, 0o666)?;
-            write_line(service, c"type", b"longrun")?;
-            names.logger.map_or(Ok(()), |logger| write_line(service, c"producer-for", logger))
-        })?;
-        let (Some(logger), Some(dir)) = (names.logger, self.log_dir) else { return Ok(()) };
-        in_new_dir(top, logger, |log| {
-            self.fill_logger(log, dir, 0o666)?;
-            write_line(log, c"type", b"longrun")?;
-            write_line(log, c"consumer-for", names.service)?;
-            names.pipeline.map_or(Ok(()), |pipeline| write_line(log, c"pipeline-name", pipeline))
-        })
+        template.close();
+        done
     }
 
-    fn fill_service(&self, dir: Fd, template: Fd, logged: bool, mode: u32) -> Result<()> {
-        write(dir, c"run", &self.run(logged)?, mode)?;
-        write_line(dir, c"notification-fd", b"3")?;
-        entry::new_dir(dir, TEMPLATE)?;
-        let mut to = file::open_dir(dir, TEMPLATE)?;
-        let mut failed = Ok(());
-        let done = tree::copy(template, to, &mut |_, e| failed = Err(e));
-        to.close();
-        done.and(failed)
-    }
-
-    fn fill_logger(&self, dir: Fd, log_dir: &[u8], mode: u32) -> Result<()> {
-        write(dir, c"run", &self.log_run(log_dir)?, mode)?;
-        write_line(dir, c"notification-fd", b"3")
-    }
-
-    /// The script that runs the scanner of the instances.
-    fn run(&self, logged: bool) -> Result<Text> {
-        let mut text = Text::new();
-        put(&mut text, &[b"#!/bin/sh\nexec 2>&1\n"])?;
-        // s6-rc copies the template into the live service directory, but no empty directories.
-        if self.names.is_some() {
-            put(&mut text, &[b"mkdir -p instance instances\n"])?;
+    fn service_directory(&self, request: &Request, template: Fd, path: &CStr) -> Done {
+        let dir = self.new_dir(Fd::CWD, path)?;
+        self.service(dir, request, template, 0o777)?;
+        for name in [c"instance", c"instances"] {
+            self.new_dir(dir, name)?.close();
         }
-        put(&mut text, &[b"exec "])?;
-        put_user(&mut text, self.user)?;
-        put(&mut text, &[b"s6-svscan -d3 "])?;
-        // Loggers count as services. The default number is the scanner's own, so that the script is right for every s6,
-        // though before 2.12 the option was `-c`.
-        if self.max != INSTANCES_DEFAULT {
-            let max = if logged { 2 * self.max } else { self.max };
-            put(&mut text, &[b"-C", Decimal::new(max.into()).as_bytes(), b" "])?;
+        match &request.logger {
+            None => Ok(()),
+            Some(logger) => self.logger(self.new_dir(dir, c"log")?, logger, 0o777),
         }
-        put(&mut text, &[b"-- instance\n"])?;
-        Ok(text)
     }
 
-    /// The script that runs the logger of the scanner and of the instances that have none.
-    fn log_run(&self, log_dir: &[u8]) -> Result<Text> {
-        let mut text = Text::new();
-        put(&mut text, &[b"#!/bin/sh\nexec "])?;
-        put_user(&mut text, self.log_user)?;
-        put(&mut text, &[b"s6-log -bd3 --"])?;
-        for (directive, wanted) in [(&b" t"[..], self.stamp & 1 != 0), (b" T", self.stamp & 2 != 0)] {
-            if wanted {
-                put(&mut text, &[directive])?;
+    /// s6-rc gives its copies of the run scripts their modes, and makes `instance` and `instances` itself.
+    fn definitions(&self, request: &Request, names: &Definitions, template: Fd, path: &CStr) -> Done {
+        let name = Printable(path.to_bytes());
+        file::make_dir(Fd::CWD, path, 0o755).map_err(|e| self.unable(format_args!("make {name}"), e))?;
+        let dir = file::open_dir(Fd::CWD, path).map_err(|e| self.unable(format_args!("open {name}"), e))?;
+        let new_dir = |name| {
+            let name = CPath::<512>::of(&[name]);
+            let name = name.path().map_err(|e| self.unable("make a directory", e))?;
+            self.new_dir(dir, name)
+        };
+        let service = new_dir(names.service)?;
+        self.service(service, request, template, 0o666)?;
+        self.write_line(service, c"type", b"longrun")?;
+        if let (Some(name), Some(logger)) = (names.logger, &request.logger) {
+            self.write_line(service, c"producer-for", name)?;
+            let dir = new_dir(name)?;
+            self.logger(dir, logger, 0o666)?;
+            self.write_line(dir, c"type", b"longrun")?;
+            self.write_line(dir, c"consumer-for", names.service)?;
+            if let Some(pipeline) = names.pipeline {
+                self.write_line(dir, c"pipeline-name", pipeline)?;
             }
         }
-        put(&mut text, &[b" n", Decimal::new(self.files.into()).as_bytes()])?;
-        put(&mut text, &[b" s", Decimal::new(self.file_size.into()).as_bytes()])?;
-        if self.max_size > 0 {
-            put(&mut text, &[b" S", Decimal::new(self.max_size.into()).as_bytes()])?;
-        }
-        if let Some(prefix) = self.prefix {
-            let mut word = Text::new();
-            put(&mut word, &[b"p", prefix])?;
-            put(&mut text, &[b" "])?;
-            put_word(&mut text, &word)?;
-        }
-        put(&mut text, &[b" "])?;
-        put_word(&mut text, log_dir)?;
-        put(&mut text, &[b"\n"])?;
-        Ok(text)
+        Ok(())
     }
-}
 
-fn put_user(text: &mut Text, user: Option<&[u8]>) -> Result<()> {
-    let Some(user) = user else { return Ok(()) };
-    put(text, &[b"s6-setuidgid "])?;
-    put_word(text, user)?;
-    put(text, &[b" "])
-}
+    /// What the service directory and the source definition have in common.
+    fn service(&self, dir: Fd, request: &Request, template: Fd, mode: u32) -> Done {
+        self.script(dir, &scripts::service(request.user, request.max), mode)?;
+        self.write_line(dir, c"notification-fd", b"3")?;
+        let copy = self.new_dir(dir, c"template")?;
+        let mut failed = Ok(());
+        let read = tree::copy(template, copy, &mut |path, e| {
+            failed = Err(self.unable(format_args!("copy {} of the template", Printable(path)), e));
+        });
+        failed.and(read.map_err(|e| self.unable("read the template", e)))
+    }
 
-fn in_new_dir(top: Fd, name: &[u8], body: impl FnOnce(Fd) -> Result<()>) -> Result<()> {
-    let name = crate::text::CPath::<256>::of(&[name]);
-    entry::new_dir(top, name.path()?)?;
-    let mut dir = file::open_dir(top, name.path()?)?;
-    let done = body(dir);
-    dir.close();
-    done
+    fn logger(&self, dir: Fd, logger: &Logger<'_>, mode: u32) -> Done {
+        self.script(dir, &scripts::logger(logger), mode)?;
+        self.write_line(dir, c"notification-fd", b"3")
+    }
+
+    fn script(&self, dir: Fd, script: &Script, mode: u32) -> Done {
+        let text = script.get().ok_or_else(|| {
+            self.cli.refuse("the options make the run script too long");
+            Failed(WRONG)
+        })?;
+        self.write(dir, c"run", text, mode)
+    }
+
+    fn write_line(&self, dir: Fd, name: &CStr, line: &[u8]) -> Done {
+        let text = CPath::<512>::of(&[line, b"\n"]);
+        match text.path() {
+            Ok(_) => self.write(dir, name, text.as_bytes(), 0o666),
+            Err(e) => Err(self.unable(format_args!("write {}", Printable(name.to_bytes())), e)),
+        }
+    }
+
+    fn write(&self, dir: Fd, name: &CStr, text: &[u8], mode: u32) -> Done {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        let written = file::open(dir, name, flags, mode).and_then(|mut fd| {
+            let done = file::write_all(fd, text);
+            fd.close();
+            done
+        });
+        written.map_err(|e| self.unable(format_args!("write {}", Printable(name.to_bytes())), e))
+    }
+
+    /// A directory that was not there; stays open.
+    fn new_dir(&self, dir: Fd, path: &CStr) -> Done<Fd> {
+        let made = rustix::fs::mkdirat(dir, path, Mode::from_raw_mode(0o755)).and_then(|()| file::open_dir(dir, path));
+        made.map_err(|e| self.unable(format_args!("make the directory {}", Printable(path.to_bytes())), e))
+    }
+
+    fn unable(&self, what: impl core::fmt::Display, e: Errno) -> Failed {
+        Failed(self.cli.unable(what, e))
+    }
 }

@@ -12,7 +12,6 @@ use crate::sys::file;
 use crate::sys::signal::{self, SignalSet};
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use core::ffi::CStr;
 use heapless::Vec;
 
 /// No supervisor listens.
@@ -24,8 +23,7 @@ const ODD: i32 = 1;
 pub const USAGE: &str = "[-wu | -wU | -wd | -wD | -wr | -wR] [-T timeout] [-s signal] \
                               [-abqhkti12pcyrlPCKoduDUxOQ] servicedir...";
 
-/// What the options say.
-pub struct Request {
+struct Request {
     commands: Vec<u8, CONTROL_BYTES>,
     goal: Option<Goal>,
     /// Milliseconds; 0 for ever.
@@ -37,16 +35,11 @@ pub struct Request {
 /// Exit code: 0; 102 not supervised, 1 odd `supervise` directory, 111: the last failure, the other directories get their
 /// commands all the same. With `-w`: the number of services that failed (at most 98), 99 timed out.
 pub fn svc(cli: &Cli) -> i32 {
-    with_request(cli, 1, |request, dirs| {
-        if dirs.iter().any(<[u8]>::is_empty) {
-            return cli.refuse("empty service directory name");
-        }
-        request.run(cli, dirs.words())
-    })
+    control(cli, 1, Ok)
 }
 
-/// Reads the options and calls `body` with them and the other words, of which there are at least `min`.
-pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> i32) -> i32 {
+/// The same for service directories that `locate` finds from at least `min` operands; if it fails, with its exit code.
+pub fn control(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> Result<Args, i32>) -> i32 {
     cli.with_usage(|| {
         let mut request = Request { commands: Vec::new(), goal: None, timeout: 0 };
         let mut options = cli.options();
@@ -75,31 +68,26 @@ pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> 
                 return Ok(cli.refuse(format_args!("more than {CONTROL_BYTES} commands")));
             }
         }
-        Ok(body(&request, options.operands(min)?))
+        let dirs = match locate(options.operands(min)?) {
+            Ok(dirs) => dirs,
+            Err(code) => return Ok(code),
+        };
+        if dirs.iter().any(<[u8]>::is_empty) {
+            return Ok(cli.refuse(format_args!("empty service directory name")));
+        }
+        // A supervisor that goes away while it is written to is an error message, not a death.
+        SignalSet::of(&[signal::number::PIPE]).block();
+        Ok(match request.goal {
+            None => send_all(cli, dirs, &request.commands, None),
+            Some(goal) => send_and_wait(cli, dirs, &request, goal),
+        })
     })
 }
 
-impl Request {
-    /// Sends to the services `dirs` and waits for them, as the options say. Returns the exit code.
-    pub fn run<'a>(&self, cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone) -> i32 {
-        // A supervisor that goes away while it is written to is an error message, not a death.
-        SignalSet::of(&[signal::number::PIPE]).block();
-        match self.goal {
-            None => send_all(cli, dirs, &self.commands, None),
-            Some(goal) => send_and_wait(cli, dirs, self, goal),
-        }
-    }
-}
-
 /// Sends the commands to everybody. Whom they do not reach is not waited for.
-fn send_all<'a>(
-    cli: &Cli,
-    dirs: impl Iterator<Item = &'a CStr>,
-    commands: &[u8],
-    mut watch: Option<&mut Watch>,
-) -> i32 {
+fn send_all(cli: &Cli, dirs: Args, commands: &[u8], mut watch: Option<&mut Watch>) -> i32 {
     let mut code = 0;
-    for (slot, path) in dirs.enumerate() {
+    for (slot, path) in dirs.words().enumerate() {
         let sent = file::with_dir(path, |dir| client::command_supervisor(dir, commands));
         let why = match sent.unwrap_or_else(|e| Err(SendError::System(e))) {
             Ok(()) => continue,
@@ -125,8 +113,8 @@ fn send_all<'a>(
 }
 
 /// Subscribes to all, looks at all, sends to all, waits for all: no event between a command and the wait is missed.
-fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, request: &Request, goal: Goal) -> i32 {
-    let goal = if goal == goal.without_readiness() || says_when_ready(dirs.clone()) {
+fn send_and_wait(cli: &Cli, dirs: Args, request: &Request, goal: Goal) -> i32 {
+    let goal = if goal == goal.without_readiness() || says_when_ready(dirs) {
         goal
     } else {
         cli.warn(format_args!("no notification-fd: not waiting for readiness"));
@@ -135,7 +123,7 @@ fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, re
     let deadline = waiting::deadline(request.timeout);
     // Without a command it is s6-svwait, with commands s6-svlisten: for that one a restart begins after finish.
     let wait = Wait::new(goal, Quorum::All, !request.commands.is_empty());
-    let mut watch = match waiting::listen(cli, wait, dirs.clone()) {
+    let mut watch = match waiting::listen(cli, wait, dirs.words()) {
         Ok(watch) => watch,
         Err(code) => return code,
     };
@@ -146,7 +134,7 @@ fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, re
 }
 
 /// Whether the first service has a `notification-fd`.
-fn says_when_ready<'a>(mut dirs: impl Iterator<Item = &'a CStr>) -> bool {
+fn says_when_ready(dirs: Args) -> bool {
     let there = |path| file::with_dir(path, |dir| file::exists(dir, c"notification-fd"));
-    matches!(dirs.next().map(there), Some(Ok(Ok(true))))
+    matches!(dirs.words().next().map(there), Some(Ok(Ok(true))))
 }

@@ -12,7 +12,7 @@ use core::ffi::CStr;
 use heapless::Vec;
 
 /// The service has no supervisor.
-const NOT_SUPERVISED: i32 = 1;
+pub const NOT_SUPERVISED: i32 = 1;
 /// Most fields in one line: s6-svstat's limit.
 const FIELDS: usize = 16;
 /// Longest line: sixteen stamps, of 26 bytes with their blank.
@@ -64,26 +64,21 @@ struct Facts {
     numeric: bool,
 }
 
-/// What the options say.
-pub struct Request {
-    fields: Vec<Field, FIELDS>,
-    numeric: bool,
-}
-
 /// `svstat [-uwNrpgest | -o field,...] [-n] servicedir`. Exit code: 0; 1 not supervised; 111.
 pub fn svstat(cli: &Cli) -> i32 {
-    with_request(cli, 1, |request, words| request.run(cli, words.get(0).unwrap_or_default()))
+    tell(cli, 1, Ok)
 }
 
-/// Reads the options and calls `body` with them and the other words, of which there are at least `min`.
-pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> i32) -> i32 {
+/// The same for the service directory that `locate` finds from at least `min` operands; if it fails, with its exit code.
+pub fn tell(cli: &Cli, min: usize, locate: impl FnOnce(Args) -> core::result::Result<Args, i32>) -> i32 {
     cli.with_usage(|| {
-        let mut request = Request { fields: Vec::new(), numeric: false };
+        let mut fields = Vec::<Field, FIELDS>::new();
+        let mut numeric = false;
         let mut options = cli.options();
         while let Some(option) = options.option()? {
             let fits = match option {
                 Opt::Short(b'n') => {
-                    request.numeric = true;
+                    numeric = true;
                     true
                 }
                 Opt::Short(b'o') => match options.value()? {
@@ -94,13 +89,13 @@ pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> 
                             let Some(field) = find(|row| row.0.as_bytes() == name) else {
                                 return Ok(cli.refuse(format_args!("unknown field {}", Printable(name))));
                             };
-                            fits &= request.fields.push(field).is_ok();
+                            fits &= fields.push(field).is_ok();
                         }
                         fits
                     }
                 },
                 Opt::Short(letter) if letter != 0 => {
-                    request.fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
+                    fields.push(find(|row| row.1 == letter).ok_or(WrongUsage)?).is_ok()
                 }
                 _ => return Err(WrongUsage),
             };
@@ -108,15 +103,12 @@ pub fn with_request(cli: &Cli, min: usize, body: impl FnOnce(&Request, Args) -> 
                 return Ok(cli.refuse(format_args!("more than {FIELDS} fields")));
             }
         }
-        Ok(body(&request, options.operands(min)?))
-    })
-}
-
-impl Request {
-    /// Tells about the service directory `path`. Returns the exit code.
-    pub fn run(&self, cli: &Cli, path: &CStr) -> i32 {
+        let path = match locate(options.operands(min)?) {
+            Ok(words) => words.get(0).unwrap_or_default(),
+            Err(code) => return Ok(code),
+        };
         let name = Printable(path.to_bytes());
-        match look(path, self.numeric) {
+        Ok(match look(path, numeric) {
             Err(e) => cli.unable(format_args!("read status of {name}"), e),
             Ok(None) => {
                 cli.refuse(format_args!("{name} is not supervised"));
@@ -124,15 +116,15 @@ impl Request {
             }
             Ok(Some(facts)) => {
                 let mut line = Vec::<u8, LINE>::new();
-                match self.fields.is_empty() {
+                match fields.is_empty() {
                     true => facts.tell(&mut line),
-                    false => facts.list(&self.fields, &mut line),
+                    false => facts.list(&fields, &mut line),
                 }
                 put(&mut line, b"\n");
                 cli::print(cli, &line)
             }
-        }
-    }
+        })
+    })
 }
 
 fn find(which: impl Fn(&(&str, u8, Field)) -> bool) -> Option<Field> {

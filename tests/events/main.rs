@@ -6,5 +6,4 @@ mod beside;
 mod fifodirs;
 mod listening;
 #[path = "../common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -561,8 +561,6 @@ mod tests {
             now: 2 * SECOND,
             stamp: Stamp::from_unix(201, 0),
             at_once: true,
-            called: None,
-            cleared: true,
         };
         assert!(!drive(&mut context, &mut service, Event::Died(15)));
         assert_eq!(deaths(&scratch), [(200, 9), (201, 15)]);

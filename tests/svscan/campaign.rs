@@ -73,6 +73,8 @@ fn make_docile(svscan: &Svscan, service: &str) {
         let content = match *name {
             "run" => Some(SLEEPER),
             "down" => Some(""),
+            // Orders come while it runs, too.
+            "finish" => Some("#!/bin/sh\nexec sleep 0.05\n"),
             _ => None,
         };
         put(svscan, service, name, content);
@@ -149,18 +151,28 @@ fn after_ten_thousand_orders_deaths_and_changes_every_service_is_what_it_was_las
     eventually(|| svscan.fds() == before);
 
     // From here on all of them are there to listen: what is said once is enough.
-    let steady: Vec<u8> = LETTERS.iter().copied().filter(|letter| *letter != b'x').collect();
+    // (No `x` among it, and much that starts and kills.)
+    let steady: Vec<u8> =
+        b"uuuuUUokkkkkktthir".iter().chain(LETTERS).copied().filter(|letter| *letter != b'x').collect();
     let asked: Vec<_> = services
         .iter()
         .map(|service| {
             let mut orders: Vec<u8> = (0..random.below(30)).map(|_| steady[random.below(steady.len())]).collect();
             let up = random.below(2) == 0;
             orders.push(if up { b'u' } else { b'd' });
-            assert!(svscan.send(service, &orders));
             let for_good = orders.iter().rev().find(|order| b"UDQ".contains(order));
             (service, up, for_good.is_none_or(|order| *order != b'U'), orders)
         })
         .collect();
+    // Some at a time, with time between for something to come of them: so they meet runs and finishes.
+    for round in 0..31 {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+        for (service, .., orders) in &asked {
+            if let Some(some) = orders.chunks(2).nth(round) {
+                assert!(svscan.send(service, some));
+            }
+        }
+    }
     for (service, up, down_file, orders) in &asked {
         let as_told = || {
             let status = svscan.status(service);

@@ -1,6 +1,9 @@
 //! Control groups of services that ask for one (file `cgroup`), where there is cgroup v2: `BASE/NAME`, for a logger
 //! `BASE/.log.NAME` (no service's name begins with a dot). BASE is `linchpin` below the group that we are in, for a
 //! process 1, and else `linchpin-PID`, so that several trees do not meet. cgroups(7); the kernel's cgroup-v2 document.
+//!
+//! Process 1 mounts cgroup v2 on `/sys/fs/cgroup` where nobody has, when the first service asks: a machine whose services
+//! do not ask pays nothing.
 
 use super::kind;
 use crate::state::Service;
@@ -9,11 +12,16 @@ use crate::text::CPath;
 use crate::text::number::{Decimal, parse_u32};
 use core::ffi::CStr;
 use rustix::fs::OFlags;
+use rustix::mount::MountFlags;
 
-/// Where cgroup v2 is mounted, alone or beside version 1.
-const MOUNTS: [&CStr; 2] = [c"/sys/fs/cgroup", c"/sys/fs/cgroup/unified"];
+/// Where cgroup v2 is mounted, alone…
+const USUAL: &CStr = c"/sys/fs/cgroup";
+/// …or beside version 1.
+const MOUNTS: [&CStr; 2] = [USUAL, c"/sys/fs/cgroup/unified"];
 /// f_type of cgroup v2 (CGROUP2_SUPER_MAGIC).
 const CGROUP2: u64 = 0x6367_7270;
+/// f_type of the file system that has the mount point: nobody has mounted anything there (SYSFS_MAGIC).
+const SYSFS: u64 = 0x6265_6572;
 /// Without `cgroup.kill` (kernels before 5.14), a group is read and killed so often: who forks faster than that lives.
 const PASSES: usize = 16;
 
@@ -94,9 +102,16 @@ fn name(service: &Service) -> CPath<272> {
 }
 
 fn open_base(make: bool) -> Result<Fd> {
-    let is_v2 =
-        |mount: &&CStr| rustix::fs::statfs(*mount).is_ok_and(|stat| stat.f_type as u64 & 0xffff_ffff == CGROUP2);
-    let mount = MOUNTS.into_iter().find(is_v2).ok_or(Errno::NODEV)?;
+    let is = |mount: &CStr, kind| rustix::fs::statfs(mount).is_ok_and(|stat| stat.f_type as u64 & 0xffff_ffff == kind);
+    let mount = match MOUNTS.into_iter().find(|mount| is(mount, CGROUP2)) {
+        Some(mount) => mount,
+        None if make && process::pid() == 1 && is(USUAL, SYSFS) => {
+            let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+            rustix::mount::mount(c"cgroup2", USUAL, c"cgroup2", flags, Some(c""))?;
+            USUAL
+        }
+        None => return Err(Errno::NODEV),
+    };
     let base = base_in(mount);
     if make {
         file::make_dir(Fd::CWD, base.path()?, 0o755)?;

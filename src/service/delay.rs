@@ -52,7 +52,7 @@ impl Rule {
         let most = u64::from(self.jitter).saturating_mul(delay / 100);
         let (high, low, random) = (most >> 32, most & 0xffff_ffff, u64::from(random));
         let added = high * random + (low * random >> 32); // most * random / 2^32
-        (delay.saturating_add(added), (failures + 1).min(MOST_FAILURES))
+        (delay.saturating_add(added), failures.saturating_add(1).min(MOST_FAILURES))
     }
 
     /// Whether [`Rule::next`] needs a random number.

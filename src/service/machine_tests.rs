@@ -268,7 +268,7 @@ fn quit_leaves_the_process_alone_and_interrupt_signals_its_group() {
 }
 
 /// Every state with every combination of what else a record may say there.
-fn every_record() -> Vec<Box<Service>> {
+fn every_record() -> Vec<Service> {
     let mut all = Vec::new();
     let flags = |bits: u32, n: u32| u8::from(bits >> n & 1 != 0);
     for state in State::ALL {
@@ -284,7 +284,7 @@ fn every_record() -> Vec<Box<Service>> {
             if service.want_up == 0 && Timer::of(&service) == Timer::Start {
                 disarm(&mut service);
             }
-            all.push(service);
+            all.push(*service);
         }
     }
     all

@@ -349,12 +349,6 @@ pub fn pid() -> i32 {
     rustix::process::getpid().as_raw_nonzero().get()
 }
 
-/// Says whether orphans among our descendants become our children (PR_SET_CHILD_SUBREAPER) and not those of process 1.
-/// It stays so across exec. EINVAL: a kernel before 3.4.
-pub fn adopt_orphans(on: bool) -> Result<()> {
-    rustix::process::set_child_subreaper(on.then(rustix::process::getpid))
-}
-
 /// Whether we live in the kernel's first pid namespace, whose process 1 answers for the machine; that of another one
 /// answers for a container. A kernel without namespaces, or without /proc, has the first only.
 pub fn owns_machine() -> bool {

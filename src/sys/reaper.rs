@@ -3,9 +3,15 @@
 use super::{Errno, Fd, Result};
 use rustix::process::{Pid, PidfdFlags, getpid, pidfd_open, set_child_subreaper};
 
-/// Makes this process the parent of all its descendants that lose theirs: prctl(2) PR_SET_CHILD_SUBREAPER.
+/// Makes this process the parent of all its descendants that lose theirs: prctl(2) PR_SET_CHILD_SUBREAPER. It stays so
+/// across exec.
 pub fn adopt_orphans() -> Result<()> {
     set_child_subreaper(Some(getpid()))
+}
+
+/// Takes that back: those who lose theirs from now on are the business of somebody above us.
+pub fn leave_orphans() -> Result<()> {
+    set_child_subreaper(None)
 }
 
 /// A close-on-exec descriptor of a process, which can be read when the process has ended: pidfd_open(2). ESRCH: there is

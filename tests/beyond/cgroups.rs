@@ -115,3 +115,44 @@ fn the_group_goes_with_the_service_and_comes_back_with_it() {
     assert!(svscan.wait().success());
     assert!(!group.parent().unwrap().exists());
 }
+
+#[test]
+fn a_service_that_does_not_ask_keeps_what_it_leaves() {
+    let svscan = Svscan::new(&[("a", &[("run", LEAVES), ("go", FIFO)])]);
+    let left = number(&svscan.hear());
+    svscan.ok("s6-svc -wD -T 20000 -d a");
+    assert!(is_alive(left));
+    process::kill(left, 9).unwrap();
+}
+
+#[test]
+fn a_stop_waits_for_a_group_that_is_not_empty_but_not_for_ever() {
+    let Some(own) = own_group() else { return };
+    let mut svscan = Svscan::new(&[("a", &[("run", SLEEPER), ASKS])]);
+    let group = own.join(format!("linchpin-{}/a", svscan.pid()));
+    svscan.pid_of("a");
+    std::fs::create_dir(group.join("below")).unwrap();
+    svscan.signal(libc::SIGTERM);
+    assert!(svscan.wait().success());
+    svscan.until_log("service a: cannot remove its control group: Device or resource busy");
+    for dir in [&group.join("below"), &group, group.parent().unwrap()] {
+        std::fs::remove_dir(dir).unwrap();
+    }
+}
+
+#[test]
+fn descriptors_do_not_add_up_with_restarts() {
+    let Some(_) = own_group() else { return };
+    let mut svscan = Svscan::new(&[("a", &[("run", SLEEPER), ASKS])]);
+    svscan.pid_of("a");
+    svscan.settle();
+    let before = svscan.fds();
+    for _ in 0..5 {
+        svscan.ok("s6-svc -wD -T 20000 -d a");
+        svscan.ok("s6-svc -wu -T 20000 -u a");
+    }
+    svscan.settle();
+    assert_eq!(svscan.fds(), before);
+    svscan.signal(libc::SIGTERM);
+    assert!(svscan.wait().success());
+}

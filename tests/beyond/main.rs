@@ -1,5 +1,6 @@
 //! What svscan does beyond s6, in files that s6 ignores; and corners of s6's own behaviour.
 
+mod cgroup_mounts;
 mod cgroups;
 mod corners;
 mod dependencies;

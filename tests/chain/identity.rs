@@ -164,6 +164,8 @@ fn applyuidgid_wants_all_three_variables_and_numbers_in_them() {
 #[test]
 fn nothing_runs_for_who_may_not() {
     let both = Beside::new();
+    both.copy("applyuidgid");
+    both.copy("setuidgid");
     for (name, words) in [
         ("applyuidgid", &["-u", "3", "echo", "x"][..]),
         ("applyuidgid", &["-g", "3", "echo", "x"]),

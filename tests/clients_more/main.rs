@@ -4,6 +4,7 @@
 #[path = "../common/beside.rs"]
 #[allow(dead_code)] // other tests use the rest
 mod beside;
+mod instances;
 mod notifyoncheck;
 mod permafailon;
 #[path = "../common/supervision.rs"]

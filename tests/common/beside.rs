@@ -60,6 +60,13 @@ impl Beside {
         command
     }
 
+    /// Puts a copy of our binary where [`Beside::command`] has a link to it, for users who may not go where it was built.
+    /// (cp makes it: no other thread's child can have it open for writing, which would keep it from being executed.)
+    pub fn copy(&self, name: &str) {
+        let to = self.dir.path().join("bin").join(format!("s6-{name}"));
+        assert!(Command::new("cp").arg(env!("CARGO_BIN_EXE_linchpin")).arg(to).status().unwrap().success());
+    }
+
     /// Runs one of the two.
     pub fn run(&self, whose: Whose, name: &str, words: &[&str]) -> Outcome {
         outcome(self.command(whose, name).args(words))

@@ -119,10 +119,10 @@ pub fn int_goes_to_the_group_of_the_service() {
         let pids: Vec<i32> = said.split(' ').map(|pid| pid.parse().unwrap()).collect();
         w.eventually("waiting", || pids.iter().all(|pid| state_of(*pid) == 'S'));
         w.signal("a", INT);
-        w.until(&mut events, 'x');
+        // Before it exits it may still see the death.
+        assert!(["x", "dx", "dDx"].contains(&events.until('x').as_str()));
         w.end("a");
         w.eventually("both die", || !pids.iter().any(|pid| is_alive(*pid)));
-        w.status("a");
     });
 }
 

@@ -111,7 +111,7 @@ pub const KNOWN: &[Known] = &[
         "the next supervisor can use them",
         "false",
         "true",
-        "2.1 tells of dangling links only: a second s6-supervise of 2.11 dies on what the first one made",
+        "2.1: it tells of dangling links only: a second s6-supervise of 2.11 dies on what the first one made",
     ),
     daemons(
         "finishing::the_last_argument_of_finish_is_the_process_group_of_the_dead",
@@ -240,6 +240,27 @@ pub const KNOWN: &[Known] = &[
         "10622",
         "8: so that a notifier who is not root may write",
     ),
+    clients(
+        "chain::fghack_waits_for_who_went_to_the_background",
+        "s6-fghack sh -c 'kill -TERM $$'",
+        "exit 111",
+        "exit 143",
+        "5.16: a signal is 128 and its number; s6 2.11 says 111",
+    ),
+    clients(
+        "clients::svlink_and_svunlink",
+        "down files",
+        "false true",
+        "false false",
+        "9: svlink -d leaves the logger's down file behind",
+    ),
+    clients(
+        "clients::svlink_and_svunlink",
+        "s6-svlink . $BASE/one a/b",
+        "exit 111",
+        "exit 100",
+        "5.11: no name may have a slash",
+    ),
     clients("tally::a_supervisor_outlives_its_directories", "s6-svc -u a", "exit 100", "exit 1", ODD),
     daemons(
         "timers::a_service_that_has_been_up_for_a_second_but_is_never_ready",
@@ -249,18 +270,4 @@ pub const KNOWN: &[Known] = &[
         START_TO_START,
     ),
     daemons("timers::the_time_of_finish_and_the_second", "at once after finish", "false", "true", START_TO_START),
-];
-
-/// Commands that linchpin is going to have: scenarios use s6's meanwhile.
-pub const MISSING: &[&str] = &[
-    "s6-svlink",
-    "s6-svunlink",
-    "s6-notifyoncheck",
-    "s6-instance-maker",
-    "s6-instance-create",
-    "s6-instance-delete",
-    "s6-instance-control",
-    "s6-instance-status",
-    "s6-instance-list",
-    "s6-fghack",
 ];

@@ -89,7 +89,7 @@ pub fn a_killed_svwait_leaves_a_fifo_that_the_next_event_removes() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let child = w.begin("s6-svwait -u a");
-        w.eventually("listening", || w.listeners("a") == 1);
+        w.eventually("listening", || w.listeners("a/event") == 1);
         kill(child.id() as i32, 9);
         w.end_of("svwait ends", child);
         let mut events = w.listen("a");
@@ -126,7 +126,7 @@ pub fn the_fifo_of_a_client_has_the_form_that_others_expect() {
     differ(|w| {
         w.with(&[("a", &[("run", SLEEPER), DOWN])]);
         let child = w.begin("s6-svwait -u a");
-        w.eventually("listening", || w.listeners("a") == 1);
+        w.eventually("listening", || w.listeners("a/event") == 1);
         let name = first(w);
         let (label, random) = name.split_at(33);
         let stamp = label.strip_prefix("ftrig1:@").unwrap().strip_suffix(':').unwrap();

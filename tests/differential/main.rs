@@ -8,6 +8,7 @@ mod compare;
 mod coverage;
 mod known;
 mod listener;
+mod processes;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/supervision.rs"]
 mod supervision;

@@ -176,13 +176,11 @@ pub fn readiness_on_standard_output_takes_it() {
 pub fn a_notification_fd_that_is_no_number_is_as_none() {
     let run = "#!/bin/sh\nif echo 2>/dev/null >&3; then echo yes >$SAID; else echo no >$SAID; fi\nexec sleep 1000\n";
     differ(|w| {
-        for (name, content) in [("a", "three\n"), ("b", "-3\n"), ("c", "3 \n"), ("d", "4294967299\n"), ("e", "")] {
-            w.service(name, &[("run", run), DOWN, ("notification-fd", content)]);
-        }
-        w.start();
+        let files = |content| [("run", run), DOWN, ("notification-fd", content)];
+        let [a, b, c, d, e] = ["three\n", "-3\n", "3 \n", "4294967299\n", ""].map(files);
+        w.with(&[("a", &a), ("b", &b), ("c", &c), ("d", &d), ("e", &e)]);
         for name in ["a", "b", "c", "d", "e"] {
             let mut events = w.listen(name);
-            w.eventually("supervised", || w.try_run(&format!("s6-svok {name}")) == 0);
             w.send(name, "u");
             w.until(&mut events, 'u');
             w.heard("3 is open");

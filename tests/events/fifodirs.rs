@@ -100,6 +100,7 @@ fn what_is_no_fifodir_is_an_error() {
 #[test]
 fn who_may_not_read_the_fifodir_cannot_notify() {
     let both = Beside::new();
+    both.copy("ftrig-notify");
     let mut listener = fifodir(&both);
     for whose in [Theirs, Ours] {
         let mut command = both.command(whose, "ftrig-notify");

@@ -51,19 +51,21 @@ fn anchors_are_the_begin_and_the_end_of_all_that_came() {
     let both = fifodir();
     for (pattern, matches) in [("^abc$", true), ("^a", true), ("c$", true), ("b$", false), ("^b", false), ("a.c", true)]
     {
-        let words = ["-t", "200", "f", pattern, "s6-ftrig-notify", "f", "abc"];
+        let timeout = if matches { "0" } else { "300" };
+        let words = ["-t", timeout, "f", pattern, "s6-ftrig-notify", "f", "abc"];
         let expected = if matches { Outcome::says("abc\n") } else { Outcome::code(1) };
         assert_eq!(both.ours("ftrig-listen1", &words), expected, "{pattern}");
     }
 }
 
+/// (Debian's say the same for the others, unless the machine is so busy that their helper is late: then 111.)
 #[test]
 fn timing_out_is_99_for_wait_and_1_for_the_others() {
     let both = fifodir();
     assert_eq!(both.ours("ftrig-wait", &["-t", "50", "f", "a"]), Outcome::code(99));
     assert_eq!(both.ours("ftrig-wait", &["--timeout=50", "f", "a"]), Outcome::code(99));
-    assert_eq!(both.same("ftrig-listen1", &["-t", "50", "f", "x", "s6-ftrig-notify", "f", "abc"]), Outcome::code(1));
-    assert_eq!(both.same("ftrig-listen", &["-t", "50", "f", "x", "", "true"]), Outcome::code(1));
+    assert_eq!(both.ours("ftrig-listen1", &["-t", "50", "f", "x", "s6-ftrig-notify", "f", "abc"]), Outcome::code(1));
+    assert_eq!(both.ours("ftrig-listen", &["-t", "50", "f", "x", "", "true"]), Outcome::code(1));
     assert_eq!(listeners(&both, "f"), 0);
 }
 
@@ -104,7 +106,8 @@ fn all_or_one_of_several_must_match() {
     let notify = ["sh", "-c", "s6-ftrig-notify g xyz; s6-ftrig-notify f abc"];
     let with = |options: &[&'static str], pairs: &[&'static str]| {
         let words: Vec<&str> = options.iter().chain(pairs).chain(&[""]).chain(&notify).copied().collect();
-        both.same("ftrig-listen", &words)
+        // Debian's cannot be given little time: see above.
+        if options.contains(&"-t") { both.ours("ftrig-listen", &words) } else { both.same("ftrig-listen", &words) }
     };
     assert_eq!(with(&[], &["f", "b", "g", "y"]), Outcome::code(0));
     assert_eq!(with(&["-a"], &["f", "b", "f", "c", "g", "y"]), Outcome::code(0));

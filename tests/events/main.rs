@@ -5,7 +5,5 @@
 mod beside;
 mod fifodirs;
 mod listening;
-#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
-#[allow(dead_code)] // other tests use the rest
 mod tmp;

@@ -110,9 +110,11 @@ fn instances_need_a_live_scanner() {
     let tree = Tree::new(&[]);
     make_service(&tree.service(".a"), &[("template/run", SLEEPER), ("instance/file", ""), ("instances/file", "")]);
     assert_eq!(tree.code("instance-create .a one"), 111);
+    assert_eq!(tree.code("instance-list .a"), 111);
     std::fs::create_dir(tree.service(".a/instance/.s6-svscan")).unwrap();
     std::fs::write(tree.service(".a/instance/.s6-svscan/lock"), "").unwrap();
     assert_eq!(tree.code("instance-create .a one"), 1);
+    assert_eq!(tree.code("instance-list .a"), 1);
     assert!(!tree.service(".a/instances/one").exists());
     assert_eq!(tree.code("instance-list .none"), 111);
 }
@@ -166,8 +168,12 @@ fn the_makers_scripts_say_what_was_asked_for() {
         tree.shell(&command).1
     };
     assert_eq!(made(".t"), "#!/bin/sh\nexec 2>&1\nexec s6-svscan -d3 -- instance\n");
-    assert_eq!(made("-c 20 -u me .t"), "#!/bin/sh\nexec 2>&1\nexec s6-setuidgid me s6-svscan -d3 -C20 -- instance\n");
-    assert_eq!(made("-c 20 .l"), "#!/bin/sh\nexec 2>&1\nexec s6-svscan -d3 -C40 -- instance\n");
+    assert_eq!(
+        made("-c 20 -u me .t"),
+        "#!/bin/sh\nexec 2>&1\nchown me instance instances || exit 111\n\
+                                        exec s6-setuidgid me s6-svscan -d3 -c20 -- instance\n"
+    );
+    assert_eq!(made("-c 20 .l"), "#!/bin/sh\nexec 2>&1\nexec s6-svscan -d3 -c20 -- instance\n");
     let log = |options: &str| made(&format!("{options} .t")).split_once("#!/bin/sh\nexec s6-").unwrap().1.to_owned();
     let log = |options: &str| log(options).lines().last().unwrap().to_owned();
     assert_eq!(log("-L /a"), "log -bd3 -- t n10 s1000000 /a");

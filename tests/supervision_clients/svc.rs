@@ -25,6 +25,24 @@ fn each_signal_letter_reaches_the_service() {
 }
 
 #[test]
+fn letters_that_only_later_supervisors_know_reach_them() {
+    let run = "#!/bin/sh\ntrap 'kill $child; exit 5' HUP\nsleep 1000 & child=$!\necho $child >child\necho >&3\nwait\n";
+    let tree = Tree::own(&[("a", &[("run", run), DOWN, NOTIFIES])]);
+    assert_eq!(tree.code("svc -wU -T 20000 -o a"), 0);
+    assert_eq!(tree.code("svc -wD -T 20000 -l a"), 0);
+    assert_eq!(tree.theirs("s6-svstat -o exitcode a"), "5\n");
+    assert_eq!(tree.code("svc -wU -T 20000 -o a"), 0);
+    assert_eq!(tree.code("svc -P a"), 0);
+    eventually(|| tree.theirs("s6-svstat -o paused a") == "true\n");
+    assert_eq!(tree.code("svc -C a"), 0);
+    eventually(|| tree.theirs("s6-svstat -o paused a") == "false\n");
+    let child: i32 = std::fs::read_to_string(tree.service("a/child")).unwrap().trim().parse().unwrap();
+    assert!(child > 1);
+    assert_eq!(tree.code("svc -wD -T 20000 -K a"), 0);
+    eventually(|| linchpin::sys::process::kill(child, 0).is_err());
+}
+
+#[test]
 fn a_signal_can_be_given_by_name() {
     let winch = "#!/bin/sh\nsleep 1000 & child=$!\ntrap 'kill $child; exit 28' WINCH\necho >&3\nwait\n";
     let tree = Tree::new(&[("a", &[("run", winch), DOWN, NOTIFIES])]);

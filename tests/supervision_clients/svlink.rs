@@ -4,6 +4,7 @@ use crate::tree::*;
 use linchpin::sys::process;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 const LOGGED: &[(&str, &str)] = &[("run", SLEEPER), ("log/run", "#!/bin/sh\nexec cat\n")];
 const STOP: i32 = 19;
@@ -54,6 +55,35 @@ fn an_unlinked_service_and_its_logger_are_gone_when_svunlink_returns() {
         assert_eq!(fifos(&tree.service(".d/a")), 0);
         assert_eq!(tree.code("svlink -t 20000 . .d/a b"), 0);
         assert!(supervised(&tree, "b"));
+    }
+}
+
+#[test]
+fn svunlink_waits_for_a_service_that_takes_its_time_but_not_beyond_its_timeout() {
+    let stubborn = "#!/bin/sh\ntrap '' TERM\necho >&3\nexec 3>&-\nread x <go\n";
+    for tree in tree_with_a(&[("run", stubborn), NOTIFIES, ("go", FIFO)]) {
+        assert_eq!(tree.code("svlink -t 20000 . .d/a"), 0);
+        assert_eq!(tree.code("svwait -U -t 20000 a"), 0);
+        let mut events = tree.listen("a");
+        let before = Instant::now();
+        assert_eq!(tree.code("svunlink -t 300 . a"), 0);
+        assert!(before.elapsed() >= Duration::from_millis(300));
+        assert!(!events.has(b'x'));
+        std::fs::write(tree.service(".d/a/go"), "\n").unwrap();
+        events.until(b'x');
+        drop(events);
+        eventually(|| !supervised(&tree, ".d/a"));
+        // Without a timeout it is there when the service is gone.
+        assert_eq!(tree.code("svlink -t 20000 . .d/a"), 0);
+        assert_eq!(tree.code("svwait -U -t 20000 a"), 0);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| tree.code("svunlink . a"));
+            eventually(|| !tree.service("a").exists());
+            std::fs::write(tree.service(".d/a/go"), "\n").unwrap();
+            assert_eq!(waiting.join().unwrap(), 0);
+        });
+        eventually(|| !supervised(&tree, ".d/a"));
+        assert_eq!(fifos(&tree.service(".d/a")), 0);
     }
 }
 

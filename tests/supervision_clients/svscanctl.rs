@@ -5,8 +5,9 @@ use crate::tree::*;
 #[test]
 fn a_scan_finds_new_services_and_a_nuke_ends_those_that_are_gone() {
     let tree = Tree::new(&[]);
-    make_service(&tree.service("new"), &[("run", SLEEPER), DOWN]);
-    let mut events = tree.listen("new");
+    make_service(&tree.service(".new"), &[("run", SLEEPER), DOWN]);
+    let mut events = tree.listen(".new");
+    std::fs::rename(tree.service(".new"), tree.service("new")).unwrap();
     eventually(|| tree.code("svscanctl .") == 0);
     assert_eq!(tree.code("svscanctl -a ."), 0);
     events.until(b's');
@@ -18,8 +19,9 @@ fn a_scan_finds_new_services_and_a_nuke_ends_those_that_are_gone() {
 #[test]
 fn a_rescan_does_both() {
     let tree = Tree::new(&[("old", &[("run", SLEEPER)])]);
-    make_service(&tree.service("new"), &[("run", SLEEPER), DOWN]);
-    let (mut old, mut new) = (tree.listen("old"), tree.listen("new"));
+    make_service(&tree.service(".new"), &[("run", SLEEPER), DOWN]);
+    let (mut old, mut new) = (tree.listen("old"), tree.listen(".new"));
+    std::fs::rename(tree.service(".new"), tree.service("new")).unwrap();
     std::fs::rename(tree.service("old"), tree.service(".old")).unwrap();
     assert_eq!(tree.code("svscanctl -h ."), 0);
     new.until(b's');

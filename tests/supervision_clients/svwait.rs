@@ -19,12 +19,12 @@ fn svwait_waits_for_what_others_do() {
     for tree in Tree::both(&[("a", &[("run", READY), DOWN, NOTIFIES]), ("b", &[("run", READY), DOWN, NOTIFIES])]) {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| tree.code("svwait -U -t 20000 a b"));
-            eventually(|| fifos(&tree.service("a")) > 0 && fifos(&tree.service("b")) > 0);
+            eventually(|| is_heard(&tree.service("a")) && is_heard(&tree.service("b")));
             assert_eq!(tree.code("svc -u a"), 0);
             assert_eq!(tree.code("svc -u b"), 0);
             assert_eq!(waiting.join().unwrap(), 0);
             let waiting = scope.spawn(|| tree.code("svwait -R -t 20000 b"));
-            eventually(|| fifos(&tree.service("b")) > 0);
+            eventually(|| is_heard(&tree.service("b")));
             assert_eq!(tree.code("svc -r b"), 0);
             assert_eq!(waiting.join().unwrap(), 0);
         });
@@ -47,11 +47,11 @@ fn services_that_fail_for_good_are_counted() {
     for tree in Tree::both(&[("a", failing), ("b", failing), ("c", &[("run", SLEEPER), DOWN])]) {
         std::thread::scope(|scope| {
             let waiting = scope.spawn(|| tree.code("svwait -U -t 20000 a b"));
-            eventually(|| fifos(&tree.service("a")) > 0 && fifos(&tree.service("b")) > 0);
+            eventually(|| is_heard(&tree.service("a")) && is_heard(&tree.service("b")));
             assert_eq!(tree.code("svc -u a b"), 0);
             assert_eq!(waiting.join().unwrap(), 2);
             let waiting = scope.spawn(|| tree.code("svwait -u -t 20000 c"));
-            eventually(|| fifos(&tree.service("c")) > 0);
+            eventually(|| is_heard(&tree.service("c")));
             assert_eq!(tree.code("svc -x c"), 0);
             assert_eq!(waiting.join().unwrap(), 1);
         });

@@ -27,9 +27,14 @@ impl Tree {
 
     /// The same under s6's daemons and under ours.
     pub fn both(services: &[Service<'_>]) -> [Tree; 2] {
+        [Tree::new(services), Tree::own(services)]
+    }
+
+    /// The same under our daemons alone.
+    pub fn own(services: &[Service<'_>]) -> Tree {
         let mut own = Command::new(env!("CARGO_BIN_EXE_linchpin"));
         own.arg("svscan");
-        [Tree::new(services), Tree::under(own, services)]
+        Tree::under(own, services)
     }
 
     fn under(mut svscan: Command, services: &[Service<'_>]) -> Tree {
@@ -147,6 +152,12 @@ impl Tree {
         }
         false
     }
+}
+
+/// Whether somebody listens to a service: what happens from now on is seen. (While it is being made, the FIFO is hidden.)
+pub fn is_heard(service: &Path) -> bool {
+    let mut names = std::fs::read_dir(service.join("event")).unwrap().flatten();
+    names.any(|entry| entry.file_name().to_str().is_some_and(|name| name.starts_with("ftrig1:@")))
 }
 
 pub fn ours(dir: &Path, command: &str) -> Output {

@@ -15,7 +15,7 @@ fn waiting_for_readiness_waits_for_it() {
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| tree.code("svc -wU -T 20000 a"));
         // Once the client listens its status is read: let the service become ready then.
-        eventually(|| fifos(&tree.service("a")) > 0);
+        eventually(|| is_heard(&tree.service("a")));
         std::fs::write(&go, "\n").unwrap();
         assert_eq!(waiting.join().unwrap(), 0);
     });

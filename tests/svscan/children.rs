@@ -75,6 +75,7 @@ fn deaths_are_seen_although_our_starter_ignored_sigchld() {
     let dir = ScanDir::new(&[("a", &[("run", SLEEPER), DOWN])]);
     let svscan = dir.start_by("trap '' CHLD; exec \"$@\"", "");
     eventually(|| svscan.code("s6-svok a") == 0);
+    eventually(|| svscan.try_status("a").is_some());
     svscan.ok("s6-svc -wu -T 20000 -u a");
     svscan.ok("s6-svc -wD -T 20000 -d a");
 }

@@ -1,5 +1,10 @@
-//! What s6 (2.11 as Debian has it, or 2.15) gets wrong, one test each: linchpin does not. Those of the clients that
-//! start programs are with them: envdir in `tests/chain`.
+//! What s6 (2.11 as Debian has it, or 2.15) gets wrong, one test each: linchpin does not. Some are with the other tests of
+//! their command:
+//!
+//! * svlink `-d` leaves `log/down` behind: `supervision_clients/svlink.rs`, `with_d_service_and_logger_stay_down_and_…`
+//! * notifyoncheck `-t` leaves overdue checks running: `clients_more/notifyoncheck.rs`, `overdue_checks_are_killed_…`
+//! * background-watch `-t` kills again and again: `chain/daemons.rs`, `a_parent_that_takes_too_long_is_killed`
+//! * envdir `-L` loses a value without a newline: `chain/envdir.rs`, `with_l_a_last_line_without_a_newline_counts`
 
 use crate::scandir::*;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -253,9 +253,11 @@ fn a_program_that_cannot_be_executed_is_no_death() {
 fn a_death_is_on_record_before_finish_runs() {
     let finish = "#!/bin/sh\ns6-svdt . | wc -l >$SAID\n";
     let svscan = Svscan::new(&[("a", &[("run", "#!/bin/sh\nexit 3\n"), ("finish", finish), DOWN])]);
+    let mut events = svscan.listen("a");
     for deaths in 1..4 {
-        svscan.ok("s6-svc -wD -T 20000 -o a");
+        svscan.ok("s6-svc -o a");
         assert_eq!(svscan.hear(), deaths.to_string());
+        events.until(b'D'); // while finish runs, an order does not start it
     }
     assert!(svscan.text("s6-svdt a").lines().all(|line| line.ends_with(" exitcode 3")));
     svscan.ok("s6-svdt-clear a");

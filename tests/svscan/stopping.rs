@@ -271,8 +271,13 @@ fn a_catch_all_logger_between_two_runs_is_started_once_more_at_the_end() {
     ];
     let mut svscan = ScanDir::new(services)
         .start_by("exec 6<>$BASE/scan/s6-svscan-log/fifo 1>$BASE/scan/s6-svscan-log/fifo; exec \"$@\" 2>&1", "");
-    hear_sorted(&svscan, 2);
+    while svscan.hear() != "up" {}
     std::fs::write(svscan.base("fixed"), "").unwrap();
+    // A run that has not seen it must be over.
+    eventually(|| {
+        let pid = svscan.status("s6-svscan-log").pid;
+        pid == 0 || std::fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name == "cat\n")
+    });
     svscan.ok("s6-svscanctl -t .");
     // Descriptor 6, which keeps the FIFO open here while nobody reads it, is inherited: nobody sees its end but by this.
     eventually(|| std::fs::read_to_string(svscan.base("logged")).is_ok_and(|text| text.contains("not lost")));

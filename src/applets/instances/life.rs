@@ -97,7 +97,8 @@ pub fn delete(cli: &Cli) -> i32 {
     })
 }
 
-/// `instance-list servicedir`: the names of the instances, one per line, in no order. Exit code: 0, 111.
+/// `instance-list servicedir`: the names of the instances, one per line, in no order. Exit code: 0; 1 no scanner, 100,
+/// 111.
 pub fn list(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
@@ -105,21 +106,39 @@ pub fn list(cli: &Cli) -> i32 {
             return Err(WrongUsage);
         }
         let path = options.operands(1)?.get(0).unwrap_or_default();
-        let mut output = Output::new();
-        let done = file::with_dir(path, |dir| {
-            dir::visit(dir, instance::SCANDIR, |name, _| {
-                if instance::is_there(dir, name) {
-                    output.put(name.to_bytes());
-                    output.put(b"\n");
-                }
-                ControlFlow::Continue(())
-            })
+        let shown = Printable(path.to_bytes());
+        if path.is_empty() {
+            return Ok(cli.refuse("empty service directory name"));
+        }
+        let done = file::with_dir(path, |dir| match file::open_dir(dir, instance::SCANDIR) {
+            Ok(mut scandir) => {
+                let code = list_in(cli, dir, scandir, path);
+                scandir.close();
+                code
+            }
+            Err(e) => cli.unable(format_args!("open {shown}/instance"), e),
         });
-        Ok(match done.and_then(|done| done) {
-            Ok(()) => output.finish(cli),
-            Err(e) => cli.unable(format_args!("list the instances of {}", Printable(path.to_bytes())), e),
-        })
+        Ok(done.unwrap_or_else(|e| cli.unable(format_args!("open {shown}"), e)))
     })
+}
+
+fn list_in(cli: &Cli, dir: Fd, scandir: Fd, path: &CStr) -> i32 {
+    let code = svlink::check_scanner(cli, scandir, path);
+    if code != 0 {
+        return code;
+    }
+    let mut output = Output::new();
+    let done = dir::visit(scandir, c".", |name, _| {
+        if instance::is_there(dir, name) {
+            output.put(name.to_bytes());
+            output.put(b"\n");
+        }
+        ControlFlow::Continue(())
+    });
+    match done {
+        Ok(()) => output.finish(cli),
+        Err(e) => cli.unable(format_args!("list the instances of {}", Printable(path.to_bytes())), e),
+    }
 }
 
 /// Calls `body` with the service directory of an instance, as the scan directory has it; returns the exit code.

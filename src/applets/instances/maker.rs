@@ -2,12 +2,13 @@
 //! of a template; s6-instance-maker(8).
 //!
 //! The scripts are for /bin/sh and call s6's commands by name, where those of s6 are for execline and have absolute paths:
-//! a system with linchpin need not have execline.
+//! a system with linchpin need not have execline. With `-u` the script of the service first gives `instance` and
+//! `instances` to the user (in what s6 makes, the user cannot write there, and its scanner fails).
 
 use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::service::instance::{DIRS, SCANDIR, TEMPLATE};
 use crate::sys::{Errno, Fd, Result, entry, file, tree};
-use crate::text::number::Decimal;
+use crate::text::number::{Decimal, parse_u64};
 use crate::text::quote::Printable;
 use core::ffi::CStr;
 use heapless::Vec;
@@ -35,8 +36,8 @@ struct Request {
     /// 0 none, 1 TAI64N, 2 ISO 8601, 3 both.
     stamp: u32,
     files: u32,
-    file_size: u32,
-    max_size: u32,
+    file_size: u64,
+    max_size: u64,
     prefix: Option<&'static [u8]>,
     names: Option<Names>,
 }
@@ -49,7 +50,8 @@ struct Names {
     pipeline: Option<&'static [u8]>,
 }
 
-/// `instance-maker [options] template dir`. Exit code: 0, 100, 111 (also if there is a `dir`). If it fails, no `dir` is left.
+/// `instance-maker [options] template dir`. Exit code: 0, 100, 111 (also if there is a `dir`, but for definitions, which can
+/// be added to others). If it fails, no `dir` is left that it has made.
 pub fn maker(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut request = Request {
@@ -74,8 +76,8 @@ pub fn maker(cli: &Cli) -> i32 {
                 b'L' => request.log_dir = Some(options.value()?),
                 b't' => request.stamp = options.number()?,
                 b'n' => request.files = options.number()?,
-                b's' => request.file_size = options.number()?,
-                b'S' => request.max_size = options.number()?,
+                b's' => request.file_size = parse_u64(options.value()?).ok_or(WrongUsage)?,
+                b'S' => request.max_size = parse_u64(options.value()?).ok_or(WrongUsage)?,
                 b'P' => request.prefix = Some(options.value()?),
                 b'r' => request.names = Some(names(options.value()?).ok_or(WrongUsage)?),
                 _ => return Err(WrongUsage),
@@ -91,6 +93,13 @@ pub fn maker(cli: &Cli) -> i32 {
         let logger = request.names.and_then(|names| names.logger);
         if logger.is_some() && request.log_dir.is_none() {
             return Ok(cli.refuse("a logger (-r) needs a logdir (-L)"));
+        }
+        if request.names.is_some() && logger.is_none() && request.log_dir.is_some() {
+            return Ok(cli.refuse("a logdir (-L) needs the name of a logger (-r)"));
+        }
+        let bad = |user: &[u8]| user.is_empty() || user.iter().any(u8::is_ascii_whitespace);
+        if [request.user, request.log_user].into_iter().flatten().any(bad) {
+            return Ok(cli.refuse("invalid user"));
         }
         let (template, path) = (words.get(0).unwrap_or_default(), words.get(1).unwrap_or_default());
         Ok(make(cli, &request, template, path))
@@ -112,19 +121,27 @@ fn make(cli: &Cli, request: &Request, template: &CStr, path: &CStr) -> i32 {
         Ok(source) => source,
         Err(e) => return cli.unable(format_args!("open {from}"), e),
     };
-    let code = match entry::new_dir(Fd::CWD, path) {
-        Err(e) => cli.unable(format_args!("mkdir {shown}"), e),
-        Ok(()) => {
+    let made = match entry::new_dir(Fd::CWD, path) {
+        Ok(()) => Ok(true),
+        // Definitions may be added to others.
+        Err(Errno::EXIST) if request.names.is_some() => Ok(false),
+        Err(e) => Err(cli.unable(format_args!("mkdir {shown}"), e)),
+    };
+    let code = made.map_or_else(
+        |code| code,
+        |new| {
             let done = file::with_dir(path, |top| request.fill(top, source)).and_then(|done| done);
             done.map_or_else(
                 |e| {
-                    let _ = tree::remove(Fd::CWD, path);
+                    if new {
+                        let _ = tree::remove(Fd::CWD, path);
+                    }
                     cli.unable(format_args!("write {shown}"), e)
                 },
                 |()| 0,
             )
-        }
-    };
+        },
+    );
     source.close();
     code
 }
@@ -165,9 +182,8 @@ fn write_line(dir: Fd, name: &CStr, line: &[u8]) -> Result<()> {
 impl Request {
     /// Fills the new directory `top`.
     fn fill(&self, top: Fd, template: Fd) -> Result<()> {
-        let logged = file::exists(template, c"log")?;
         let Some(names) = self.names else {
-            self.fill_service(top, template, logged, 0o777)?;
+            self.fill_service(top, template, 0o777)?;
             entry::new_dir(top, SCANDIR)?;
             entry::new_dir(top, DIRS)?;
             return match self.log_dir {
@@ -176,7 +192,7 @@ impl Request {
             };
         };
         in_new_dir(top, names.service, |service| {
-            self.fill_service(service, template, logged, 0o666)?;
+            self.fill_service(service, template, 0o666)?;
             write_line(service, c"type", b"longrun")?;
             names.logger.map_or(Ok(()), |logger| write_line(service, c"producer-for", logger))
         })?;
@@ -189,8 +205,8 @@ impl Request {
         })
     }
 
-    fn fill_service(&self, dir: Fd, template: Fd, logged: bool, mode: u32) -> Result<()> {
-        write(dir, c"run", &self.run(logged)?, mode)?;
+    fn fill_service(&self, dir: Fd, template: Fd, mode: u32) -> Result<()> {
+        write(dir, c"run", &self.run()?, mode)?;
         write_line(dir, c"notification-fd", b"3")?;
         entry::new_dir(dir, TEMPLATE)?;
         let mut to = file::open_dir(dir, TEMPLATE)?;
@@ -206,21 +222,25 @@ impl Request {
     }
 
     /// The script that runs the scanner of the instances.
-    fn run(&self, logged: bool) -> Result<Text> {
+    fn run(&self) -> Result<Text> {
         let mut text = Text::new();
         put(&mut text, &[b"#!/bin/sh\nexec 2>&1\n"])?;
         // s6-rc copies the template into the live service directory, but no empty directories.
         if self.names.is_some() {
             put(&mut text, &[b"mkdir -p instance instances\n"])?;
         }
+        if let Some(user) = self.user {
+            put(&mut text, &[b"chown "])?;
+            put_word(&mut text, user)?;
+            put(&mut text, &[b" instance instances || exit 111\n"])?;
+        }
         put(&mut text, &[b"exec "])?;
         put_user(&mut text, self.user)?;
         put(&mut text, &[b"s6-svscan -d3 "])?;
-        // Loggers count as services. The default number is the scanner's own, so that the script is right for every s6,
-        // though before 2.12 the option was `-c`.
+        // The default number is left to the scanner, so that the script is right for every s6. Another is given by the
+        // option of s6 before 2.12, which counts an instance and its logger as one; ours has it too.
         if self.max != INSTANCES_DEFAULT {
-            let max = if logged { 2 * self.max } else { self.max };
-            put(&mut text, &[b"-C", Decimal::new(max.into()).as_bytes(), b" "])?;
+            put(&mut text, &[b"-c", Decimal::new(self.max.into()).as_bytes(), b" "])?;
         }
         put(&mut text, &[b"-- instance\n"])?;
         Ok(text)
@@ -238,9 +258,9 @@ impl Request {
             }
         }
         put(&mut text, &[b" n", Decimal::new(self.files.into()).as_bytes()])?;
-        put(&mut text, &[b" s", Decimal::new(self.file_size.into()).as_bytes()])?;
+        put(&mut text, &[b" s", Decimal::new(self.file_size).as_bytes()])?;
         if self.max_size > 0 {
-            put(&mut text, &[b" S", Decimal::new(self.max_size.into()).as_bytes()])?;
+            put(&mut text, &[b" S", Decimal::new(self.max_size).as_bytes()])?;
         }
         if let Some(prefix) = self.prefix {
             let mut word = Text::new();

@@ -9,7 +9,7 @@ use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, res
 use crate::svscan::{Config, Engine, Role};
 use crate::sys::fd::note_inherited;
 use crate::sys::time::{MILLI, Nanos};
-use crate::sys::{Errno, Fd, file, process};
+use crate::sys::{Errno, Fd, file, process, reaper};
 use crate::text::CPath;
 use crate::warning;
 use core::ffi::CStr;
@@ -119,11 +119,11 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     }
     // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is
     // process 1.
-    let adopts = process::pid() != 1 && process::adopt_orphans(true).is_ok();
+    let adopts = process::pid() != 1 && reaper::adopt_orphans().is_ok();
     engine.run();
     if adopts {
         // What takes our place has not asked for them.
-        let _ = process::adopt_orphans(false);
+        let _ = reaper::leave_orphans();
     }
     engine.leave()
 }

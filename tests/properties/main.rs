@@ -1,0 +1,73 @@
+//! Properties that hold for any bytes, by proptest. The checks themselves are those that `scripts/fuzz` runs for longer.
+
+mod checks;
+
+use proptest::prelude::*;
+
+/// Some bytes.
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(any::<u8>(), 0..most)
+}
+
+/// Bytes of which most mean something.
+fn words(alphabet: &'static [u8], most: usize) -> impl Strategy<Value = Vec<u8>> {
+    let likely = prop::sample::select(alphabet);
+    prop::collection::vec(prop_oneof![8 => likely, 1 => any::<u8>()], 0..most)
+}
+
+/// So many cases; those that fail are told, not written into the source tree.
+fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
+}
+
+proptest! {
+    #![proptest_config(cases(2000))]
+
+    #[test]
+    fn the_machine_of_a_service_is_consistent_whatever_happens(data in bytes(300)) {
+        checks::machine(&data);
+    }
+
+    #[test]
+    fn a_status_is_read_as_it_was_written(data in bytes(40)) {
+        checks::status(&data);
+    }
+
+    #[test]
+    fn a_control_byte_means_one_thing_or_nothing(data in bytes(64)) {
+        checks::control(&data);
+    }
+
+    #[test]
+    fn who_waits_counts_each_failure_once(data in bytes(60)) {
+        checks::wait(&data);
+    }
+
+    #[test]
+    fn a_request_to_the_fd_holder_is_written_as_it_was_read(data in words(b"\0\0\0\x01\x05SDRL?!.ab/", 80)) {
+        checks::fdholder(&data);
+    }
+
+    #[test]
+    fn any_board_config_can_be_read(data in words(b"[]board=\"\n.#socketnamemountdir'0 /\\", 200)) {
+        checks::board(&data);
+    }
+}
+
+#[test]
+fn any_content_of_a_service_file_is_understood_or_refused() {
+    let scratch = checks::Scratch::new();
+    proptest!(cases(2000), |(which: u8, content in words(b"0123456789\n SIGTERMsm%", 20))| {
+        let data: Vec<u8> = std::iter::once(which).chain(content).collect();
+        checks::service_files(&scratch, &data);
+    });
+}
+
+#[test]
+fn any_death_tally_takes_one_more_death() {
+    let scratch = checks::Scratch::new();
+    proptest!(cases(1000), |(limit: u8, records in 0usize..10, odd in 0usize..2, fill: u8)| {
+        let data: Vec<u8> = std::iter::once(limit).chain(std::iter::repeat_n(fill, records * 14 + odd)).collect();
+        checks::death_tally(&scratch, &data);
+    });
+}

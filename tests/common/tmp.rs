@@ -31,6 +31,7 @@ impl TempDir {
     }
 
     /// A link in it to the binary, called `name`; returns its path.
+    #[allow(dead_code)] // not all tests run commands by a name
     pub fn command(&self, name: &str) -> PathBuf {
         let link = self.0.join(name);
         std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_linchpin"), &link).unwrap();

@@ -5,5 +5,6 @@
 mod beside;
 mod fifodirs;
 mod listening;
+#[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 mod tmp;

@@ -12,6 +12,7 @@ pub mod instance;
 pub mod link;
 pub mod listen;
 pub mod machine;
+pub mod news;
 pub mod permissions;
 pub mod poll;
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //! arena and a few descriptors; there is no process for it.
 
 use super::machine::{self, Action, Event, Timer};
-use super::{cgroup, event, extra, files, kind, label, status, tally};
+use super::news::{note, settle, tally_death};
+use super::{cgroup, extra, files, kind, label};
 use crate::state::Service;
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -14,7 +15,7 @@ use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
 use crate::text::tai::Stamp;
-use crate::{info, warning};
+use crate::warning;
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::OFlags;
@@ -56,8 +57,9 @@ pub struct Context<'a> {
 /// [`settle`]: answers whether it is. So the new process runs before the world is told of both, in order.
 #[must_use]
 pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> bool {
-    // Not one death is to be lost to the next.
-    if service.untallied != 0 {
+    // Somebody will settle what there is already, and readiness with it; but not one death is to be lost to the next.
+    let is_next = service.untold[0] != 0 && first == Event::Ready;
+    if service.untallied != 0 && !is_next {
         settle(service);
     }
     let mut again = false;
@@ -82,7 +84,7 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> 
         }
     }
     let owes = again && service.pid > 0;
-    if !owes {
+    if !owes && !is_next {
         settle(service);
     }
     owes
@@ -93,49 +95,6 @@ pub fn announce(service: &mut Service) {
     service.published = service.sequence.wrapping_sub(1);
     note(service, b"s");
     settle(service);
-}
-
-/// Does what the record owes the world: adds the last death to the tally, writes the status file, sends the events. Until
-/// it is done the record says so: after a fault in between it is done again, so that an event may come twice, but never
-/// not at all.
-pub fn settle(service: &mut Service) {
-    tally_death(service);
-    if service.published != service.sequence {
-        publish(service);
-    }
-    if service.untold[0] != 0 {
-        report(service);
-        let len = service.untold.iter().position(|byte| *byte == 0).unwrap_or(service.untold.len());
-        // Nobody may listen: that the directory cannot be read is no reason to stop supervising.
-        let _ = event::notify(Fd(service.dir_fd), c"event", service.untold.get(..len).unwrap_or_default());
-        service.untold = [0; 4];
-    }
-}
-
-/// Puts events on record, to be sent by [`settle`].
-fn note(service: &mut Service, events: &[u8]) {
-    for event in events {
-        if service.untold.iter().all(|byte| *byte != 0) {
-            settle(service);
-        }
-        if let Some(free) = service.untold.iter_mut().find(|byte| **byte == 0) {
-            *free = *event;
-        }
-    }
-}
-
-/// Adds the last death to the tally, if it is not in it yet.
-fn tally_death(service: &mut Service) {
-    if service.untallied == 0 {
-        return;
-    }
-    let dir = Fd(service.dir_fd);
-    let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
-    let stamp = Stamp { sec: service.stamp_sec, nano: service.stamp_nano };
-    if let Err(e) = tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
-        warning!("{}: cannot write its death tally: {}", label(service), Reason(e));
-    }
-    service.untallied = 0;
 }
 
 fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> Option<Event> {
@@ -182,44 +141,8 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
     None
 }
 
-/// One line for each thing that an operator of a machine wants to find in its log.
-fn report(service: &Service) {
-    for event in service.untold {
-        match event {
-            b'u' => info!("{} started, pid {}", label(service), service.pid),
-            b'U' => info!("{} is ready", label(service)),
-            b'd' => match service.wstat & 0x7f {
-                0 => info!("{} ended, exit code {}", label(service), service.wstat >> 8),
-                signal => info!("{} ended by SIG{}", label(service), crate::sys::signal::name(signal as i32)),
-            },
-            b'O' => warning!("{} asks not to be started again", label(service)),
-            _ => {}
-        }
-    }
-}
-
-fn publish(service: &mut Service) {
-    let running = service.pid > 0;
-    let finishing =
-        running && matches!(machine::State::of(service), Some(machine::State::Finish | machine::State::LastFinish));
-    let record = status::Status {
-        stamp: Stamp { sec: service.stamp_sec, nano: service.stamp_nano },
-        ready_stamp: Stamp { sec: service.ready_sec, nano: service.ready_nano },
-        pid: service.pid,
-        wstat: service.wstat as u16,
-        paused: service.paused != 0 || service.fresh != 0,
-        finishing,
-        want_up: service.want_up != 0,
-        ready: service.ready != 0,
-    };
-    match status::write(Fd(service.dir_fd), &record) {
-        Ok(()) => service.published = service.sequence,
-        Err(e) => warning!("{}: cannot write its status: {}", label(service), Reason(e)),
-    }
-}
-
 /// The value of a file of the service directory; says what is wrong with the file, if something is.
-fn noted<T>(service: &Service, name: &str, reading: files::Reading<T>) -> T {
+pub(super) fn noted<T>(service: &Service, name: &str, reading: files::Reading<T>) -> T {
     if let Some(problem) = reading.problem {
         match problem {
             files::Problem::Unreadable(e) => warning!("{}: cannot read its {name}: {}", label(service), Reason(e)),
@@ -491,99 +414,4 @@ pub fn close_all(service: &mut Service) {
 fn close(number: &mut i32) {
     Fd(*number).close();
     *number = -1;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::service::event::Subscription;
-    use crate::service::scratch::Scratch;
-    use zerocopy::FromZeros;
-
-    /// A service as it is in the record after it was killed by SIGKILL and started again, before the world knows.
-    fn started_again(scratch: &Scratch) -> Box<Service> {
-        files::prepare(scratch.fd).unwrap();
-        let mut service = Box::new(Service::new_zeroed());
-        machine::begin(&mut service, true, 1, Stamp::from_unix(100, 0));
-        service.dir_fd = scratch.fd.0;
-        service.pid = 7;
-        for (event, second) in [(Event::Started, 100), (Event::Died(9), 200), (Event::NoFinish, 200)] {
-            machine::step(&mut service, event, 2 * SECOND, Stamp::from_unix(second, 0));
-        }
-        service.pid = 8;
-        machine::step(&mut service, Event::Started, 2 * SECOND, Stamp::from_unix(200, 0));
-        service.untallied = 1;
-        note(&mut service, b"dD");
-        note(&mut service, b"u");
-        service
-    }
-
-    fn deaths(scratch: &Scratch) -> Vec<(u64, u8)> {
-        let mut seen = Vec::new();
-        let unix = Stamp::from_unix(0, 0).sec;
-        tally::visit(scratch.fd, 100, &mut |record| seen.push((record.stamp.sec - unix, record.signal))).unwrap();
-        seen
-    }
-
-    #[test]
-    fn what_a_record_owes_is_told_in_order_and_once() {
-        let scratch = Scratch::new();
-        let mut service = started_again(&scratch);
-        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
-        settle(&mut service);
-        let mut buf = [0; 16];
-        assert_eq!(listener.read(&mut buf), Ok(Some(3)));
-        assert_eq!(&buf[..3], b"dDu");
-        let status = status::read(scratch.fd).unwrap();
-        assert_eq!((status.pid, status.wstat, status.is_up()), (8, 9, true));
-        assert_eq!(deaths(&scratch), [(200, 9)]);
-        settle(&mut service);
-        assert_eq!(listener.read(&mut buf), Ok(None));
-        assert_eq!(deaths(&scratch), [(200, 9)]);
-        listener.close();
-    }
-
-    #[test]
-    fn a_death_before_the_last_one_is_told_loses_nothing() {
-        let scratch = Scratch::new();
-        let mut service = started_again(&scratch);
-        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
-        let epoll = Epoll::new().unwrap();
-        let mut context = Context {
-            epoll: &epoll,
-            readiness: Token { kind: 0, slot: 0, generation: 0 },
-            env: Env::EMPTY,
-            called: None,
-            nofile: None,
-            null: Fd::NONE,
-            console: Fd::NONE,
-            cleared: true,
-            now: 2 * SECOND,
-            stamp: Stamp::from_unix(201, 0),
-            at_once: true,
-        };
-        assert!(!drive(&mut context, &mut service, Event::Died(15)));
-        assert_eq!(deaths(&scratch), [(200, 9), (201, 15)]);
-        let mut buf = [0; 16];
-        assert_eq!(listener.read(&mut buf), Ok(Some(5)));
-        assert_eq!(&buf[..5], b"dDudD");
-        let status = status::read(scratch.fd).unwrap();
-        assert_eq!((status.pid, status.wstat, status.ready), (0, 15, true));
-        listener.close();
-    }
-
-    #[test]
-    fn more_events_than_a_record_can_owe_are_told_in_two_parts() {
-        let scratch = Scratch::new();
-        let mut service = started_again(&scratch);
-        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
-        note(&mut service, b"Ux");
-        let mut buf = [0; 16];
-        assert_eq!(listener.read(&mut buf), Ok(Some(4)));
-        settle(&mut service);
-        let mut rest = [0; 16];
-        assert_eq!(listener.read(&mut rest), Ok(Some(1)));
-        assert_eq!((&buf[..4], &rest[..1]), (&b"dDuU"[..], &b"x"[..]));
-        listener.close();
-    }
 }

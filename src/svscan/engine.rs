@@ -12,6 +12,7 @@ use crate::fdholder::server::{self, Now, Records, Server};
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
+use crate::service::news;
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables};
@@ -43,6 +44,8 @@ const TIMERS_PER_TURN: usize = 32;
 /// Files are written and listeners told so long after a service was started again. The kernel would let us go on at once,
 /// before its first instruction; asleep, we leave the processor to it.
 const START_FIRST: Nanos = MILLI;
+/// Listeners are told of the start so long after the death: see [`news::settle_in_turn`].
+const APART: Nanos = 20 * MILLI;
 /// Services that may be started again in that time; with more the news is not put off.
 const OWING: usize = 32;
 
@@ -156,7 +159,9 @@ impl Engine {
             self.fire(time::boot());
             let plan = self.plan();
             if plan != Plan::Run && self.stopped(plan) {
-                self.settle();
+                while !self.owing.is_empty() {
+                    self.settle(0);
+                }
                 return plan;
             }
             self.take_events(None);
@@ -219,18 +224,20 @@ impl Engine {
             .min()
     }
 
-    /// Tells what services owe that were started again.
-    fn settle(&mut self) {
+    /// Tells what services owe that were started again; of their start a little later than of their death.
+    fn settle(&mut self, now: Nanos) {
         for slot in core::mem::take(&mut self.owing) {
-            if let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.supervised != 0) {
-                supervisor::settle(service);
+            let Some(service) = self.tables.services.get_mut(slot) else { continue };
+            if service.supervised != 0 && news::settle_in_turn(service) {
+                let _ = self.owing.push(slot); // it had room before
             }
         }
+        self.owing_until = now + APART;
     }
 
     fn fire(&mut self, now: Nanos) {
         if self.owing_until <= now {
-            self.settle();
+            self.settle(now);
         }
         let header = &self.tables.header;
         if header.scan_deadline > 0 && header.scan_deadline <= now {
@@ -295,7 +302,7 @@ impl Engine {
                 self.owing_until = now + START_FIRST;
             }
             if self.owing.push(slot).is_err() {
-                supervisor::settle(service);
+                news::settle(service);
             }
         }
         if service.stdio_closed != stdio_closed {

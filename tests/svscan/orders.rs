@@ -61,7 +61,8 @@ fn a_pause_is_in_the_status_and_the_group_letters_reach_the_group() {
     };
     for (stop, go, whole) in [("p", "c", false), ("P", "C", true)] {
         assert!(svscan.send("a", stop.as_bytes()));
-        eventually(|| svscan.status("a").paused);
+        // (What was never started has the bit too.)
+        eventually(|| svscan.status("a").is_up() && svscan.status("a").paused);
         eventually(|| state(&svscan.pid_of("a").to_string()) == "T");
         eventually(|| (state(&child) == "T") == whole);
         assert_eq!(svscan.text("s6-svstat -o paused a"), "true");

@@ -44,7 +44,7 @@ proptest! {
     }
 
     #[test]
-    fn a_request_to_the_fd_holder_is_written_as_it_was_read(data in words(b"\0\0\0\x01\x05SDRL?!.ab/", 80)) {
+    fn a_request_to_the_fd_holder_means_the_same_when_it_is_written(data in words(b"\0\0\0\x01\x05SDRL?!.ab/", 80)) {
         checks::fdholder(&data);
     }
 

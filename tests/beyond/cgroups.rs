@@ -117,15 +117,6 @@ fn the_group_goes_with_the_service_and_comes_back_with_it() {
 }
 
 #[test]
-fn a_service_that_does_not_ask_keeps_what_it_leaves() {
-    let svscan = Svscan::new(&[("a", &[("run", LEAVES), ("go", FIFO)])]);
-    let left = number(&svscan.hear());
-    svscan.ok("s6-svc -wD -T 20000 -d a");
-    assert!(is_alive(left));
-    process::kill(left, 9).unwrap();
-}
-
-#[test]
 fn a_stop_waits_for_a_group_that_is_not_empty_but_not_for_ever() {
     let Some(own) = own_group() else { return };
     let mut svscan = Svscan::new(&[("a", &[("run", SLEEPER), ASKS])]);

@@ -7,6 +7,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::ffi::CString;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::Path;
+use std::process::{Child, ExitStatus};
 use std::time::{Duration, Instant};
 
 /// Runs until a signal ends it.
@@ -119,6 +120,18 @@ pub fn eventually(mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "it did not come true");
         std::thread::sleep(Duration::from_millis(2));
     }
+}
+
+/// How a child ended; `None`: it did not within our patience.
+pub fn end_of(child: &mut Child) -> Option<ExitStatus> {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    None
 }
 
 /// Names in a service's fifodir.

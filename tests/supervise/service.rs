@@ -6,7 +6,6 @@ use linchpin::service::status::{self, Status};
 use linchpin::sys::{Fd, file, process};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::{Duration, Instant};
 
 /// Who supervises.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -150,14 +149,8 @@ impl Supervise {
 
     /// Waits for the end of the supervisor.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end; {}", self.log());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let ended = end_of(&mut self.child);
+        ended.unwrap_or_else(|| panic!("it does not end; {}", self.log()))
     }
 
     pub fn is_running(&mut self) -> bool {

@@ -278,14 +278,8 @@ impl Svscan {
 
     /// Waits for the end of the engine.
     pub fn wait(&mut self) -> ExitStatus {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status;
-            }
-            assert!(Instant::now() < deadline, "it does not end; {}", self.log());
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        let ended = end_of(&mut self.child);
+        ended.unwrap_or_else(|| panic!("it does not end; {}", self.log()))
     }
 
     /// Waits until nobody is left who has our standard output.

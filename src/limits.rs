@@ -36,6 +36,15 @@ pub const FDHOLDER_ACCEPTS: usize = 8;
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
 
+/// Entries `[[fdholder.allow]]` of a board config: one for each daemon that is not root.
+pub const FDHOLDER_ALLOWS: usize = 64;
+
+/// Bytes of the patterns of one such entry: some twenty identifiers.
+pub const FDHOLDER_GLOBS: usize = 1000;
+
+/// Longest regular expression of an access rule: what s6 reads of a file of an environment directory, and a byte.
+pub const FDHOLDER_PATTERN: usize = 4096;
+
 /// Dependencies between services that a stop respects: two for each service.
 pub const DEPENDENCIES: usize = 2 * SERVICES;
 

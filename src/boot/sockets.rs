@@ -4,7 +4,7 @@
 use crate::board::model::{Board, Socket};
 use crate::board::users::{self, Unknown};
 use crate::fdholder::server::{self, Now};
-use crate::fdholder::table::Table;
+use crate::fdholder::table::{Origin, Table};
 use crate::socket::bind::bind;
 use crate::state::Tables;
 use crate::text::errno::Reason;
@@ -36,7 +36,7 @@ fn bind_one(socket: &Socket<'_>, held: &mut Table<'_>) -> bool {
             return false;
         }
     };
-    if let Err(e) = server::store_own(held, name.as_bytes(), fd, true, &Now::read()) {
+    if let Err(e) = server::store_own(held, name.as_bytes(), fd, Origin::Board, &Now::read()) {
         warning!("socket {name} cannot be held: {}", Reason(e));
         fd.close();
         return false;

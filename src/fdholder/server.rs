@@ -6,7 +6,7 @@
 //! Everything that must outlive a crash is in the arena's records; [`Server::new`] makes the rest from them.
 
 use super::session::{self, End};
-use super::table::{New, Table};
+use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_PATIENCE, FDHOLDER_PAUSE};
 use crate::state::{Client, Tables};
@@ -112,11 +112,11 @@ pub fn listen(path: &CStr) -> Result<Fd> {
 
 /// Holds a descriptor of our own, for ever; the table takes it over unless there is an error, which is as
 /// [`Table::store`]'s.
-pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, board: bool, now: &Now) -> Result<()> {
+pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, origin: Origin, now: &Now) -> Result<()> {
     let limit = Stamp { sec: now.wall.sec.saturating_add(NEVER), nano: now.wall.nano };
     let identity = file::identity(fd).unwrap_or((0, 0));
     let (pid, uid) = (crate::sys::process::pid() as u32, rustix::process::geteuid().as_raw());
-    held.store(&New { id, limit, fd, board, pid, uid, now: now.boot, identity }).map(drop)
+    held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity }).map(drop)
 }
 
 /// The server: what is derived from the records, and the listener.

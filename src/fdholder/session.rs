@@ -10,7 +10,7 @@
 //! What is known of a client is in its record in the arena; `serving` marks one that is being worked on.
 
 use super::server::Now;
-use super::table::{self, New, Table};
+use super::table::{self, New, Origin, Table};
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
 use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE, FDHOLDER_TURN};
 use crate::state::Client;
@@ -69,6 +69,10 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     client.since = now;
     client.dump_left = 0;
     client.dump_next = 0;
+    client.dump_give = 0;
+    client.basis = 0;
+    client.store_len = u16::MAX;
+    client.retrieve_len = u16::MAX;
     client.request_len = 0;
     client.request_done = 0;
     client.reply_len = 0;
@@ -246,7 +250,8 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
             compiler_fence(Ordering::SeqCst);
             let (pid, uid) = (client.pid, client.uid);
             let identity = file::identity(fd).unwrap_or((0, 0));
-            let new = New { id: entry.id, limit: entry.limit, fd, board: false, pid, uid, now: now.boot, identity };
+            let new =
+                New { id: entry.id, limit: entry.limit, fd, origin: Origin::Client, pid, uid, now: now.boot, identity };
             match held.store(&new) {
                 Ok(_) => Answer::Done,
                 Err(e) => {
@@ -274,7 +279,7 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
     match answer {
         Answer::Done => reply(client, &wire::status(0)),
         Answer::Status(errno) => refuse(client, errno),
-        Answer::Give(slot, delete) => give(client, held, slot, delete),
+        Answer::Give(slot, delete) => give(client, held, slot, delete, now),
         Answer::List => list(client, held),
     }
 }
@@ -302,11 +307,11 @@ fn queue(client: &mut Client, rest: &[u8]) -> Progress {
 }
 
 /// Sends a held descriptor, or leaves the request for later.
-fn give(client: &mut Client, held: &mut Table<'_>, slot: usize, delete: bool) -> Result<Progress, End> {
+fn give(client: &mut Client, held: &mut Table<'_>, slot: usize, delete: bool, now: &Now) -> Result<Progress, End> {
     let fd = Fd(held.get(slot).map_or(-1, |held| held.fd));
     match send(client.fd, &wire::DESCRIPTOR, &[fd]) {
         Ok(Some(sent)) => {
-            held.retrieved(slot, client.pid);
+            held.retrieved(slot, client.pid, now.boot);
             if delete {
                 if let Some(mut fd) = held.remove(slot) {
                     fd.close();

@@ -21,8 +21,8 @@ pub struct New<'a> {
     pub limit: Stamp,
     /// The descriptor; the table takes it over.
     pub fd: Fd,
-    /// Whether the board config asked for it.
-    pub board: bool,
+    /// Where it comes from.
+    pub origin: Origin,
     /// Who stores it.
     pub pid: u32,
     /// See above.
@@ -31,6 +31,29 @@ pub struct New<'a> {
     pub now: Nanos,
     /// st_dev and st_ino of what it is.
     pub identity: (u64, u64),
+}
+
+/// Where a held descriptor came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Origin {
+    /// A client stored it.
+    Client = 0,
+    /// The board config asked for it.
+    Board = 1,
+    /// A service stored it through its notification socket.
+    Service = 2,
+}
+
+impl Origin {
+    /// That of a record; a number that is none is a client's.
+    pub fn of(held: &Held) -> Origin {
+        match held.origin {
+            1 => Origin::Board,
+            2 => Origin::Service,
+            _ => Origin::Client,
+        }
+    }
 }
 
 /// The table: the arena's slots and the number of those that are, or lie below, used ones. Slots from there on are not
@@ -103,7 +126,7 @@ impl<'a> Table<'a> {
         held.used = 0;
         compiler_fence(Ordering::SeqCst);
         held.name_len = length;
-        held.board = new.board.into();
+        held.origin = new.origin as u8;
         held.spare = 0;
         held.fd = new.fd.0;
         held.limit_sec = new.limit.sec;
@@ -113,6 +136,8 @@ impl<'a> Table<'a> {
         held.pid = new.pid;
         held.last_pid = 0;
         held.retrievals = 0;
+        held.retrieved = 0;
+        (held.service, held.service_generation) = (-1, 0);
         (held.dev, held.ino) = new.identity;
         for (to, from) in held.name.iter_mut().zip(new.id.iter().chain(&[0])) {
             *to = *from;
@@ -124,10 +149,11 @@ impl<'a> Table<'a> {
         Ok(free)
     }
 
-    /// Notes that process `pid` was given the descriptor in `slot`.
-    pub fn retrieved(&mut self, slot: usize, pid: u32) {
+    /// Notes that process `pid` was given the descriptor in `slot`, at `now` on the boot-time clock.
+    pub fn retrieved(&mut self, slot: usize, pid: u32, now: Nanos) {
         if let Some(held) = self.slots.get_mut(slot) {
             held.last_pid = pid;
+            held.retrieved = now;
             held.retrievals = held.retrievals.saturating_add(1);
         }
     }
@@ -189,7 +215,7 @@ mod tests {
 
     fn new(id: &[u8], fd: i32, limit: u64) -> New<'_> {
         let limit = Stamp { sec: limit, nano: 0 };
-        New { id, limit, fd: Fd(fd), board: false, pid: 7, uid: 8, now: 9, identity: (1, 2) }
+        New { id, limit, fd: Fd(fd), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2) }
     }
 
     #[test]
@@ -197,11 +223,11 @@ mod tests {
         let (mut slots, mut top) = (slots(2), 0);
         let mut table = Table::new(&mut slots, &mut top);
         let slot = table.store(&new(b"a", 5, 100)).unwrap();
-        table.retrieved(slot, 42);
-        table.retrieved(slot, 43);
+        table.retrieved(slot, 42, 10);
+        table.retrieved(slot, 43, 11);
         let held = table.get(slot).unwrap();
         assert_eq!((held.uid, held.pid, held.stored), (8, 7, 9));
-        assert_eq!((held.last_pid, held.retrievals), (43, 2));
+        assert_eq!((held.last_pid, held.retrievals, held.retrieved), (43, 2, 11));
         assert_eq!((held.dev, held.ino), (1, 2));
     }
 

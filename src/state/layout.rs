@@ -3,7 +3,10 @@
 //! descriptor numbers are -1 when there is none; a slot is free when its `used` is 0.
 
 use super::slot::checksum;
-use crate::limits::{FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_REPLY, FDHOLDER_REQUEST, HELD, JOBS, SERVICES};
+use crate::limits::{
+    FDHOLDER_ALLOWS, FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_GLOBS, FDHOLDER_PATTERN, FDHOLDER_REPLY,
+    FDHOLDER_REQUEST, HELD, JOBS, SERVICES,
+};
 use crate::log::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -106,10 +109,16 @@ record! {
         pub nofile_soft: u64,
         /// See above.
         pub nofile_hard: u64,
+        /// Length of `fdholder_rules`; 0 if there is no such directory.
+        pub fdholder_rules_len: u32,
+        /// For later.
+        pub spare2: u32,
         /// Held slots from here on are free.
         pub held_top: u32,
         /// Client slots from here on are free.
         pub clients_top: u32,
+        /// The fd-holder's directory of access rules, `[fdholder] rules` of the board config.
+        pub fdholder_rules: [u8; 256],
     }
 }
 
@@ -237,8 +246,8 @@ record! {
         pub used: u8,
         /// Length of `name`, at least 1.
         pub name_len: u8,
-        /// 1 if it came from the board config.
-        pub board: u8,
+        /// Where it came from (`fdholder::table::Origin`).
+        pub origin: u8,
         /// For later.
         pub spare: u8,
         /// The descriptor.
@@ -259,6 +268,12 @@ record! {
         pub last_pid: u32,
         /// How often it was retrieved.
         pub retrievals: u32,
+        /// When it was retrieved last; 0 for never.
+        pub retrieved: u64,
+        /// Slot of the service that stored it through its notification socket; -1 if none did.
+        pub service: i32,
+        /// Generation of that slot.
+        pub service_generation: u32,
         /// st_dev and st_ino of what it is, to recognise it again.
         pub dev: u64,
         /// See above.
@@ -275,7 +290,7 @@ record! {
         pub used: u8,
         /// 1 once it may not ask any more: answer what is queued, then close.
         pub closing: u8,
-        /// For later: rights.
+        /// What it may do besides what depends on identifiers (`fdholder::rights`).
         pub rights: u8,
         /// 1 while a request is being carried out: if that was interrupted, nobody knows how far it came.
         pub serving: u8,
@@ -293,12 +308,20 @@ record! {
         pub since: u64,
         /// 1 if something in `request` is to be served before more is read.
         pub stalled: u8,
+        /// What decides about identifiers (`fdholder::rights::Basis`).
+        pub basis: u8,
         /// For later.
-        pub spare: [u8; 3],
-        /// For later: descriptors that a dump still has to bring.
+        pub spare: [u8; 2],
+        /// Descriptors that a dump still has to bring.
         pub dump_left: u32,
-        /// For later: the held slot with which a dump goes on.
+        /// The held slot with which a dump goes on.
         pub dump_next: u32,
+        /// Descriptors that a dump still has to give.
+        pub dump_give: u32,
+        /// Length of `store_regex`; all ones if nothing may be stored.
+        pub store_len: u16,
+        /// Length of `retrieve_regex`; all ones if nothing may be retrieved.
+        pub retrieve_len: u16,
         /// Bytes of `request` that have come…
         pub request_len: u32,
         /// …and how many of them have been served.
@@ -315,6 +338,34 @@ record! {
         pub request: [u8; FDHOLDER_REQUEST.next_multiple_of(4096)],
         /// The answer that is going out.
         pub reply: [u8; FDHOLDER_REPLY.next_multiple_of(4096)],
+        /// Which identifiers it may store and delete, if regular expressions decide.
+        pub store_regex: [u8; FDHOLDER_PATTERN],
+        /// Which it may retrieve.
+        pub retrieve_regex: [u8; FDHOLDER_PATTERN],
+    }
+}
+
+record! {
+    /// What a user or a group may do with the fd-holder, `[[fdholder.allow]]` of the board config.
+    pub struct Allow {
+        /// 1 if the slot is in use.
+        pub used: u8,
+        /// Whom `id` means: 0 a user, 1 a group, 2 everybody.
+        pub whom: u8,
+        /// As a client's `rights`.
+        pub rights: u8,
+        /// For later.
+        pub spare: u8,
+        /// The user or group.
+        pub id: u32,
+        /// Most descriptors that they may have stored at a time; 0 for no limit but the table's.
+        pub held_max: u32,
+        /// Bytes of `globs`.
+        pub globs_len: u32,
+        /// The longest that a descriptor of theirs is held; 0 for no limit.
+        pub lifetime_max: u64,
+        /// Each a byte that says for what it is (`fdholder::rights::Use`), the pattern, a NUL.
+        pub globs: [u8; FDHOLDER_GLOBS],
     }
 }
 
@@ -379,6 +430,8 @@ record! {
         pub services: [Service; SERVICES],
         /// Held descriptors.
         pub held: [Held; HELD],
+        /// Who may use the fd-holder besides root.
+        pub allows: [Allow; FDHOLDER_ALLOWS],
         /// The fd-holder's clients.
         pub clients: [Client; FDHOLDER_CLIENTS],
     }

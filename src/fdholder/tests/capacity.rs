@@ -18,7 +18,7 @@ fn a_large_answer_comes_whole_and_its_memory_is_given_back() {
     let names: Vec<Vec<u8>> = (0..1024).map(|i| format!("{i:0>255}").into_bytes()).collect();
     store.with(|_, records, _, now| {
         for name in &names {
-            store_own(&mut records.held, name, Fd(i32::MAX), false, now).unwrap();
+            store_own(&mut records.held, name, Fd(i32::MAX), crate::fdholder::table::Origin::Client, now).unwrap();
         }
     });
     let before = store.pages();
@@ -66,8 +66,16 @@ fn memory_shrinks_again_when_clients_leave_and_descriptors_are_let_go() {
         for i in 0..1000u32 {
             let (id, fd) = (format!("{i}"), Fd::NONE);
             let identity = (0, 0);
-            let new =
-                table::New { id: id.as_bytes(), limit, fd, board: false, pid: 1, uid: 0, now: now.boot, identity };
+            let new = table::New {
+                id: id.as_bytes(),
+                limit,
+                fd,
+                origin: table::Origin::Client,
+                pid: 1,
+                uid: 0,
+                now: now.boot,
+                identity,
+            };
             records.held.store(&new).unwrap();
         }
         server.note_changes(&mut records.held);

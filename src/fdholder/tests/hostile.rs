@@ -221,7 +221,14 @@ proptest! {
 fn a_held_descriptor_that_cannot_be_sent_is_an_answer_not_an_end() {
     let mut store = Store::new();
     store.with(|_, records, _, now| {
-        crate::fdholder::server::store_own(&mut records.held, b"bad", Fd(i32::MAX), false, now).unwrap();
+        crate::fdholder::server::store_own(
+            &mut records.held,
+            b"bad",
+            Fd(i32::MAX),
+            crate::fdholder::table::Origin::Client,
+            now,
+        )
+        .unwrap();
     });
     let peer = store.connect();
     assert_eq!(store.ask(&peer, &Request::Retrieve(b"bad", true), &[]), [Errno::BADF.raw_os_error() as u8]);

@@ -114,8 +114,12 @@ fn what_we_store_ourselves_is_there_for_clients_and_never_expires() {
     let mut store = Store::new();
     let mut witness = Witness::new();
     let fd = witness.write.duplicate(3).unwrap();
-    store.with(|_, records, _, now| store_own(&mut records.held, b"unix:/run/s", fd, true, now)).unwrap();
-    assert_eq!(store.tables.held[0].board, 1);
+    store
+        .with(|_, records, _, now| {
+            store_own(&mut records.held, b"unix:/run/s", fd, crate::fdholder::table::Origin::Board, now)
+        })
+        .unwrap();
+    assert_eq!(store.tables.held[0].origin, 1);
     assert_eq!(store.due(), None);
     store.pass(1_000_000_000 * SECOND);
     let peer = store.connect();

@@ -118,14 +118,21 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// Writes the answer that begins with the record in slot `from`, or the first after it; `now` is boot time. Returns how
-/// many bytes it has, header included; `None`: `out` is too small for one.
-pub fn answer(out: &mut [u8], from: u32, held: &Table<'_>, now: Nanos) -> Option<usize> {
+/// Writes the answer that begins with the record in slot `from`, or the first after it, without those of which `visible`
+/// says no to their identifiers; `now` is boot time. Returns how many bytes it has, header included; `None`: `out` is too
+/// small for one.
+pub fn answer(
+    out: &mut [u8],
+    from: u32,
+    held: &Table<'_>,
+    now: Nanos,
+    visible: impl Fn(&[u8]) -> bool,
+) -> Option<usize> {
     let room = out.get_mut(..ANSWER)?;
-    let from = from as usize;
+    let shown = || held.iter().filter(|(slot, held)| *slot >= from as usize && visible(table::name(held)));
     let mut size = STATUS + 4 + 2;
     let (mut next, mut count) = (0u32, 0u16);
-    for (slot, held) in held.iter().skip_while(|(slot, _)| *slot < from) {
+    for (slot, held) in shown() {
         size += FIXED + 1 + table::name(held).len() + 1;
         if size > ANSWER {
             next = slot as u32;
@@ -135,7 +142,7 @@ pub fn answer(out: &mut [u8], from: u32, held: &Table<'_>, now: Nanos) -> Option
     }
     let mut message = Builder::new(room);
     message.bytes(&[0]).bytes(&next.to_be_bytes()).bytes(&count.to_be_bytes());
-    for (_, held) in held.iter().skip_while(|(slot, _)| *slot < from).take(count.into()) {
+    for (_, held) in shown().take(count.into()) {
         Entry::of(held, now).encode(&mut message);
     }
     message.finish(0).map(<[u8]>::len)

@@ -285,7 +285,7 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
         Answer::Give(slot, delete) => give(client, held, slot, delete, now),
         Answer::List => list(client, held),
         Answer::Info(from) => {
-            let length = info::answer(&mut client.reply, from, held, now.boot);
+            let length = info::answer(&mut client.reply, from, held, now.boot, |_| true);
             built(client, length)
         }
     }

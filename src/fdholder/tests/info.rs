@@ -15,7 +15,7 @@ fn all(table: &Table<'_>, now: u64) -> (Vec<String>, usize) {
     let (mut from, mut told) = (0, Vec::new());
     for answers in 1.. {
         let mut buf = vec![0xaa; info::ANSWER];
-        let length = info::answer(&mut buf, from, table, now).unwrap();
+        let length = info::answer(&mut buf, from, table, now, |_| true).unwrap();
         let (payload, fds) = wire::header(&buf).unwrap();
         assert_eq!((payload + HEADER, fds), (length, 0));
         let page = Page::decode(wire::answer(&buf[HEADER..length]).unwrap(), from).unwrap();
@@ -77,7 +77,7 @@ proptest! {
         table.store(&new).unwrap();
         table.retrieved(0, 10, 11);
         let mut buf = vec![0; info::ANSWER];
-        let length = info::answer(&mut buf, 0, &table, 100).unwrap();
+        let length = info::answer(&mut buf, 0, &table, 100, |_| true).unwrap();
         let rest = &buf[HEADER + 1..length];
         let mut changed = rest.to_vec();
         *at.get_mut(&mut changed) = to;
@@ -136,4 +136,28 @@ fn a_store_tells_who_stored_and_who_retrieved_what_it_holds() {
     assert_eq!((page.next, page.iter().collect::<Vec<_>>()), (None, vec![entry]));
     let answer = store.ask(&peer, &Request::Info(1), &[]);
     assert_eq!(answer, b"\0\0\0\0\0\0\0", "there is nothing behind the last");
+}
+
+#[test]
+fn what_a_client_may_not_see_is_left_out() {
+    let mut slots: Vec<Held> = (0..40).map(|_| Held::new_zeroed()).collect();
+    let mut top = 0;
+    let mut table = Table::new(&mut slots, &mut top);
+    for n in 0..40u8 {
+        let (id, limit) = (vec![b'a' + n % 2; 100 + usize::from(n)], Stamp { sec: 1, nano: 0 });
+        let new = New { id: &id, limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2) };
+        table.store(&new).unwrap();
+    }
+    let (mut buf, mut from, mut seen) = (vec![0; info::ANSWER], 0, 0);
+    loop {
+        let length = info::answer(&mut buf, from, &table, 10, |id| id[0] == b'b').unwrap();
+        let page = Page::decode(wire::answer(&buf[HEADER..length]).unwrap(), from).unwrap();
+        assert!(page.iter().all(|entry| entry.id[0] == b'b'));
+        seen += page.iter().count();
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!(seen, 20);
 }

@@ -3,5 +3,10 @@
 //! Needs s6 (Debian's package). `LINCHPIN` names another binary than the one cargo built, to test that.
 
 mod clients;
+mod fake;
 mod store;
 mod stores;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/tmp.rs"]
+mod tmp;
+mod transcripts;

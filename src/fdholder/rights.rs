@@ -10,6 +10,7 @@ use crate::state::{Allow, Client};
 use crate::sys::cell::LendCell;
 use crate::sys::socket::Peer;
 use crate::sys::time::Nanos;
+use crate::text::tai::Stamp;
 use crate::text::{glob, regex};
 use core::ffi::CStr;
 
@@ -284,6 +285,13 @@ pub struct Quota {
     pub held_max: Option<u32>,
     /// The longest that one is held, in nanoseconds; `None`: for ever.
     pub lifetime_max: Option<Nanos>,
+}
+
+impl Quota {
+    /// A limit that is no later than the quota allows.
+    pub fn shorten(&self, limit: Stamp, now: Stamp) -> Stamp {
+        self.lifetime_max.map_or(limit, |longest| limit.min(now.plus(longest)))
+    }
 }
 
 /// The quota for storing under `id`: of the entries that allow it, what the most generous says. `None` as `id`: for what

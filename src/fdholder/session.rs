@@ -12,12 +12,13 @@
 //! What is known of a client is in its record in the arena; `serving` marks one that is being worked on.
 
 use super::dump;
+use super::info;
 use super::journal::{Journal, Who};
-use super::rights::{self, Quota, Use};
+use super::rights::{self, Quota, Use, Viewer};
 use super::server::Now;
 use super::table::{self, New, Origin, Table};
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
-use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE, HELD};
+use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE};
 use crate::state::{Allow, Client};
 use crate::sys::epoll::Flags;
 use crate::sys::socket::{self, MAX_FDS, Peer};
@@ -417,6 +418,12 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
             None => Answer::Status(Errno::NOENT),
         },
         Request::List => return list(client, context),
+        Request::Info(from) => {
+            let viewer = Viewer::of(client);
+            let sees = |id: &[u8]| viewer.sees(allows, id);
+            let length = info::answer(&mut client.reply, from, context.held, context.now.boot, sees);
+            return built(client, length);
+        }
         Request::GetDump => return dump::begin(client, context),
         Request::SetDump(total) => return dump::announce(client, context, total),
         Request::DumpData(_) if takes > client.dump_left as usize => return Err(Violation::Descriptors.into()),
@@ -442,7 +449,7 @@ fn denial<'p>(client: &Client, allows: &[Allow], request: &Request<'p>) -> Optio
         Request::Delete(id) if !may(Use::Delete, id) => Some(("delete", Some(id))),
         Request::Retrieve(id, _) if !may(Use::Retrieve, id) => Some(("retrieve", Some(id))),
         Request::Retrieve(id, true) if !may(Use::Delete, id) => Some(("delete", Some(id))),
-        Request::List if !rights::may_any(client, allows, Use::List) => Some(("list", None)),
+        Request::List | Request::Info(_) if !Viewer::of(client).may_list(allows) => Some(("list", None)),
         Request::GetDump if client.rights & rights::GETDUMP == 0 => Some(("get a dump", None)),
         Request::SetDump(_) if client.rights & rights::SETDUMP == 0 => Some(("set a dump", None)),
         _ => None,
@@ -494,25 +501,22 @@ fn give(client: &mut Client, context: &mut Context<'_, '_>, slot: usize, delete:
 }
 
 fn list(client: &mut Client, context: &Context<'_, '_>) -> Result<Progress, End> {
-    // What it may not see is left out: with a right to all of it nothing is.
-    let mut count = 0u32;
-    let mut seen = [0u64; HELD.div_ceil(64)];
-    for (slot, held) in context.held.iter() {
-        if let Some(word) = seen.get_mut(slot / 64) {
-            if rights::may(client, context.allows, Use::List, table::name(held)) {
-                *word |= 1 << (slot % 64);
-                count += 1;
-            }
-        }
-    }
+    // What it may not see is left out.
+    let viewer = Viewer::of(client);
+    let seen = || context.held.iter().map(|(_, held)| table::name(held)).filter(|id| viewer.sees(context.allows, id));
+    let count = seen().count() as u32;
     let mut message = Builder::new(&mut client.reply);
     message.bytes(&[0]).bytes(&count.to_be_bytes());
-    for (slot, held) in context.held.iter() {
-        if seen.get(slot / 64).is_some_and(|word| word & 1 << (slot % 64) != 0) {
-            message.bytes(table::name(held)).bytes(&[0]);
-        }
-    }
-    let Some(length) = message.finish(0).map(<[u8]>::len) else { return refuse(client, Errno::NOMEM) };
+    seen().for_each(|id| {
+        message.bytes(id).bytes(&[0]);
+    });
+    let length = message.finish(0).map(<[u8]>::len);
+    built(client, length)
+}
+
+/// Sends an answer that was written into the client's buffer, as far as it goes.
+fn built(client: &mut Client, length: Option<usize>) -> Result<Progress, End> {
+    let Some(length) = length else { return refuse(client, Errno::NOMEM) };
     client.reply_sent = 0;
     client.reply_len = length as u32;
     drained(client)

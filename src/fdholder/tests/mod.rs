@@ -3,6 +3,7 @@
 mod capacity;
 mod clients;
 mod hostile;
+mod info;
 mod requests;
 mod wire;
 

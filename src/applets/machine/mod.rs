@@ -1,6 +1,7 @@
 //! The machine: process 1, and what asks things of it.
 
 mod check;
+mod columns;
 mod init;
 mod shutdown;
 mod status;

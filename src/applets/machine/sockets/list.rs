@@ -12,9 +12,8 @@ const BYTES: usize = ROWS * (HELD_NAME + 200);
 
 /// The table.
 pub struct List {
-    count: usize,
     used: usize,
-    rows: [Stored; ROWS],
+    rows: heapless::Vec<Stored, ROWS>,
     bytes: [u8; BYTES],
 }
 
@@ -46,9 +45,7 @@ impl Span {
 impl List {
     /// Nothing yet; all zero, so a static one costs no memory until it is used.
     pub const fn new() -> List {
-        const FREE: Stored =
-            Stored { id: Span::EMPTY, address: Span::EMPTY, peer: Span::EMPTY, limit: None, facts: None, sight: None };
-        List { count: 0, used: 0, rows: [FREE; ROWS], bytes: [0; BYTES] }
+        List { used: 0, rows: heapless::Vec::new(), bytes: [0; BYTES] }
     }
 
     fn keep(&mut self, text: &[u8]) -> Option<Span> {
@@ -61,19 +58,18 @@ impl List {
 
     /// Adds a row. False: there is no room.
     pub fn push(&mut self, id: &[u8], limit: Option<Stamp>, facts: Option<Facts>) -> bool {
-        if self.count >= ROWS {
+        if self.rows.is_full() {
             return false;
         }
-        let (Some(id), Some(row)) = (self.keep(id), self.rows.get_mut(self.count)) else { return false };
-        *row = Stored { id, address: Span::EMPTY, peer: Span::EMPTY, limit, facts, sight: None };
-        self.count += 1;
-        true
+        let Some(id) = self.keep(id) else { return false };
+        let row = Stored { id, address: Span::EMPTY, peer: Span::EMPTY, limit, facts, sight: None };
+        self.rows.push(row).is_ok()
     }
 
     /// Puts the rows into the order of their identifiers. What was told twice, because it moved meanwhile, stands once.
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
-        let rows = self.rows.get_mut(..self.count).unwrap_or_default();
+        let rows = &mut self.rows;
         rows.sort_unstable_by(|a, b| a.id.of(bytes).cmp(b.id.of(bytes)));
         let mut kept = 0;
         for at in 0..rows.len() {
@@ -83,12 +79,12 @@ impl List {
                 kept += 1;
             }
         }
-        self.count = kept;
+        rows.truncate(kept);
     }
 
     /// Where `id` stands, if the rows are in order.
     pub fn find(&self, id: &[u8]) -> Option<usize> {
-        self.rows.get(..self.count)?.binary_search_by(|row| row.id.of(&self.bytes).cmp(id)).ok()
+        self.rows.binary_search_by(|row| row.id.of(&self.bytes).cmp(id)).ok()
     }
 
     /// Notes what was seen of a row. What there is no room for is left out of the address.
@@ -97,7 +93,7 @@ impl List {
         let address = self.keep(address.get(..left).unwrap_or(address)).unwrap_or(Span::EMPTY);
         let left = self.bytes.len() - self.used;
         let peer = self.keep(peer.get(..left).unwrap_or(peer)).unwrap_or(Span::EMPTY);
-        if let Some(row) = self.rows.get_mut(at).filter(|_| at < self.count) {
+        if let Some(row) = self.rows.get_mut(at) {
             (row.sight, row.address, row.peer) = (Some(sight), address, peer);
         }
     }
@@ -111,12 +107,12 @@ impl List {
 
     /// How many rows there are.
     pub fn len(&self) -> usize {
-        self.count
+        self.rows.len()
     }
 
     /// The row at a place.
     pub fn get(&self, at: usize) -> Option<Row<'_>> {
-        let row = self.rows.get(..self.count)?.get(at)?;
+        let row = self.rows.get(at)?;
         let bytes = &self.bytes;
         let (id, address, peer) = (row.id.of(bytes), row.address.of(bytes), row.peer.of(bytes));
         Some(Row { id, address, peer, limit: row.limit, facts: row.facts, sight: row.sight.as_ref() })
@@ -124,6 +120,6 @@ impl List {
 
     /// All rows.
     pub fn iter(&self) -> impl Iterator<Item = Row<'_>> {
-        (0..self.count).filter_map(|at| self.get(at))
+        (0..self.rows.len()).filter_map(|at| self.get(at))
     }
 }

@@ -60,7 +60,11 @@ pub struct Row<'a> {
 /// The line above the others; `width` is that of the longest identifier.
 pub fn heading(out: &mut dyn Write, width: usize) -> fmt::Result {
     cell(out, width, &"NAME")?;
-    write!(out, "  {:<KIND$}  {:<STATE$}  {:>QUEUE$}  {:>6}  {:>7}  {:>7}", "KIND", "STATE", "QUEUE", "LOST", "SINCE", "EXPIRES")?;
+    write!(
+        out,
+        "  {:<KIND$}  {:<STATE$}  {:>QUEUE$}  {:>6}  {:>7}  {:>7}",
+        "KIND", "STATE", "QUEUE", "LOST", "SINCE", "EXPIRES"
+    )?;
     writeln!(out, "  {:<STORED_BY$}  {:>5}  {:<RETRIEVED$}  {:>7}  ADDRESS", "STORED BY", "GIVEN", "TO", "AGO")
 }
 
@@ -147,6 +151,11 @@ impl Row<'_> {
         }
     }
 
+    /// Whether it is not there yet.
+    pub fn is_waiting(&self) -> bool {
+        self.waits().is_some()
+    }
+
     fn waits(&self) -> Option<(u16, Facts)> {
         self.facts.and_then(|facts| Some((facts.waits?, facts)))
     }
@@ -169,17 +178,15 @@ impl Row<'_> {
     pub fn json(&self, out: &mut dyn Write, now: Stamp) -> fmt::Result {
         let facts = self.facts.filter(|facts| facts.waits.is_none());
         let retrieved = facts.filter(|facts| facts.retrievals > 0);
-        let text = |bytes: &'_ [u8]| (!bytes.is_empty()).then_some(Quoted(Printable(bytes)));
         write!(out, "{{\"name\":{}", Quoted(Printable(self.id)))?;
         member(out, "kind", self.sight.map(|sight| Quoted(&sight.kind)))?;
         match self.waits() {
             Some(_) => member(out, "state", Some(Quoted("waiting")))?,
             None => member(out, "state", self.sight.map(|sight| Quoted(sight.state)))?,
         }
-        let address = [self.address, self.peer];
-        let mut address = address.iter().map(|bytes| text(bytes));
-        member(out, "address", address.next().flatten())?;
-        member(out, "peer", address.next().flatten())?;
+        for (key, text) in [("address", self.address), ("peer", self.peer)] {
+            member(out, key, (!text.is_empty()).then_some(Quoted(Printable(text))))?;
+        }
         let (what, many, limit) = match self.sight.map(|sight| sight.queue) {
             Some(Queue::Connections(waiting, backlog)) => ("connections", Some(waiting.into()), Some(backlog.into())),
             Some(Queue::Bytes(bytes, limit)) => ("bytes", Some(bytes), limit),

@@ -29,7 +29,7 @@ const MISSED: i32 = 1;
 /// Where a scan directory is looked for.
 pub const USUAL: [&CStr; 2] = [c"/run/service", c"/service"];
 /// The name column is no wider: who has a longer name moves its own line only.
-const WIDEST: usize = 40;
+pub const WIDEST: usize = 40;
 
 static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 

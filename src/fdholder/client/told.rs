@@ -1,0 +1,40 @@
+//! Looking at what a store holds: what it tells about it, and each descriptor for a moment.
+
+use super::{Connection, Queue, entries};
+use crate::fdholder::info::Page;
+use crate::fdholder::wire::{self, CHUNK, Entry, Request};
+use crate::sys::{Errno, Fd, Result};
+
+impl Connection {
+    /// What the store tells about what it holds, from slot `from` on (0 at first, then as each part says). `buf` has room
+    /// for [`ANSWER`](crate::fdholder::info::ANSWER) bytes. EPERM: not allowed. EPIPE, ECONNRESET: it may be a store of
+    /// s6, which does not know this request and ends the connection.
+    pub fn info<'b>(&mut self, from: u32, buf: &'b mut [u8]) -> Result<Page<'b>> {
+        self.request(&Request::Info(from), &[])?;
+        let (payload, _) = self.message(buf, &mut Queue::new(&mut []))?;
+        Page::decode(wire::answer(payload)?, from)
+    }
+
+    /// Shows `each` all that is held, one after the other; it is closed after that, so that no more are open at a time
+    /// than one message brings. `buf` has room for the entries of one message. EPERM: not allowed.
+    pub fn visit_dump(&mut self, buf: &mut [u8], each: &mut dyn FnMut(Entry<'_>, Fd)) -> Result<()> {
+        self.request(&Request::GetDump, &[])?;
+        let (trips, mut left) = self.dump_head(&mut Queue::new(&mut []))?;
+        for _ in 0..trips {
+            let mut fds = [Fd::NONE; CHUNK];
+            let mut queue = Queue::new(&mut fds);
+            let done = self.message(buf, &mut queue).and_then(|(payload, count)| {
+                let entries = entries(payload, count)?;
+                left = left.checked_sub(count as u32).ok_or(Errno::PROTO)?;
+                if count == 0 || queue.came != count {
+                    return Err(Errno::PROTO);
+                }
+                entries.iter().zip(queue.room.iter()).for_each(|(entry, fd)| each(entry, *fd));
+                Ok(())
+            });
+            queue.close();
+            done?;
+        }
+        if left == 0 { Ok(()) } else { Err(Errno::PROTO) }
+    }
+}

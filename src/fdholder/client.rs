@@ -296,6 +296,16 @@ impl<'f> Queue<'f> {
         if self.taken <= self.came { Ok(()) } else { Err(Errno::PROTO) }
     }
 
+    /// Closes those that messages have taken.
+    fn close_taken(&mut self) {
+        for fd in self.room.iter_mut().take(self.taken) {
+            fd.close();
+        }
+        self.room.copy_within(self.taken..self.came, 0);
+        self.came -= self.taken;
+        self.taken = 0;
+    }
+
     fn close(self) {
         for fd in self.room.iter_mut().take(self.came) {
             fd.close();

@@ -15,26 +15,34 @@ impl Connection {
         Page::decode(wire::answer(payload)?, from)
     }
 
-    /// Shows `each` all that is held, one after the other; it is closed after that, so that no more are open at a time
+    /// Shows `each` all that is held, one after the other; it is closed after that, so that few more are open at a time
     /// than one message brings. `buf` has room for the entries of one message. EPERM: not allowed.
     pub fn visit_dump(&mut self, buf: &mut [u8], each: &mut dyn FnMut(Entry<'_>, Fd)) -> Result<()> {
         self.request(&Request::GetDump, &[])?;
-        let (trips, mut left) = self.dump_head(&mut Queue::new(&mut []))?;
+        let mut fds = [Fd::NONE; 2 * CHUNK];
+        let mut queue = Queue::new(&mut fds);
+        let done = self.visit_messages(&mut queue, buf, each);
+        queue.close();
+        done
+    }
+
+    fn visit_messages(
+        &mut self,
+        queue: &mut Queue<'_>,
+        buf: &mut [u8],
+        each: &mut dyn FnMut(Entry<'_>, Fd),
+    ) -> Result<()> {
+        let (trips, mut left) = self.dump_head(queue)?;
         for _ in 0..trips {
-            let mut fds = [Fd::NONE; CHUNK];
-            let mut queue = Queue::new(&mut fds);
-            let done = self.message(buf, &mut queue).and_then(|(payload, count)| {
-                let entries = entries(payload, count)?;
-                left = left.checked_sub(count as u32).ok_or(Errno::PROTO)?;
-                if count == 0 || queue.came != count {
-                    return Err(Errno::PROTO);
-                }
-                entries.iter().zip(queue.room.iter()).for_each(|(entry, fd)| each(entry, *fd));
-                Ok(())
-            });
-            queue.close();
-            done?;
+            let (payload, count) = self.message(buf, queue)?;
+            let entries = entries(payload, count)?;
+            left = left.checked_sub(count as u32).ok_or(Errno::PROTO)?;
+            if count == 0 {
+                return Err(Errno::PROTO);
+            }
+            entries.iter().zip(queue.room.iter()).for_each(|(entry, fd)| each(entry, *fd));
+            queue.close_taken();
         }
-        if left == 0 { Ok(()) } else { Err(Errno::PROTO) }
+        if left == 0 && queue.came == 0 { Ok(()) } else { Err(Errno::PROTO) }
     }
 }

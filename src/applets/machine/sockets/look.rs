@@ -56,7 +56,13 @@ fn look_at_socket(fd: Fd, socket: Socket, diag: Option<&Diag>, address: &mut Add
     let mut room = [0; 128];
     let named = diag::name(fd, &mut room).is_ok_and(|name| put_name(address, socket, name));
     let mut room = [0; 128];
-    let connected = diag::peer(fd, &mut room).map(|name| put_name(peer, socket, name)).is_ok();
+    let connected = match diag::peer(fd, &mut room) {
+        Ok(Name::Netlink(0, 0)) | Err(_) => false, // netlink names the kernel as the peer of those that have none
+        Ok(name) => {
+            put_name(peer, socket, name);
+            true
+        }
+    };
     let streams = matches!(socket.kind, diag::STREAM | diag::SEQPACKET);
     let tcp = if is_tcp(socket) { diag::tcp(fd).ok() } else { None };
     let received = diag::received(fd).ok();
@@ -243,5 +249,96 @@ impl Write for Text<'_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
         put(self.0, &[text.as_bytes()]);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{TcpListener, TcpStream, UdpSocket};
+    use std::os::fd::AsRawFd;
+    use std::os::unix::net::{UnixDatagram, UnixStream};
+
+    /// Kind, state, queue, address and peer of a descriptor.
+    fn of(fd: Fd) -> (String, &'static str, Queue, String, String) {
+        let (mut address, mut peer) = (Address::new(), Address::new());
+        let sight = look(fd, None, &mut address, &mut peer);
+        let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+        (sight.kind.as_str().to_owned(), sight.state, sight.queue, text(&address), text(&peer))
+    }
+
+    fn fd(of: &impl AsRawFd) -> Fd {
+        Fd(of.as_raw_fd())
+    }
+
+    #[test]
+    fn links_of_proc_are_read_by_kind() {
+        let name = |link: &str, what| {
+            let (kind, place) = name_of(link.as_bytes(), what);
+            [kind, place].map(|bytes| std::str::from_utf8(bytes).unwrap().to_owned())
+        };
+        let file = Some(FileType::RegularFile);
+        assert_eq!(name("anon_inode:[eventpoll]", None), ["epoll", ""]);
+        assert_eq!(name("anon_inode:[eventfd]", file), ["eventfd", ""]);
+        assert_eq!(name("anon_inode:inotify", None), ["inotify", ""]);
+        assert_eq!(name("/memfd:a name (deleted)", file), ["memfd", "a name"]);
+        assert_eq!(name("/var/log/x (deleted)", file), ["file", "/var/log/x (deleted)"]);
+        assert_eq!(name("pipe:[77]", Some(FileType::Fifo)), ["pipe", "pipe:[77]"]);
+        assert_eq!(name("/run/fifo", Some(FileType::Fifo)), ["fifo", "/run/fifo"]);
+        assert_eq!(name("net:[402]", file), ["namespace", "net:[402]"]);
+        assert_eq!(name("pidfd:[9]", file), ["pidfd", "pidfd:[9]"]);
+        assert_eq!(name("/dev/a:b", Some(FileType::CharacterDevice)), ["chardev", "/dev/a:b"]);
+        assert_eq!(name("", Some(FileType::Directory)), ["directory", ""], "there is no /proc");
+        assert_eq!(name("", None), ["?", ""]);
+    }
+
+    #[test]
+    fn connections_stand_as_they_are() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let [there, here] =
+            [listener.local_addr(), ours.local_addr()].map(|address| format!("tcp:{}", address.unwrap()));
+        let (kind, state, queue, address, peer) = of(fd(&listener));
+        assert_eq!((&kind[..], state, address, peer), ("tcp", "listening", there.clone(), String::new()));
+        assert!(matches!(queue, Queue::Connections(1, 2..)), "{queue:?}");
+        assert_eq!(of(fd(&ours)), ("tcp".to_owned(), "connected", Queue::Bytes(0, None), here, there));
+        let theirs = listener.accept().unwrap();
+        drop(theirs);
+        let mut states = std::iter::repeat_with(|| of(fd(&ours)).1);
+        assert!(states.by_ref().take(100_000).any(|state| state == "closing"), "{:?}", states.next());
+
+        let (one, other) = UnixStream::pair().unwrap();
+        assert_eq!(of(fd(&one)).1, "connected");
+        drop(other);
+        assert_eq!(of(fd(&one)).1, "hung up");
+        let unbound = UnixDatagram::unbound().unwrap();
+        let nothing = String::new();
+        let expected = ("unix-dgram".to_owned(), "unbound", Queue::First(0), nothing.clone(), nothing.clone());
+        assert_eq!(of(fd(&unbound)), expected);
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!((&of(fd(&udp)).0[..], of(fd(&udp)).1), ("udp", "bound"));
+        udp.connect("127.0.0.1:9").unwrap();
+        assert_eq!((of(fd(&udp)).1, &of(fd(&udp)).4[..]), ("connected", "udp:127.0.0.1:9"));
+    }
+
+    #[test]
+    fn what_is_no_socket_is_told_by_its_access_and_place() {
+        let (mut read, mut write) = Fd::pipe().unwrap();
+        assert_eq!((&of(read).0[..], of(read).1, of(write).1), ("pipe", "read end", "write end"));
+        rustix::io::write(write, b"abc").unwrap();
+        assert!(matches!(of(read).2, Queue::Bytes(3, Some(4096..))));
+        write.close();
+        let mut states = std::iter::repeat_with(|| of(read).1);
+        assert!(states.by_ref().take(100_000).any(|state| state == "hung up"), "{:?}", states.next());
+        read.close();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let nothing = String::new();
+        let expected = ("chardev".to_owned(), "read-only", Queue::None, "/dev/null".to_owned(), nothing);
+        assert_eq!(of(fd(&null)), expected);
+        let event = rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).unwrap();
+        let mut event = Fd::from_owned(event);
+        assert_eq!((&of(event).0[..], of(event).1), ("eventfd", "open"));
+        event.close();
+        assert_eq!((&of(Fd::NONE).0[..], of(Fd::NONE).1), ("?", "?"));
     }
 }

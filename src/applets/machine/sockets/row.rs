@@ -277,3 +277,116 @@ impl<T: Display> Display for Quoted<T> {
         f.write_char('"')
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::look::Kind;
+    use super::*;
+
+    const NOW: Stamp = Stamp { sec: 1 << 62, nano: 5 };
+    const FACTS: Facts = Facts {
+        origin: Origin::Client,
+        waits: None,
+        age: 61 * SECOND,
+        uid: 1000,
+        pid: 77,
+        retrievals: 12,
+        last_pid: 4_194_304,
+        last: 5 * SECOND,
+    };
+
+    fn listener() -> Sight {
+        let kind = "unix-seqpacket".parse::<Kind>().unwrap();
+        Sight { kind, state: "listening", queue: Queue::Connections(3, 128), dropped: None }
+    }
+
+    fn row(sight: &Sight) -> Row<'_> {
+        let limit = Some(Stamp { sec: NOW.sec + NEVER, nano: 0 });
+        Row { id: b"web", address: b"unix:/run/w\n", peer: b"", limit, facts: Some(FACTS), sight: Some(sight) }
+    }
+
+    fn line(row: &Row<'_>) -> String {
+        let mut out = String::new();
+        row.line(&mut out, 4, NOW).unwrap();
+        out
+    }
+
+    fn json(row: &Row<'_>) -> String {
+        let mut out = String::new();
+        row.json(&mut out, NOW).unwrap();
+        out
+    }
+
+    #[test]
+    fn columns_stand_under_their_headings() {
+        let mut head = String::new();
+        heading(&mut head, 4).unwrap();
+        let told = line(&row(&listener()));
+        let expected = [
+            "NAME  KIND            STATE           QUEUE    LOST    SINCE  EXPIRES  \
+             STORED BY            GIVEN  TO               AGO  ADDRESS\n",
+            "web   unix-seqpacket  listening       3/128       -     61 s    never  \
+             pid 77 uid 1000         12  pid 4194304      5 s  unix:/run/w\\n",
+        ];
+        assert_eq!([head, told], expected);
+    }
+
+    #[test]
+    fn what_nobody_told_is_a_question_mark() {
+        let row = Row { id: b"web", address: b"", peer: b"", limit: None, facts: None, sight: None };
+        assert_eq!(line(&row).split_whitespace().collect::<Vec<_>>(), [&["web"][..], &["?"; 11]].concat());
+        let told = json(&row);
+        assert!(told.starts_with("{\"name\":\"web\",\"kind\":null,\"state\":null,"), "{told}");
+        assert_eq!(told.matches(":null").count(), told.matches("\":").count() - 1);
+    }
+
+    #[test]
+    fn a_socket_that_waits_to_be_bound_says_why() {
+        let waits = Some(Errno::ADDRINUSE.raw_os_error() as u16);
+        let facts = Some(Facts { origin: Origin::Board, waits, retrievals: 3, last: 2 * SECOND, last_pid: 0, ..FACTS });
+        let sight = listener();
+        let row = Row { facts, sight: None, address: b"", ..row(&sight) };
+        let told = line(&row);
+        assert!(told.contains("  waiting  ") && told.contains("  board config  "), "{told}");
+        assert!(told.ends_with("  Address already in use; tried 3 times, next in 2 s"), "{told}");
+        let told = json(&row);
+        for part in [
+            "\"state\":\"waiting\"",
+            "\"waits_because\":\"Address already in use\"",
+            "\"tried_times\":3",
+            "\"pid\":null",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_stored_is_named() {
+        let facts = Some(Facts { origin: Origin::Service, retrievals: 0, ..FACTS });
+        let sight = listener();
+        let stored = |id| line(&Row { id, facts, ..row(&sight) });
+        let told = stored(b"fdstore:a:b:conn#2");
+        assert!(told.contains("  service a:b ") && told.contains("      0  -                  -  unix:"), "{told}");
+        assert!(stored(b"other").contains("  pid 77 uid 1000  "), "a name that does not say which");
+        let told = json(&Row { id: b"fdstore:a:b:conn", facts, ..row(&sight) });
+        assert!(told.contains("\"stored_by\":\"service\",\"service\":\"a:b\""), "{told}");
+    }
+
+    #[test]
+    fn a_line_of_json_is_an_object_of_strings_that_are_ascii() {
+        let sight = listener();
+        let row = Row { id: b"a\"b\\\xff\n", peer: b"unix:@p", ..row(&sight) };
+        let row = Row { limit: Some(Stamp { sec: NOW.sec + 9, nano: 9 }), ..row };
+        let told = json(&row);
+        assert!(told.starts_with(r#"{"name":"a\"b\\\\\\xff\\n","#), "{told}");
+        for part in [
+            "\"peer\":\"unix:@p\"",
+            "\"queue\":3,\"queue_max\":128,\"queue_of\":\"connections\",\"dropped\":null",
+            "\"stored_seconds_ago\":61,\"expires_in_seconds\":9",
+            "\"pid\":77,\"uid\":1000,\"retrieved_times\":12,\"retrieved_by_pid\":4194304,\"retrieved_seconds_ago\":5",
+        ] {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(told.is_ascii() && told.ends_with('}'));
+    }
+}

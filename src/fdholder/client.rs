@@ -1,5 +1,6 @@
 //! The other side of the store: a client that waits, for the applets. Works with s6-fdholderd too.
 
+use super::info;
 use super::wire::{self, Entry, HEADER, NEVER, Request, STATUS};
 use crate::limits::HELD_NAME;
 use crate::sys::time::Nanos;
@@ -65,6 +66,13 @@ impl Connection {
     pub fn list<'b>(&mut self, buf: &'b mut [u8]) -> Result<impl Iterator<Item = &'b [u8]> + use<'b>> {
         self.send(&Request::List, &[])?;
         wire::identifiers(self.receive(buf, None)?)
+    }
+
+    /// What the store tells about what it holds, from slot `from` on (0 at first, then as each part says). `buf` has room
+    /// for [`ANSWER`](info::ANSWER) bytes. EPIPE, ECONNRESET: it may be a store of s6, which does not know this request.
+    pub fn info<'b>(&mut self, from: u32, buf: &'b mut [u8]) -> Result<info::Page<'b>> {
+        self.send(&Request::Info(from), &[])?;
+        info::Page::decode(self.receive(buf, None)?, from)
     }
 
     /// Sends a request, whole if the kernel takes it so: s6-fdholderd insists on that.

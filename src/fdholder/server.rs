@@ -5,11 +5,12 @@
 //!
 //! Everything that must outlive a crash is in the arena's records; [`Server::new`] makes the rest from them.
 
+use super::rights::{Known, Source};
 use super::session::{self, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
-use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_PATIENCE, FDHOLDER_PAUSE};
-use crate::state::{Client, Tables};
+use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_CLIENTS, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, HELD};
+use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, memory, socket, unix};
@@ -59,6 +60,10 @@ pub struct Records<'a> {
     pub top: &'a mut u32,
     /// The generation of the next client.
     pub next_generation: &'a mut u32,
+    /// What the board config says of users and groups.
+    pub allows: &'a [Allow],
+    /// The board config's directory of access rules.
+    pub rules: Option<&'a CStr>,
 }
 
 impl<'a> Records<'a> {
@@ -71,6 +76,11 @@ impl<'a> Records<'a> {
             clients: &mut tables.clients,
             top: &mut header.clients_top,
             next_generation: &mut header.next_generation,
+            allows: &tables.allows,
+            rules: match header.fdholder_rules_len {
+                0 => None,
+                _ => CStr::from_bytes_until_nul(&header.fdholder_rules).ok(),
+            },
         }
     }
 
@@ -119,10 +129,31 @@ pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, origin: Origin, now: &
     held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity }).map(drop)
 }
 
+/// How a store is to behave. [`Settings::default`] is how it does in process 1.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// Who may do what.
+    pub source: Source,
+    /// Most clients at a time; more wait until one leaves. No more than there are records.
+    pub clients_max: usize,
+    /// Most descriptors that clients can have it hold. No more than there are records.
+    pub held_max: usize,
+    /// A client is cut off that has not been answered so long after it connected, in nanoseconds; 0: when it is idle
+    /// for very long, or when others wait for its place.
+    pub timeout: Nanos,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { source: Source::Board(None), clients_max: FDHOLDER_CLIENTS, held_max: HELD, timeout: 0 }
+    }
+}
+
 /// The server: what is derived from the records, and the listener.
 pub struct Server {
     listener: Fd,
-    /// Who may connect besides root.
+    settings: Settings,
+    /// The user that we run as.
     owner: u32,
     /// Whether the listener is watched.
     watched: bool,
@@ -141,11 +172,17 @@ pub struct Server {
 
 impl Server {
     /// Serves `listener`, and the clients that the records already have. Errors: epoll_ctl(2)'s, for the listener.
-    pub fn new(listener: Fd, records: &mut Records<'_>, epoll: &Epoll, now: &Now) -> Result<Server> {
-        let owner = rustix::process::geteuid().as_raw();
+    pub fn new(
+        listener: Fd,
+        settings: Settings,
+        records: &mut Records<'_>,
+        epoll: &Epoll,
+        now: &Now,
+    ) -> Result<Server> {
         let mut server = Server {
             listener,
-            owner,
+            settings,
+            owner: rustix::process::geteuid().as_raw(),
             watched: true,
             earliest: records.held.earliest(),
             touched: records.held.top(),
@@ -198,14 +235,16 @@ impl Server {
             Ok(peer) => peer,
             Err(_) => return fd.close(),
         };
-        if peer.uid != 0 && peer.uid != self.owner {
-            fd.close();
-            return self.tell(now, peer.pid, peer.uid, format_args!("is refused: only root may connect"));
-        }
         *records.top = (*records.top).max(slot as u32 + 1);
         let Some(client) = records.clients.get_mut(slot) else { return fd.close() };
         session::open(client, *records.next_generation, fd, peer, now.boot);
         *records.next_generation = records.next_generation.wrapping_add(1).max(1);
+        let known = Known { allows: records.allows, rules: records.rules, owner: self.owner };
+        if !self.settings.source.admit(client, &known) {
+            session::close(client);
+            records.give_back(slot);
+            return self.tell(now, peer.pid, peer.uid, format_args!("is refused: it may not connect"));
+        }
         if let Err(e) = epoll.add(fd, token(slot, client), Flags::IN) {
             session::close(client);
             self.tell(now, peer.pid, peer.uid, format_args!("cannot be watched: {}", Reason(e)));

@@ -9,6 +9,7 @@
 //!
 //! What is known of a client is in its record in the arena; `serving` marks one that is being worked on.
 
+use super::info;
 use super::server::Now;
 use super::table::{self, New, Origin, Table};
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
@@ -237,6 +238,7 @@ enum Answer {
     Done,
     Give(usize, bool),
     List,
+    Info(u32),
 }
 
 fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, takes: usize) -> Result<Progress, End> {
@@ -272,6 +274,7 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
             None => Answer::Status(Errno::NOENT),
         },
         Request::List => Answer::List,
+        Request::Info(from) => Answer::Info(from),
         // Rights that nobody has yet.
         Request::GetDump | Request::SetDump(_) => Answer::Status(Errno::PERM),
         Request::DumpData(_) => return Err(Violation::Operation.into()),
@@ -281,6 +284,10 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
         Answer::Status(errno) => refuse(client, errno),
         Answer::Give(slot, delete) => give(client, held, slot, delete, now),
         Answer::List => list(client, held),
+        Answer::Info(from) => {
+            let length = info::answer(&mut client.reply, from, held, now.boot, |_| true);
+            built(client, length)
+        }
     }
 }
 
@@ -333,7 +340,13 @@ fn list(client: &mut Client, held: &Table<'_>) -> Result<Progress, End> {
     for (_, held) in held.iter() {
         message.bytes(table::name(held)).bytes(&[0]);
     }
-    let Some(length) = message.finish(0).map(<[u8]>::len) else { return refuse(client, Errno::NOMEM) };
+    let length = message.finish(0).map(<[u8]>::len);
+    built(client, length)
+}
+
+/// Sends an answer that was written into the client's buffer, as far as it goes.
+fn built(client: &mut Client, length: Option<usize>) -> Result<Progress, End> {
+    let Some(length) = length else { return refuse(client, Errno::NOMEM) };
     client.reply_sent = 0;
     client.reply_len = length as u32;
     Ok(if drain(client)? { Progress::Answered } else { Progress::Queued })

@@ -48,11 +48,12 @@ pub enum Origin {
 impl Origin {
     /// That of a record; a number that is none is a client's.
     pub fn of(held: &Held) -> Origin {
-        match held.origin {
-            1 => Origin::Board,
-            2 => Origin::Service,
-            _ => Origin::Client,
-        }
+        Origin::from_number(held.origin).unwrap_or(Origin::Client)
+    }
+
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<Origin> {
+        [Origin::Client, Origin::Board, Origin::Service].get(usize::from(number)).copied()
     }
 }
 

@@ -8,7 +8,7 @@ use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
-use crate::fdholder::server::{self, Now, Records, Server};
+use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
@@ -135,7 +135,8 @@ impl Engine {
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
+            engine.holder =
+                Some(Server::new(listener, Settings::default(), &mut records, &engine.epoll, &Now::read())?);
         }
         if !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due

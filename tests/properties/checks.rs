@@ -2,6 +2,7 @@
 //! feed them by proptest (`main.rs` beside this), `scripts/fuzz` by libFuzzer (`fuzz/`).
 
 use linchpin::board;
+use linchpin::fdholder::info::{Entry, Page};
 use linchpin::fdholder::wire::{self, Framed, Request};
 use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY};
 use linchpin::service::command::{Command, ScanCommand, Signal};
@@ -393,6 +394,10 @@ pub fn fdholder(data: &[u8]) {
     if let Ok(rest) = wire::answer(data) {
         if let Ok(names) = wire::identifiers(rest) {
             assert!(names.map(|name| name.len() + 1).sum::<usize>() <= rest.len());
+        }
+        if let Ok(page) = Page::decode(rest, 7) {
+            assert!(page.next.is_none_or(|next| next > 7), "a client would ask for ever");
+            assert!(page.iter().map(|entry: Entry<'_>| entry.id.len() + 1).sum::<usize>() <= rest.len());
         }
     }
 }

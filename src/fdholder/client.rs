@@ -14,6 +14,7 @@ use core::ffi::CStr;
 
 #[cfg(test)]
 mod tests;
+mod told;
 
 /// A connection to a store, at most until a deadline on the boot-time clock.
 pub struct Connection {
@@ -134,16 +135,19 @@ impl Connection {
         }
     }
 
-    /// Reads what `?` is answered with; returns how many bytes of `text` are entries.
-    fn dump_messages(&mut self, queue: &mut Queue<'_>, text: &mut [u8]) -> Result<usize> {
+    /// Reads the first answer to `?`: how many messages follow, with how many descriptors in all.
+    fn dump_head(&mut self, queue: &mut Queue<'_>) -> Result<(u32, u32)> {
         let mut head = [0; STATUS + 8];
         let (trips, total) = match self.short(&mut head, queue)? {
             [a, b, c, d, e, f, g, h] => (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h])),
             _ => return Err(Errno::PROTO),
         };
-        if !plausible(trips, total) || queue.taken > 0 {
-            return Err(Errno::PROTO);
-        }
+        if plausible(trips, total) && queue.taken == 0 { Ok((trips, total)) } else { Err(Errno::PROTO) }
+    }
+
+    /// Reads what `?` is answered with; returns how many bytes of `text` are entries.
+    fn dump_messages(&mut self, queue: &mut Queue<'_>, text: &mut [u8]) -> Result<usize> {
+        let (trips, total) = self.dump_head(queue)?;
         let total = total as usize;
         if total > queue.room.len() {
             return Err(Errno::MSGSIZE);
@@ -303,6 +307,16 @@ impl<'f> Queue<'f> {
     fn take(&mut self, count: usize) -> Result<()> {
         self.taken += count;
         if self.taken <= self.came { Ok(()) } else { Err(Errno::PROTO) }
+    }
+
+    /// Closes those that messages have taken.
+    fn close_taken(&mut self) {
+        for fd in self.room.iter_mut().take(self.taken) {
+            fd.close();
+        }
+        self.room.copy_within(self.taken..self.came, 0);
+        self.came -= self.taken;
+        self.taken = 0;
     }
 
     fn close(self) {

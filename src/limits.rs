@@ -33,6 +33,14 @@ pub const FDHOLDER_DUMP: usize = 2048;
 /// Requests of one fd-holder client that are served before others get their turn: s6-fdholderd's number.
 pub const FDHOLDER_TURN: usize = 128;
 
+/// With more clients than this each is served fewer requests in its turn, so that the turns of all take no longer than of
+/// so many.
+pub const FDHOLDER_CROWD: usize = 4;
+
+/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
+/// clients, and what it takes to start services.
+pub const FDHOLDER_SPARE: i32 = 96;
+
 /// Connections that the fd-holder accepts before other events get their turn.
 pub const FDHOLDER_ACCEPTS: usize = 8;
 

@@ -4,7 +4,6 @@
 //! believed: its length, its number of descriptors and its entries are checked, and descriptors that came with an
 //! answer that is wrong are closed.
 
-use super::info;
 use super::wire::{self, Builder, CHUNK, Entries, Entry, HEADER, NEVER, Request, STATUS};
 use crate::limits::HELD_NAME;
 use crate::sys::time::Nanos;
@@ -14,6 +13,7 @@ use core::ffi::CStr;
 
 #[cfg(test)]
 mod tests;
+mod told;
 
 /// A connection to a store, at most until a deadline on the boot-time clock.
 pub struct Connection {
@@ -108,14 +108,8 @@ impl Connection {
     /// The identifiers of all that is held, in the store's order. EMSGSIZE: `buf` is too small for the answer.
     pub fn list<'b>(&mut self, buf: &'b mut [u8]) -> Result<impl Iterator<Item = &'b [u8]> + use<'b>> {
         self.request(&Request::List, &[])?;
-        wire::identifiers(self.answer(buf)?)
-    }
-
-    /// What the store tells about what it holds, from slot `from` on (0 at first, then as each part says). `buf` has room
-    /// for [`ANSWER`](info::ANSWER) bytes. EPIPE, ECONNRESET: it may be a store of s6, which does not know this request.
-    pub fn info<'b>(&mut self, from: u32, buf: &'b mut [u8]) -> Result<info::Page<'b>> {
-        self.request(&Request::Info(from), &[])?;
-        info::Page::decode(self.answer(buf)?, from)
+        let (payload, _) = self.message(buf, &mut Queue::new(&mut []))?;
+        wire::identifiers(wire::answer(payload)?)
     }
 
     /// Gets all that is held: descriptors into `fds`, close-on-exec, and entries into `text`. EPERM: not allowed.
@@ -134,16 +128,19 @@ impl Connection {
         }
     }
 
-    /// Reads what `?` is answered with; returns how many bytes of `text` are entries.
-    fn dump_messages(&mut self, queue: &mut Queue<'_>, text: &mut [u8]) -> Result<usize> {
+    /// Reads the first answer to `?`: how many messages follow, with how many descriptors in all.
+    fn dump_head(&mut self, queue: &mut Queue<'_>) -> Result<(u32, u32)> {
         let mut head = [0; STATUS + 8];
         let (trips, total) = match self.short(&mut head, queue)? {
             [a, b, c, d, e, f, g, h] => (u32::from_be_bytes([*a, *b, *c, *d]), u32::from_be_bytes([*e, *f, *g, *h])),
             _ => return Err(Errno::PROTO),
         };
-        if !plausible(trips, total) || queue.taken > 0 {
-            return Err(Errno::PROTO);
-        }
+        if plausible(trips, total) && queue.taken == 0 { Ok((trips, total)) } else { Err(Errno::PROTO) }
+    }
+
+    /// Reads what `?` is answered with; returns how many bytes of `text` are entries.
+    fn dump_messages(&mut self, queue: &mut Queue<'_>, text: &mut [u8]) -> Result<usize> {
+        let (trips, total) = self.dump_head(queue)?;
         let total = total as usize;
         if total > queue.room.len() {
             return Err(Errno::MSGSIZE);
@@ -233,12 +230,6 @@ impl Connection {
         }
     }
 
-    /// An answer without descriptors: what follows its status 0.
-    fn answer<'b>(&mut self, buf: &'b mut [u8]) -> Result<&'b [u8]> {
-        let (payload, _) = self.message(buf, &mut Queue::new(&mut []))?;
-        wire::answer(payload)
-    }
-
     /// An answer that is not longer than `buf`: what follows its status 0.
     fn short<'b>(&mut self, buf: &'b mut [u8], queue: &mut Queue<'_>) -> Result<&'b [u8]> {
         match self.message(buf, queue) {
@@ -303,6 +294,16 @@ impl<'f> Queue<'f> {
     fn take(&mut self, count: usize) -> Result<()> {
         self.taken += count;
         if self.taken <= self.came { Ok(()) } else { Err(Errno::PROTO) }
+    }
+
+    /// Closes those that messages have taken.
+    fn close_taken(&mut self) {
+        for fd in self.room.iter_mut().take(self.taken) {
+            fd.close();
+        }
+        self.room.copy_within(self.taken..self.came, 0);
+        self.came -= self.taken;
+        self.taken = 0;
     }
 
     fn close(self) {

@@ -67,9 +67,12 @@ enum Ask {
     List,
     GetDump,
     SetDump,
+    Visit,
+    Info,
 }
 
-const ALL: [Ask; 6] = [Ask::Store, Ask::Delete, Ask::Retrieve, Ask::List, Ask::GetDump, Ask::SetDump];
+const ALL: [Ask; 8] =
+    [Ask::Store, Ask::Delete, Ask::Retrieve, Ask::List, Ask::GetDump, Ask::SetDump, Ask::Visit, Ask::Info];
 
 /// Asks, closes what came; answers how many descriptors and identifiers that were.
 fn ask(connection: &mut Connection, what: Ask) -> Result<(usize, usize)> {
@@ -95,6 +98,15 @@ fn ask(connection: &mut Connection, what: Ask) -> Result<(usize, usize)> {
             }
             Ok((count, dump.entries().count()))
         }
+        Ask::Visit => {
+            let mut count = 0;
+            connection.visit_dump(&mut vec![0; 200_000], &mut |entry, fd| {
+                assert!(!entry.id.is_empty() && fd.is_open());
+                count += 1;
+            })?;
+            Ok((count, count))
+        }
+        Ask::Info => connection.info(0, &mut [0; 4096]).map(|page| (0, page.iter().count())),
         Ask::SetDump => {
             let entries = [b"a", b"b"].map(|id| Entry { limit: never(), id });
             let fds = [Fd::STDERR; 2];
@@ -134,7 +146,7 @@ fn outcome(what: Ask, answers: &[(Vec<u8>, usize)]) -> Result<(usize, usize)> {
 
 #[test]
 fn a_status_is_taken_as_an_errno() {
-    for what in [Ask::Store, Ask::Delete, Ask::Retrieve, Ask::List, Ask::GetDump, Ask::SetDump] {
+    for what in ALL {
         for errno in [Errno::PERM, Errno::NOENT, Errno::BUSY, Errno::NFILE, Errno::NOMEM] {
             let answer = (message(0, &[errno.raw_os_error() as u8]), 0);
             assert_eq!(outcome(what, &[answer]), Err(errno));
@@ -193,16 +205,18 @@ fn descriptors_that_nobody_asked_for_are_closed() {
 fn a_dump_comes_in_one_message_or_in_several_or_all_at_once() {
     let ids: Vec<String> = (0..507).map(|i| format!("id {i}")).collect();
     let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-    assert_eq!(outcome(Ask::GetDump, &[head(0, 0)]), Ok((0, 0)));
-    assert_eq!(outcome(Ask::GetDump, &[head(1, 2), data(&["a", "b"])]), Ok((2, 2)));
-    let three = [head(3, 507), data(&ids[..253]), data(&ids[253..506]), data(&ids[506..])];
-    assert_eq!(outcome(Ask::GetDump, &three), Ok((507, 507)));
-    // As s6 counts that takes 255 for a message, when it sends 253.
-    let two = [head(2, 507), data(&ids[..253]), data(&ids[253..506])];
-    assert_eq!(outcome(Ask::GetDump, &two), Err(Errno::PROTO));
-    assert_eq!(outcome(Ask::GetDump, &[head(1, 254), data(&ids[..253])]), Err(Errno::PROTO));
-    let together = [head(1, 2).0, data(&["a", "b"]).0].concat();
-    assert_eq!(outcome(Ask::GetDump, &[(together, 2)]), Ok((2, 2)));
+    for what in [Ask::GetDump, Ask::Visit] {
+        assert_eq!(outcome(what, &[head(0, 0)]), Ok((0, 0)));
+        assert_eq!(outcome(what, &[head(1, 2), data(&["a", "b"])]), Ok((2, 2)));
+        let three = [head(3, 507), data(&ids[..253]), data(&ids[253..506]), data(&ids[506..])];
+        assert_eq!(outcome(what, &three), Ok((507, 507)));
+        // As s6 counts that takes 255 for a message, when it sends 253.
+        let two = [head(2, 507), data(&ids[..253]), data(&ids[253..506])];
+        assert_eq!(outcome(what, &two), Err(Errno::PROTO));
+        assert_eq!(outcome(what, &[head(1, 254), data(&ids[..253])]), Err(Errno::PROTO));
+        let together = [head(1, 2).0, data(&["a", "b"]).0].concat();
+        assert_eq!(outcome(what, &[(together, 2)]), Ok((2, 2)));
+    }
 }
 
 #[test]
@@ -220,7 +234,9 @@ fn a_dump_that_does_not_add_up_is_refused() {
         vec![head(1, 1), (message(1, &[entry(b"a"), vec![0]].concat()), 1)],
         vec![head(1, 1), (message(1, &[&[0xff; 12][..], b"\x01a\0"].concat()), 1)],
     ] {
-        assert_eq!(outcome(Ask::GetDump, &answers), Err(Errno::PROTO), "{answers:x?}");
+        for what in [Ask::GetDump, Ask::Visit] {
+            assert_eq!(outcome(what, &answers), Err(Errno::PROTO), "{what:?}: {answers:x?}");
+        }
     }
     // More than there is room for, as numbers and as bytes.
     assert_eq!(outcome(Ask::GetDump, &[head(3, 601)]), Err(Errno::MSGSIZE));

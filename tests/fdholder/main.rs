@@ -3,6 +3,7 @@
 //! Needs s6 (Debian's package). `LINCHPIN` names another binary than the one cargo built, to test that.
 
 mod clients;
+mod dumps;
 mod fake;
 mod store;
 mod stores;

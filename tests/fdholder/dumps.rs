@@ -117,7 +117,7 @@ fn identifiers_of_255_bytes_fill_a_message_of_68_kilobytes() {
     let dump: Limits = (0..253).map(|i| (format!("{i:x>255}").into_bytes(), None)).collect();
     for which in BOTH {
         let store = Store::start(which);
-        for _ in 0..20 {
+        for _ in 0..5 {
             given(Kind::Ours, &store, &dump);
         }
         // Debian's fdholder-getdump overflows its stack.

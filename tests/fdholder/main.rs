@@ -5,6 +5,7 @@
 mod clients;
 mod dumps;
 mod fake;
+mod several;
 mod store;
 mod stores;
 #[allow(dead_code)] // other tests use the rest

@@ -395,6 +395,12 @@ impl Server {
         self.ending && !records.connected().any(|(_, client)| session::begun(client))
     }
 
+    /// As if the process had no numbers to spare from this one on.
+    #[cfg(test)]
+    pub(super) fn keep_numbers_from(&mut self, first: i32) {
+        self.spare_from = first;
+    }
+
     /// Places for clients.
     fn places(&self) -> usize {
         self.settings.clients_max.max(1)

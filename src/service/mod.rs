@@ -8,6 +8,7 @@ pub mod delay;
 pub mod event;
 pub mod extra;
 pub mod files;
+pub mod handover;
 pub mod instance;
 pub mod link;
 pub mod listen;

@@ -175,6 +175,8 @@ mod tests {
             readiness: Token { kind: 0, slot: 0, generation: 0 },
             env: Env::EMPTY,
             called: None,
+            held: None,
+            room: None,
             nofile: None,
             null: Fd::NONE,
             console: Fd::NONE,

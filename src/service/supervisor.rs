@@ -25,6 +25,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 const EXEC_AGAIN: Nanos = 60 * SECOND;
 /// Somebody else holds the service lock: it is tried again after this.
 const LOCK_AGAIN: Nanos = SECOND;
+/// What was told to abort and does not end is killed after this, if `timeout-kill` does not say otherwise.
+const ABORT_TIME: Nanos = 10 * SECOND;
 
 /// What a supervisor needs from the engine.
 pub struct Context<'a> {
@@ -58,7 +60,8 @@ pub struct Context<'a> {
 #[must_use]
 pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> bool {
     // Somebody will settle what there is already, and readiness with it; but not one death is to be lost to the next.
-    let is_next = service.untold[0] != 0 && first == Event::Ready;
+    let spoke = matches!(first, Event::Ready | Event::Alive | Event::Extend(_));
+    let is_next = service.untold[0] != 0 && spoke;
     if service.untallied != 0 && !is_next {
         settle(service);
     }
@@ -110,9 +113,15 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::SignalGroup(signal) => send(service, signal, true),
         Action::SignalDown => send(service, noted(service, "down-signal", files::down_signal(dir)), false),
         Action::SignalReload => send(service, noted(service, "reload-signal", files::reload_signal(dir)), false),
-        Action::ArmKill => {
-            let millis = noted(service, "timeout-kill", files::timeout_kill(dir));
-            return Some(Event::KillAfter(Nanos::from(millis) * MILLI));
+        Action::ArmKill => return Some(Event::KillAfter(kill_after(service))),
+        Action::Abort { late } => {
+            let why =
+                if late { "did not say in time that it is alive" } else { "says that something is wrong with it" };
+            warning!("{} (pid {}) {why}: aborted", label(service), service.pid);
+            send(service, sig::ABRT, false);
+            send(service, sig::CONT, false);
+            let after = kill_after(service);
+            return Some(Event::KillAfter(if after == 0 { ABORT_TIME } else { after }));
         }
         Action::Kill => {
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
@@ -139,6 +148,11 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::Gone => {}
     }
     None
+}
+
+/// `timeout-kill`; 0: never.
+fn kill_after(service: &Service) -> Nanos {
+    Nanos::from(noted(service, "timeout-kill", files::timeout_kill(Fd(service.dir_fd)))) * MILLI
 }
 
 /// The value of a file of the service directory; says what is wrong with the file, if something is.

@@ -232,8 +232,8 @@ record! {
         pub lingers: u8,
         /// For later.
         pub spare_bytes: [u8; 7],
-        /// For later.
-        pub spare: u64,
+        /// What the run is given to say again that it is alive, through its notification socket; 0: it need not.
+        pub watchdog: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }

@@ -385,7 +385,10 @@ impl Engine {
     }
 }
 
-/// What decides what `supervise/waiting` says.
+/// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
 fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
-    (service.waits, service.deferred, service.timer, service.deadline)
+    match Timer::of(service) {
+        Timer::Watchdog => (service.waits, service.deferred, 0, 0),
+        _ => (service.waits, service.deferred, service.timer, service.deadline),
+    }
 }

@@ -3,6 +3,7 @@
 pub mod cpath;
 pub mod duration;
 pub mod errno;
+pub mod notify;
 pub mod number;
 pub mod passwd;
 pub mod quote;

@@ -6,7 +6,7 @@
 
 use crate::limits::HELD_NAME;
 use crate::state::Held;
-use crate::state::slot::checksum;
+use crate::state::slot::{Handle, checksum};
 use crate::sys::{Errno, Fd, time::Nanos};
 use crate::text::tai::Stamp;
 use core::sync::atomic::{Ordering, compiler_fence};
@@ -127,7 +127,7 @@ impl<'a> Table<'a> {
         compiler_fence(Ordering::SeqCst);
         held.name_len = length;
         held.origin = new.origin as u8;
-        held.spare = 0;
+        held.polled = 0;
         held.fd = new.fd.0;
         held.limit_sec = new.limit.sec;
         held.limit_nano = new.limit.nano;
@@ -155,6 +155,14 @@ impl<'a> Table<'a> {
             held.last_pid = pid;
             held.retrieved = now;
             held.retrievals = held.retrievals.saturating_add(1);
+        }
+    }
+
+    /// Notes which service stored the descriptor in `slot`, and whether it is let go of when its other side is gone.
+    pub fn set_owner(&mut self, slot: usize, service: Handle, polled: bool) {
+        if let Some(held) = self.slots.get_mut(slot) {
+            held.polled = polled.into();
+            (held.service, held.service_generation) = (service.slot as i32, service.generation);
         }
     }
 

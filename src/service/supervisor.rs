@@ -4,7 +4,7 @@
 use super::machine::{self, Action, Event, Timer};
 use super::news::{note, settle, tally_death};
 use super::{cgroup, extra, files, kind, label};
-use crate::state::Service;
+use crate::state::{Notify, Service};
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
@@ -34,6 +34,10 @@ pub struct Context<'a> {
     pub epoll: &'a Epoll,
     /// Token for it.
     pub readiness: Token,
+    /// Kind of the token for its notification socket, which is the same otherwise.
+    pub notify_kind: u8,
+    /// The record of that socket; used if the service asks for one.
+    pub notify: Option<&'a mut Notify>,
     /// Environment of the children.
     pub env: Env,
     /// The name that scripts get, if it is not that of the record.

@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod cell;
+pub mod datagram;
 pub mod dir;
 pub mod entry;
 pub mod environment;

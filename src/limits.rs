@@ -155,3 +155,11 @@ pub const FTRIG_PATTERNS: usize = 128;
 
 /// Bytes of events that `ftrig-wait` and `ftrig-listen1` keep to print them: a FIFO's worth. The oldest go first.
 pub const FTRIG_KEPT: usize = 64 * 1024;
+
+/// Held descriptors that one service is given at a start, those that it stored itself included. Daemons with many
+/// addresses have a dozen, and sd's stores are used for hundreds of connections at most; each takes four bytes of the
+/// stack on which a child begins.
+pub const HANDED: usize = 128;
+
+/// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
+pub const SOCKETS_FILE: usize = 16 * 1024;

@@ -10,6 +10,7 @@ use crate::state::Held;
 use crate::state::slot::Handle;
 use crate::sys::datagram::Sender;
 use crate::sys::{Errno, Fd, file, poll};
+use crate::text::notify::UNNAMED;
 use crate::text::number::{Decimal, parse_u64};
 
 /// The beginning of every identifier.
@@ -144,8 +145,16 @@ pub fn remove_hung_up(held: &mut Table<'_>, slot: usize, of_generation: u32) -> 
     if is_it && poll::is_hung_up(Fd(known.fd)) { held.remove(slot) } else { None }
 }
 
-/// The name that the service gave it: what is left of the identifier without what is in front of it, and without the
-/// number behind it.
+/// The name that the service of this name gave what it has stored.
+pub fn name<'a>(held: &'a Held, service: &[u8]) -> &'a [u8] {
+    match split(name_of(held, service)).0 {
+        b"" => UNNAMED,
+        name => name,
+    }
+}
+
+/// The name that the service gave it, and the number: what is left of the identifier without what is in
+/// front of them.
 fn name_of<'a>(held: &'a Held, service: &[u8]) -> &'a [u8] {
     let id = table::name(held).strip_prefix(PREFIX);
     id.and_then(|id| id.strip_prefix(service)).and_then(|id| id.strip_prefix(b":")).unwrap_or_default()

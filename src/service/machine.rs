@@ -92,12 +92,14 @@ pub enum Waits {
     Missing = 3,
     /// A dependency that waits, perhaps over others, for this service.
     Circle = 4,
+    /// A descriptor that is not held.
+    Descriptor = 5,
 }
 
 impl Waits {
     /// What a record says; a number that is none is `Unknown`, so that somebody looks.
     pub fn of(record: &Service) -> Waits {
-        [Waits::Nothing, Waits::Unknown, Waits::Dependency, Waits::Missing, Waits::Circle]
+        [Waits::Nothing, Waits::Unknown, Waits::Dependency, Waits::Missing, Waits::Circle, Waits::Descriptor]
             .get(usize::from(record.waits))
             .copied()
             .unwrap_or(Waits::Unknown)
@@ -126,6 +128,9 @@ pub enum Event {
     Started,
     /// `run` could not be started; try again after so many nanoseconds.
     StartFailed(Nanos),
+    /// `run` was not started: a descriptor that it is to be given is not held. Whoever stores it says [`Event::Release`];
+    /// try again after so many nanoseconds anyway.
+    Lacks(Nanos),
     /// It has dependencies, and was not started: somebody is to look at them, and to say [`Event::Release`] when they
     /// are ready.
     Held,
@@ -177,7 +182,7 @@ pub enum Event {
 /// What is to be done, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Execute `run`; answer `Started`, `StartFailed` or `Held`.
+    /// Execute `run`; answer `Started`, `StartFailed`, `Lacks` or `Held`.
     Start,
     /// Execute `finish`; answer `FinishStarted` or `NoFinish`.
     Finish,
@@ -357,7 +362,12 @@ impl Step<'_> {
                     self.let_drain();
                 }
             }
-            Event::StartFailed(_) if self.service.drains != 0 => self.exit(),
+            Event::StartFailed(_) | Event::Lacks(_) if self.service.drains != 0 => self.exit(),
+            Event::Lacks(again) => {
+                self.service.waits = Waits::Descriptor as u8;
+                self.service.waits_on = -1;
+                arm(self.service, Timer::Start, self.now.saturating_add(again));
+            }
             Event::StartFailed(retry) => {
                 stop_waiting(self.service);
                 if self.service.want_up != 0 {

@@ -43,6 +43,7 @@ fn events() -> Vec<Event> {
         Event::Timer,
         Event::Started,
         Event::StartFailed(60 * SECOND),
+        Event::Lacks(60 * SECOND),
         Event::Died(0),
         Event::Died(SIGTERM_DEATH),
         Event::Died(125 << 8),
@@ -393,7 +394,7 @@ fn the_whole_product_of_states_and_events_keeps_its_promises() {
             for flag in [service.want_up, service.paused, service.ready, service.drains, service.stdio_closed] {
                 assert!(flag <= 1, "{what}");
             }
-            assert!(service.waits <= Waits::Circle as u8 && service.failures <= 63, "{what}");
+            assert!(service.waits <= Waits::Descriptor as u8 && service.failures <= 63, "{what}");
             // A deadline is armed when there is a timer, and only then.
             assert_eq!(service.deadline != 0, Timer::of(&service) != Timer::None, "{what}");
             // Who is told something reads the status that belongs to it.
@@ -490,10 +491,35 @@ fn a_service_that_is_held_starts_when_it_is_released_even_if_it_is_wanted_once()
 }
 
 #[test]
+fn a_service_that_lacks_a_descriptor_starts_when_there_is_one_or_in_a_while_even_if_it_is_wanted_once() {
+    for (want, event) in [(Want::Up, Event::Release), (Want::Once, Event::Release), (Want::Once, Event::Timer)] {
+        let mut service = fresh(false);
+        assert_eq!(go(&mut service, Event::Want(want)).last(), Some(&Action::Start));
+        assert_eq!(go(&mut service, Event::Lacks(60 * SECOND)), []);
+        assert_eq!((Waits::of(&service), Timer::of(&service)), (Waits::Descriptor, Timer::Start));
+        assert_eq!(go(&mut service, event), [Action::Start]);
+        go(&mut service, Event::Started);
+        assert_eq!((Waits::of(&service), Timer::of(&service)), (Waits::Nothing, Timer::None));
+    }
+    let mut draining = fresh(true);
+    go(&mut draining, Event::Drain);
+    assert_eq!(go(&mut draining, Event::Lacks(SECOND)).last(), Some(&Action::Gone));
+}
+
+#[test]
 fn a_service_that_is_held_obeys_orders() {
+    waiting_obeys_orders(Event::Held);
+}
+
+#[test]
+fn a_service_that_lacks_a_descriptor_obeys_orders() {
+    waiting_obeys_orders(Event::Lacks(60 * SECOND));
+}
+
+fn waiting_obeys_orders(why: Event) {
     let held = || {
         let mut service = fresh(true);
-        go(&mut service, Event::Held);
+        go(&mut service, why);
         service
     };
     for event in [Event::Want(Want::Down), Event::Want(Want::AtMostOnce)] {

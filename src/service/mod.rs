@@ -9,6 +9,7 @@ pub mod event;
 pub mod extra;
 pub mod fdstore;
 pub mod files;
+pub mod handover;
 pub mod instance;
 pub mod link;
 pub mod listen;

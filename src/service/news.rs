@@ -177,6 +177,8 @@ mod tests {
             notify: None,
             env: Env::EMPTY,
             called: None,
+            held: None,
+            room: None,
             nofile: None,
             null: Fd::NONE,
             console: Fd::NONE,

@@ -25,6 +25,7 @@ use crate::limits::{FIFODIR_ENTRIES, NOTIFY_PAUSE, NOTIFY_QUIET, NOTIFY_STATUS, 
 use crate::state::{Notify, Service};
 use crate::sys::datagram::{self, Sender};
 use crate::sys::entry::{self, FileType};
+use crate::sys::environment::Environment;
 use crate::sys::time::Nanos;
 use crate::sys::unix::MAX_PATH;
 use crate::sys::{Errno, Fd, Result, dir, file, process, random};
@@ -161,6 +162,26 @@ pub fn open(notify: &mut Notify, service: &mut Service, settings: &Settings) -> 
         address(notify, service).map(|address| (address, true))
     })
 }
+
+/// Tells of the socket in the environment of a run, sd_notify(3), sd_watchdog_enabled(3): `NOTIFY_SOCKET`; with a watchdog
+/// `WATCHDOG_USEC` and `WATCHDOG_PID`; `FDSTORE`, the number of descriptors that may be stored, unless it is 0.
+pub fn describe(notify: &Notify, service: &Service, address: &Address, env: &mut Environment) -> Result<()> {
+    for name in VARIABLES {
+        env.unset(name);
+    }
+    env.set(b"NOTIFY_SOCKET", address.as_bytes())?;
+    if notify.stored_max > 0 {
+        env.set(b"FDSTORE", Decimal::new(notify.stored_max.into()).as_bytes())?;
+    }
+    if service.watchdog > 0 {
+        env.set(b"WATCHDOG_USEC", Decimal::new(service.watchdog / 1000).as_bytes())?;
+        env.set_own_pid(b"WATCHDOG_PID")?;
+    }
+    Ok(())
+}
+
+/// The variables that tell of a notification socket: those of whoever supervises it are not the service's.
+pub const VARIABLES: [&[u8]; 4] = [b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"WATCHDOG_PID", b"FDSTORE"];
 
 /// Lets go of the socket.
 pub fn close(notify: &mut Notify, service: &mut Service) {

@@ -91,6 +91,7 @@ impl Engine {
             path,
             argv: &argv,
             env: self.env,
+            given: None,
             dir,
             stdio: [Fd::NONE; 3],
             extra: &[],

@@ -9,7 +9,9 @@ use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
 use crate::fdholder::server::{self, Now, Records, Server};
+use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
+use crate::service::handover::{self, Room};
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::news;
@@ -89,6 +91,12 @@ pub struct Engine {
     pub(super) more_deaths: bool,
     /// Somebody may wait for a dependency.
     pub(super) anybody_waits: bool,
+    /// Somebody may wait for a descriptor to be held.
+    pub(super) anybody_lacks: bool,
+    /// When the newest held descriptor was stored, when they were last looked at for those.
+    pub(super) newest_seen: Nanos,
+    /// Where is put together what one child is given.
+    room: Option<&'static mut Room>,
     /// In a stop: who depends on whom.
     pub(super) edges: &'static mut Edges<DEPENDENCIES>,
     /// In a stop: somebody is gone who depended on others.
@@ -112,6 +120,9 @@ impl Engine {
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
         let slots = SLOTS.take().ok_or(sys::Errno::BUSY)?;
         let edges = EDGES.take().ok_or(sys::Errno::BUSY)?;
+        for name in handover::VARIABLES {
+            env.remove(name); // what somebody has told us of our descriptors is no child's business
+        }
         let epoll = Epoll::new()?;
         let watched = config.role.signals();
         let signals = signal::open_signalfd(watched)?;
@@ -131,6 +142,9 @@ impl Engine {
             high: 0,
             more_deaths: true,
             anybody_waits: true,
+            anybody_lacks: false,
+            newest_seen: 0,
+            room: Room::take(),
             edges,
             dependant_gone: false,
             no_orders: true,
@@ -219,6 +233,9 @@ impl Engine {
                 _ => {}
             }
         }
+        if self.anybody_lacks {
+            self.look_for_descriptors(now);
+        }
     }
 
     fn next_deadline(&mut self) -> Option<Nanos> {
@@ -302,7 +319,7 @@ impl Engine {
     /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
     /// more): it may have exited at an earlier byte of the same order.
     pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
-        let Tables { header, services, notifies, .. } = &mut *self.tables;
+        let Tables { header, services, notifies, held, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
@@ -314,6 +331,8 @@ impl Engine {
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            held: self.holder.is_some().then(|| Table::new(held, &mut header.held_top)),
+            room: self.room.as_deref_mut(),
             cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
             stamp: Stamp::now(),
@@ -338,6 +357,9 @@ impl Engine {
         self.slots.set_deadline(slot, service.deadline);
         let (turns, becomes_ready) = (was_up != is_up(service), !was_ready && is_ready(service));
         let held = Waits::of(service) == Waits::Unknown;
+        if Waits::of(service) == Waits::Descriptor {
+            (self.anybody_waits, self.anybody_lacks) = (true, true);
+        }
         let gone = State::of(service) == Some(State::Gone);
         if waited_for(service) != waited {
             self.note_waiting(slot, now);

@@ -3,6 +3,8 @@
 pub mod cpath;
 pub mod duration;
 pub mod errno;
+pub mod fdname;
+pub mod glob;
 pub mod notify;
 pub mod number;
 pub mod passwd;

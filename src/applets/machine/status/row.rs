@@ -170,6 +170,7 @@ impl<'a> Notes<'a> {
                 self.say(format_args!("waits for {}: {reason}", Printable(name)))
             }
             Cause::After(name) => self.say(format_args!("stops after {}", Printable(name))),
+            Cause::Descriptor(id) => self.say(format_args!("waits for {}: it is not held", Printable(id))),
         }
     }
 
@@ -319,10 +320,12 @@ mod tests {
             Cause::Stop(24 * SECOND),
             Cause::Dependency { name: b"my\ndb", reason: Reason::NotReady },
             Cause::After(b"web"),
+            Cause::Descriptor(b"unix:/run/web"),
         ];
         let line = told(&sight, &causes);
         let expected = "  wanted up; restart in 3.2 s; killed in 1.5 s; finish killed now; stop given up in 4 s; \
-                        waits for my\\ndb: not ready; stops after web";
+                        waits for my\\ndb: not ready; stops after web; \
+                        waits for unix:/run/web: it is not held";
         assert!(line.ends_with(expected), "{line}");
     }
 

@@ -91,6 +91,10 @@ impl Engine {
             return;
         }
         if !notify::may_speak(notify, service, got.sender) {
+            // systemd-notify lets its parent speak, but waits itself until that has been heard.
+            if Message::parse(bytes).is_ok_and(|message| message.barrier) {
+                return;
+            }
             let (pid, uid) = got.sender.map_or((0, 0), |sender| (sender.pid, sender.uid));
             return self.tell(slot, now, format_args!("does not let pid {pid} (uid {uid}) speak for it: ignored"));
         }

@@ -4,7 +4,7 @@ mod names;
 mod row;
 
 use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
-use crate::service::waiting;
+use crate::service::{notify, waiting};
 use crate::sys::args::Args;
 use crate::sys::cell::TakeCell;
 use crate::sys::entry::{self, FileType};
@@ -239,6 +239,8 @@ impl<'a> Table<'a> {
             let _ = waiting::visit(fd, &mut |cause| {
                 let _ = notes.cause(cause);
             });
+            let mut buf = [0; notify::SHOWN_MOST];
+            let _ = notes.said(&notify::shown(fd, &mut buf).unwrap_or_default());
         }
         let _ = self.out.write_char('\n');
         fd.close();

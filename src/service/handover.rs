@@ -20,7 +20,7 @@
 //! `finish` gets nothing of it.
 
 use super::waiting::{self, Cause};
-use super::{extra, kind, label, news};
+use super::{extra, fdstore, kind, label, news};
 use crate::fdholder::table::{self, Origin, Table};
 use crate::fdholder::wire::NEVER;
 use crate::limits::{HANDED, SOCKETS_FILE};
@@ -398,13 +398,13 @@ impl Gifts<'_> {
         if found || wanted.optional { Ok(()) } else { Err(Problem::Lacks(wanted.pattern)) }
     }
 
-    /// Adds what the service in `slot` has stored itself.
+    /// Adds what the service in `slot` has stored itself; as much as there is room for, for it must be able to start.
     fn add_stored(&mut self, service: &Service, slot: u32) -> Result<(), Problem<'static>> {
         let (held, wall) = (self.held, self.wall);
         for (at, held) in held.iter().filter(|(_, held)| table::limit(held) > wall) {
             let its_own = held.service == slot as i32 && held.service_generation == service.generation;
-            if Origin::of(held) == Origin::Service && its_own {
-                self.push(at, held, &mut stored_name(held, service).iter().copied())?;
+            if Origin::of(held) == Origin::Service && its_own && !self.slots.is_full() && !self.fds.is_full() {
+                self.push(at, held, &mut fdstore::name(held, service.name_bytes()).iter().copied())?;
             }
         }
         Ok(())
@@ -455,17 +455,6 @@ impl Gifts<'_> {
         }
         Ok(())
     }
-}
-
-/// The name that a service gave what it has stored, of which the identifier is `fdstore:SERVICE:NAME`, with `#2` and so on
-/// where a name is used again.
-fn stored_name<'a>(held: &'a Held, service: &Service) -> &'a [u8] {
-    let id = table::name(held);
-    let name = id.strip_prefix(b"fdstore:").and_then(|id| id.strip_prefix(service.name_bytes()));
-    let Some(name) = name.and_then(|name| name.strip_prefix(b":")) else { return b"stored" };
-    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let base = name.get(..name.len() - digits).and_then(|name| name.strip_suffix(b"#"));
-    base.filter(|_| digits > 0).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -199,8 +199,9 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
     client.stalled = 0;
     let (mut requests, mut reads) = (context.turn, READS);
     loop {
-        let (size, takes, whole) = next(client)?;
-        let ready = client.dump_give > 0 || whole && takes <= client.fds_len as usize;
+        // What comes behind the request for a dump is not looked at before the dump is sent.
+        let (size, takes, whole) = if client.dump_give > 0 { (0, 0, true) } else { next(client)? };
+        let ready = whole && takes <= client.fds_len as usize;
         if ready && requests == 0 {
             client.stalled = 1;
             return Ok(());

@@ -1,6 +1,8 @@
 //! Descriptors: the clients of a fd-holder, and what makes sockets for it.
 
 mod fdholder;
+mod fdholder_daemon;
+mod fdholderd;
 mod ipcserver_socketbinder;
 mod tcpserver_socketbinder;
 
@@ -21,6 +23,18 @@ pub(super) static APPLETS: &[Applet] = &[
     ),
     s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::delete),
     s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list),
+    s6(
+        "fdholderd",
+        fdholderd::USAGE,
+        "holds descriptors for others, whose socket is its standard input",
+        fdholderd::run,
+    ),
+    s6(
+        "fdholder-daemon",
+        fdholder_daemon::USAGE,
+        "makes a socket and holds descriptors for those who connect to it",
+        fdholder_daemon::run,
+    ),
     s6(
         "ipcserver-socketbinder",
         "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",

@@ -4,6 +4,7 @@ pub mod cdb;
 pub mod cpath;
 pub mod duration;
 pub mod errno;
+pub mod fdname;
 pub mod glob;
 pub mod number;
 pub mod passwd;

@@ -25,6 +25,7 @@ use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use crate::warning;
 use core::ffi::CStr;
+use rustix::fs::OFlags;
 use zerocopy::FromBytes;
 
 /// What follows the name on a command line.
@@ -119,7 +120,7 @@ pub fn serve(cli: &Cli, wanted: &Wanted, rules: RulesAt) -> core::result::Result
     }
     check_stdin(cli)?;
     if !wanted.tell_ready {
-        Fd(1).close();
+        leave_stdout();
     } else if !Fd::STDOUT.is_open() {
         return Err(cli.refuse("called with option -1 but stdout said: Bad file descriptor"));
     }
@@ -148,11 +149,25 @@ pub fn serve(cli: &Cli, wanted: &Wanted, rules: RulesAt) -> core::result::Result
     let mut store = Store::open(settings, signals, file).map_err(unable("set up the store"))?;
     if wanted.tell_ready {
         file::write_all(Fd::STDOUT, b"\n").map_err(unable("write to stdout"))?;
-        Fd(1).close();
-        fill_stdio();
+        leave_stdout();
     }
     let lame_duck = Nanos::from(wanted.lame_duck) * MILLI;
     Ok(store.run(lame_duck).unwrap_or_else(unable("wait for clients")))
+}
+
+/// Lets go of standard output; the number is taken at once, so that no client is ever 1.
+fn leave_stdout() {
+    match file::open(Fd::CWD, c"/dev/null", OFlags::WRONLY, 0) {
+        Ok(null) if null == Fd::STDOUT => {}
+        Ok(mut null) => {
+            let _ = null.place(1);
+            null.close();
+        }
+        Err(_) => {
+            Fd(1).close();
+            fill_stdio();
+        }
+    }
 }
 
 /// Standard input must be a listening socket. Its connections are taken without waiting.

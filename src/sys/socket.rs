@@ -37,6 +37,11 @@ pub fn is_connection_to(fd: Fd, listener: Fd) -> bool {
         && peer(fd).is_ok_and(|peer| raw::peer_credentials(listener.0) == Ok([peer.pid, peer.uid, peer.gid]))
 }
 
+/// Whether a socket listens.
+pub fn listens(fd: Fd) -> Result<bool> {
+    rustix::net::sockopt::socket_acceptconn(fd)
+}
+
 /// sendmsg(2) with MSG_NOSIGNAL and MSG_DONTWAIT; `fds` travel with the first byte. Returns how many bytes went.
 /// EAGAIN: the peer's queue is full. EPIPE: it is gone. EINVAL: more than [`MAX_FDS`].
 pub fn send(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {

@@ -221,6 +221,7 @@ impl Engine {
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
         [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
             .into_iter()
+            .chain([nonzero(header.pending_deadline)])
             .flatten()
             .min()
     }
@@ -244,6 +245,10 @@ impl Engine {
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
             memory::forget_seldom();
+        }
+        let pending = self.tables.header.pending_deadline;
+        if pending > 0 && pending <= now {
+            self.bind_sockets();
         }
         if self.dependant_gone {
             self.tell_deferred(now);

@@ -26,8 +26,20 @@ pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 /// Largest fd-holder reply: a list of all identifiers, and its header.
 pub const FDHOLDER_REPLY: usize = 6 + 1 + 4 + HELD * (HELD_NAME + 1);
 
+/// Descriptors that one command gets from a fd-holder or gives to it: a s6-fdholderd may be told (`-n`) to hold more
+/// than we do. A process may usually have 1024.
+pub const FDHOLDER_DUMP: usize = 2048;
+
 /// Requests of one fd-holder client that are served before others get their turn: s6-fdholderd's number.
 pub const FDHOLDER_TURN: usize = 128;
+
+/// With more clients than this each is served fewer requests in its turn, so that the turns of all take no longer than of
+/// so many.
+pub const FDHOLDER_CROWD: usize = 4;
+
+/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
+/// clients, and what it takes to start services.
+pub const FDHOLDER_SPARE: i32 = 96;
 
 /// Connections that the fd-holder accepts before other events get their turn.
 pub const FDHOLDER_ACCEPTS: usize = 8;
@@ -117,8 +129,8 @@ pub const ACCOUNT_LINE: usize = 4096;
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
 
-/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
-pub const ENV_ENTRIES: usize = 4096;
+/// Variables of an environment that a chain loader changes: three for each descriptor of a dump, and many of others.
+pub const ENV_ENTRIES: usize = 8192;
 
 /// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.

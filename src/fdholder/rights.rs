@@ -10,6 +10,7 @@ use crate::state::{Allow, Client};
 use crate::sys::cell::LendCell;
 use crate::sys::socket::Peer;
 use crate::sys::time::Nanos;
+use crate::text::tai::Stamp;
 use crate::text::{glob, regex};
 use core::ffi::CStr;
 
@@ -220,7 +221,10 @@ impl Source {
 
 /// The entries that are for a client's user or group.
 fn entries<'a>(client: &Client, allows: &'a [Allow]) -> impl Iterator<Item = &'a Allow> + use<'a> {
-    let (uid, gid) = (client.uid, client.gid);
+    entries_for(client.uid, client.gid, allows)
+}
+
+fn entries_for(uid: u32, gid: u32, allows: &[Allow]) -> impl Iterator<Item = &Allow> {
     allows.iter().filter(move |allow| {
         allow.used != 0
             && match allow.whom {
@@ -240,41 +244,62 @@ fn has_glob(allow: &Allow, what: Use, fits: impl Fn(&[u8]) -> bool) -> bool {
 
 /// Whether a client may do this with identifier `id`. Deleting goes with storing where regular expressions decide.
 pub fn may(client: &Client, allows: &[Allow], what: Use, id: &[u8]) -> bool {
-    if what == Use::List && client.rights & LIST != 0 {
-        return true;
-    }
-    match Basis::of(client) {
-        Basis::Everything => true,
-        Basis::Entries => {
+    match (what, Basis::of(client)) {
+        (Use::List, _) => Viewer::of(client).sees(allows, id),
+        (_, Basis::Everything) => true,
+        (_, Basis::Entries) => {
             entries(client, allows).any(|allow| has_glob(allow, what, |pattern| glob::matches(pattern, id)))
         }
-        Basis::Patterns => match what {
-            Use::Store | Use::Delete => matches(0, &client.store_regex, client.store_len, id),
-            Use::Retrieve => matches(1, &client.retrieve_regex, client.retrieve_len, id),
-            Use::List => false,
-        },
+        (Use::Store | Use::Delete, Basis::Patterns) => matches(0, &client.store_regex, client.store_len, id),
+        (Use::Retrieve, Basis::Patterns) => matches(1, &client.retrieve_regex, client.retrieve_len, id),
     }
 }
 
-/// Whether a client may do this with any identifier at all. For [`Use::List`]: whether it may list.
-pub fn may_any(client: &Client, allows: &[Allow], what: Use) -> bool {
-    if what == Use::List && client.rights & LIST != 0 {
-        return true;
+/// What decides what a client sees in a list.
+#[derive(Clone, Copy)]
+pub struct Viewer {
+    all: bool,
+    entries: bool,
+    uid: u32,
+    gid: u32,
+}
+
+impl Viewer {
+    /// The client as such.
+    pub fn of(client: &Client) -> Viewer {
+        let basis = Basis::of(client);
+        Viewer {
+            all: client.rights & LIST != 0 || basis == Basis::Everything,
+            entries: basis == Basis::Entries,
+            uid: client.uid,
+            gid: client.gid,
+        }
     }
-    match Basis::of(client) {
-        Basis::Everything => true,
-        Basis::Entries => entries(client, allows).any(|allow| has_glob(allow, what, |_| true)),
-        Basis::Patterns => match what {
-            Use::Store | Use::Delete => client.store_len != u16::MAX,
-            Use::Retrieve => client.retrieve_len != u16::MAX,
-            Use::List => false,
-        },
+
+    /// Whether it may ask for a list at all.
+    pub fn may_list(&self, allows: &[Allow]) -> bool {
+        self.all || self.entries && self.entries(allows).any(|allow| has_glob(allow, Use::List, |_| true))
+    }
+
+    /// Whether this identifier is in it.
+    pub fn sees(&self, allows: &[Allow], id: &[u8]) -> bool {
+        let fits = |allow| has_glob(allow, Use::List, |pattern| glob::matches(pattern, id));
+        self.all || self.entries && self.entries(allows).any(fits)
+    }
+
+    fn entries<'a>(&self, allows: &'a [Allow]) -> impl Iterator<Item = &'a Allow> + use<'a> {
+        entries_for(self.uid, self.gid, allows)
     }
 }
 
 /// Whether a client has a reason to send descriptors.
 pub fn may_send_descriptors(client: &Client, allows: &[Allow]) -> bool {
-    client.rights & SETDUMP != 0 || may_any(client, allows, Use::Store)
+    client.rights & SETDUMP != 0
+        || match Basis::of(client) {
+            Basis::Everything => true,
+            Basis::Entries => entries(client, allows).any(|allow| has_glob(allow, Use::Store, |_| true)),
+            Basis::Patterns => client.store_len != u16::MAX,
+        }
 }
 
 /// How much a client may have stored.
@@ -284,6 +309,13 @@ pub struct Quota {
     pub held_max: Option<u32>,
     /// The longest that one is held, in nanoseconds; `None`: for ever.
     pub lifetime_max: Option<Nanos>,
+}
+
+impl Quota {
+    /// A limit that is no later than the quota allows.
+    pub fn shorten(&self, limit: Stamp, now: Stamp) -> Stamp {
+        self.lifetime_max.map_or(limit, |longest| limit.min(now.plus(longest)))
+    }
 }
 
 /// The quota for storing under `id`: of the entries that allow it, what the most generous says. `None` as `id`: for what

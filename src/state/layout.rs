@@ -306,14 +306,20 @@ record! {
         pub uid: u32,
         /// See above.
         pub gid: u32,
+        /// When it connected.
+        pub connected: u64,
+        /// When it asked for a dump.
+        pub dump_since: u64,
         /// Since when it has been waited for: to ask, to finish a request, to take an answer.
         pub since: u64,
         /// 1 if something in `request` is to be served before more is read.
         pub stalled: u8,
         /// What decides about identifiers (`fdholder::rights::Basis`).
         pub basis: u8,
+        /// 1 once it has been answered.
+        pub answered: u8,
         /// For later.
-        pub spare: [u8; 2],
+        pub spare: u8,
         /// Descriptors that a dump still has to bring.
         pub dump_left: u32,
         /// The held slot with which a dump goes on.

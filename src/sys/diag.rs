@@ -1,10 +1,14 @@
-//! What the kernel tells about an open socket: what it is, its names, its state and its queue. Nothing is changed by it,
-//! and nothing accepted, read or waited for.
+//! What the kernel tells about an open descriptor, sockets above all: what it is, its names, its state and its queue.
+//! Nothing is changed by it, and nothing accepted, read or waited for.
 
 use super::{Errno, Fd, Result, raw};
+use crate::text::CPath;
+use crate::text::number::Decimal;
+use core::mem::MaybeUninit;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use linux_raw_sys::net as nr;
 use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::fs::{FileType, OFlags};
 use rustix::net::{AddressFamily, Protocol, RecvFlags, SendFlags, SocketFlags, SocketType};
 
 /// AF_UNIX
@@ -162,6 +166,55 @@ pub fn received(fd: Fd) -> Result<Received> {
 /// FIONREAD: bytes that can be read; of a datagram socket, those of the first datagram.
 pub fn unread(fd: Fd) -> Result<u64> {
     rustix::io::ioctl_fionread(fd)
+}
+
+/// For what a descriptor is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Access {
+    /// O_RDONLY
+    Read,
+    /// O_WRONLY
+    Write,
+    /// O_RDWR
+    Both,
+    /// O_PATH
+    Path,
+}
+
+/// For what `fd` is open; `None`: it is not.
+pub fn access(fd: Fd) -> Option<Access> {
+    let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+    Some(match flags & OFlags::RWMODE {
+        _ if flags.contains(OFlags::PATH) => Access::Path,
+        OFlags::RDONLY => Access::Read,
+        OFlags::WRONLY => Access::Write,
+        _ => Access::Both,
+    })
+}
+
+/// The type of the file that `fd` is; `None`: it has none, or is not open.
+pub fn file_type(fd: Fd) -> Option<FileType> {
+    let found = FileType::from_raw_mode(rustix::fs::fstat(fd).ok()?.st_mode);
+    (found != FileType::Unknown).then_some(found)
+}
+
+/// The text of the link of `fd` in /proc/self/fd, proc_pid_fd(5), as far as it fits; empty if there is none.
+pub fn link(fd: Fd, room: &mut [u8]) -> &[u8] {
+    let path = CPath::<32>::of(&[b"/proc/self/fd/", Decimal::new(fd.0.max(0) as u64).as_bytes()]);
+    let Ok(path) = path.path() else { return &[] };
+    let mut text = [MaybeUninit::uninit(); 4096];
+    let Ok((text, _)) = rustix::fs::readlinkat_raw(Fd::CWD, path, &mut text[..]) else { return &[] };
+    let length = text.len().min(room.len());
+    let room = room.get_mut(..length).unwrap_or_default();
+    for (to, from) in room.iter_mut().zip(text) {
+        *to = *from;
+    }
+    room
+}
+
+/// Bytes that a pipe can hold. EBADF: it is none.
+pub fn pipe_size(fd: Fd) -> Result<u64> {
+    rustix::pipe::fcntl_getpipe_size(fd).map(|size| size as u64)
 }
 
 /// Whether the other side of a connection or a pipe is gone.

@@ -11,6 +11,7 @@ pub mod cell;
 pub mod diag;
 pub mod dir;
 pub mod entry;
+pub mod envfile;
 pub mod environment;
 pub mod epoll;
 pub mod fd;

@@ -1,8 +1,10 @@
 //! Words and numbers that several rooms read or print. Pure: no system call.
 
+pub mod cdb;
 pub mod cpath;
 pub mod duration;
 pub mod errno;
+pub mod fdname;
 pub mod glob;
 pub mod number;
 pub mod passwd;

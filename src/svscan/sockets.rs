@@ -79,7 +79,7 @@ fn attempt(record: &mut Pending, held: &mut Table<'_>, now: &Now) -> bool {
     }
     match stored {
         Ok(()) => {
-            let waited = now.boot.saturating_sub(record.since) / SECOND;
+            let waited = now.boot.saturating_sub(record.since).div_ceil(SECOND);
             info!("socket {} is bound and held{}", Label(record), Extra { record, waited });
             record.used = 0;
         }
@@ -138,12 +138,13 @@ impl fmt::Display for Label<'_> {
 /// What there is to say of a socket that is bound.
 struct Extra<'a> {
     record: &'a Pending,
+    /// Seconds; 0: it was bound at the first attempt.
     waited: u64,
 }
 
 impl fmt::Display for Extra<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.record.attempts > 0 {
+        if self.waited > 0 {
             write!(f, " after {} s", self.waited)?;
         }
         if let Ok(Address::Path(_)) = Address::parse(pending::address(self.record)) {

@@ -247,6 +247,19 @@ fn who_asks_for_a_scan_asks_for_the_sockets_too() {
 }
 
 #[test]
+fn what_the_init_script_prepares_is_bound_when_it_has_ended() {
+    let board = "[boot]\ninit = '/etc/rc.init'\n[[socket]]\nname = 'unix:/later/x'\n";
+    let world = World::new().board(board).with_setup("ln -s /run/later \"$root/later\"");
+    world.file("etc/rc.init", 0o755, "#!/bin/sh\nread -r _ </etc/go\nmkdir -m 755 /run/later\n");
+    let mut machine = world.with_setup("mkfifo \"$root/etc/go\"").boot();
+    // By the second attempt the third one is two seconds off, and the fourth four more: the script's end comes first.
+    machine.log.until("socket: still unable to make the directories of unix:/later/x: No such file or directory: 2");
+    machine.text("echo >/etc/go");
+    machine.log.until("the init script is done");
+    machine.log.until("socket unix:/later/x is bound and held after ");
+}
+
+#[test]
 fn a_name_that_somebody_stored_meanwhile_is_theirs() {
     let board = "[[socket]]\nname = 'x'\naddress = 'unix:/later/x'\n";
     let mut machine = World::new().board(board).with_setup("ln -s /run/later \"$root/later\"").boot();

@@ -115,6 +115,16 @@ pub const LOG_LINE: usize = 400;
 /// Sockets in a board config.
 pub const BOARD_SOCKETS: usize = 128;
 
+/// Options that the record of a socket has room for that is to be bound later: all those that a board config knows, and
+/// some to come.
+pub const SOCKET_OPTIONS: usize = 24;
+
+/// Patterns of all entries `[[fdholder.allow]]` of a board config together: eight for each entry.
+pub const BOARD_GLOBS: usize = 8 * FDHOLDER_ALLOWS;
+
+/// Strings in one array of a board config.
+pub const BOARD_ARRAY: usize = 64;
+
 /// Mounts in a board config.
 pub const BOARD_MOUNTS: usize = 32;
 

@@ -6,6 +6,7 @@ mod refusing;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../svscan/scandir.rs"]
 mod scandir;
+mod storm;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/supervision.rs"]
 mod supervision;

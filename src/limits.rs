@@ -26,8 +26,20 @@ pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 /// Largest fd-holder reply: a list of all identifiers, and its header.
 pub const FDHOLDER_REPLY: usize = 6 + 1 + 4 + HELD * (HELD_NAME + 1);
 
+/// Descriptors that one command gets from a fd-holder or gives to it: a s6-fdholderd may be told (`-n`) to hold more
+/// than we do. A process may usually have 1024.
+pub const FDHOLDER_DUMP: usize = 2048;
+
 /// Requests of one fd-holder client that are served before others get their turn: s6-fdholderd's number.
 pub const FDHOLDER_TURN: usize = 128;
+
+/// With more clients than this each is served fewer requests in its turn, so that the turns of all take no longer than of
+/// so many.
+pub const FDHOLDER_CROWD: usize = 4;
+
+/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
+/// clients, and what it takes to start services.
+pub const FDHOLDER_SPARE: i32 = 96;
 
 /// Connections that the fd-holder accepts before other events get their turn.
 pub const FDHOLDER_ACCEPTS: usize = 8;
@@ -44,6 +56,31 @@ pub const FDHOLDER_GLOBS: usize = 1000;
 
 /// Longest regular expression of an access rule: what s6 reads of a file of an environment directory, and a byte.
 pub const FDHOLDER_PATTERN: usize = 4096;
+
+/// Bytes of a status line that a service sends (`STATUS=`): two lines of a terminal; the rest is cut off.
+pub const NOTIFY_STATUS: usize = 176;
+
+/// Messages of one service's notification socket that are taken before others get their turn…
+pub const NOTIFY_TURN: usize = 64;
+
+/// …or descriptors that came with them, if that is sooner: one full message. Closing one may take microseconds.
+pub const NOTIFY_TURN_FDS: usize = 253;
+
+/// Messages that are taken when a service has died: those that it sent before. The kernel keeps some ten of them
+/// (net.unix.max_dgram_qlen); systemd raises that to 512.
+pub const NOTIFY_LAST: usize = 1024;
+
+/// Descriptors that a service may have stored, if its `notify-socket` does not say otherwise…
+pub const STORED: usize = 64;
+
+/// …and the most that it can ask for: as many as it can be given at its next start.
+pub const STORED_MOST: usize = 128;
+
+/// Nanoseconds between two times that the file is written that shows what a service said: it may say much.
+pub const NOTIFY_PAUSE: u64 = 200_000_000;
+
+/// Nanoseconds between two log lines about what is wrong with what comes through a service's socket.
+pub const NOTIFY_QUIET: u64 = 10_000_000_000;
 
 /// Dependencies between services that a stop respects: two for each service.
 pub const DEPENDENCIES: usize = 2 * SERVICES;
@@ -80,9 +117,10 @@ pub const BOARD_FILE: usize = 64 * 1024;
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
 
-/// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
-/// held ones, the fd-holder's clients with what they are sending, and some to spare.
-pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;
+/// Descriptors that a full house needs: seven a service (directory, control, lock, pipe, readiness, notification socket,
+/// one in passing), the held ones, the fd-holder's clients with what they are sending, what a notification brings, and
+/// some to spare.
+pub const DESCRIPTORS: u64 = (7 * SERVICES + HELD + NOTIFY_TURN_FDS + FDHOLDER_CLIENTS * 508 + 64) as u64;
 /// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
 /// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
 pub const FIFODIR_ENTRIES: u32 = 1024;
@@ -107,8 +145,8 @@ pub const ACCOUNT_LINE: usize = 4096;
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
 
-/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
-pub const ENV_ENTRIES: usize = 4096;
+/// Variables of an environment that a chain loader changes: three for each descriptor of a dump, and many of others.
+pub const ENV_ENTRIES: usize = 8192;
 
 /// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.

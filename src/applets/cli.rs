@@ -277,6 +277,13 @@ impl Output {
     }
 }
 
+impl Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
+    }
+}
+
 impl Default for Output {
     fn default() -> Self {
         Self::new()

@@ -20,7 +20,7 @@
 //! `finish` gets nothing of it.
 
 use super::waiting::{self, Cause};
-use super::{extra, kind, label, news};
+use super::{extra, fdstore, kind, label, news};
 use crate::fdholder::table::{self, Origin, Table};
 use crate::fdholder::wire::NEVER;
 use crate::limits::{HANDED, SOCKETS_FILE};
@@ -218,7 +218,7 @@ pub struct Room {
     /// …and of the one that becomes descriptor 0.
     stdin: Option<u16>,
     /// What `LISTEN_FDNAMES` says.
-    names: heapless::Vec<u8, { HANDED * (fdname::LONGEST + 1) }>,
+    names: heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
     /// The file, and a byte more.
     text: [u8; SOCKETS_FILE + 1],
 }
@@ -371,7 +371,7 @@ struct Gifts<'a> {
     fds: &'a mut heapless::Vec<(Fd, i32), EXTRA_FDS>,
     slots: &'a mut heapless::Vec<u16, HANDED>,
     stdin: &'a mut Option<u16>,
-    names: &'a mut heapless::Vec<u8, { HANDED * (fdname::LONGEST + 1) }>,
+    names: &'a mut heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
 }
 
 impl Gifts<'_> {
@@ -392,19 +392,19 @@ impl Gifts<'_> {
             }
             match wanted.name {
                 Some(name) => self.push(slot, held, &mut name.iter().copied())?,
-                None => self.push(slot, held, &mut fdname::of_identifier(id))?,
+                None => self.push(slot, held, &mut fdname::of(id))?,
             }
         }
         if found || wanted.optional { Ok(()) } else { Err(Problem::Lacks(wanted.pattern)) }
     }
 
-    /// Adds what the service in `slot` has stored itself.
+    /// Adds what the service in `slot` has stored itself; as much as there is room for, for it must be able to start.
     fn add_stored(&mut self, service: &Service, slot: u32) -> Result<(), Problem<'static>> {
         let (held, wall) = (self.held, self.wall);
         for (at, held) in held.iter().filter(|(_, held)| table::limit(held) > wall) {
             let its_own = held.service == slot as i32 && held.service_generation == service.generation;
-            if Origin::of(held) == Origin::Service && its_own {
-                self.push(at, held, &mut stored_name(held, service).iter().copied())?;
+            if Origin::of(held) == Origin::Service && its_own && !self.slots.is_full() && !self.fds.is_full() {
+                self.push(at, held, &mut fdstore::name(held, service.name_bytes()).iter().copied())?;
             }
         }
         Ok(())
@@ -437,7 +437,7 @@ impl Gifts<'_> {
     }
 
     fn tell_s6(&self, env: &mut Environment) -> sys::Result<()> {
-        env.unset_all(|name| name.starts_with(b"S6_FD"));
+        env.retain(|name| !name.starts_with(b"S6_FD"));
         env.set(b"S6_FD#", Decimal::new(self.slots.len() as u64).as_bytes())?;
         for (slot, number) in self.slots.iter().zip(0..) {
             let Some(held) = self.held.get((*slot).into()) else { continue };
@@ -455,17 +455,6 @@ impl Gifts<'_> {
         }
         Ok(())
     }
-}
-
-/// The name that a service gave what it has stored, of which the identifier is `fdstore:SERVICE:NAME`, with `#2` and so on
-/// where a name is used again.
-fn stored_name<'a>(held: &'a Held, service: &Service) -> &'a [u8] {
-    let id = table::name(held);
-    let name = id.strip_prefix(b"fdstore:").and_then(|id| id.strip_prefix(service.name_bytes()));
-    let Some(name) = name.and_then(|name| name.strip_prefix(b":")) else { return b"stored" };
-    let digits = name.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let base = name.get(..name.len() - digits).and_then(|name| name.strip_suffix(b"#"));
-    base.filter(|_| digits > 0).unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -65,15 +65,16 @@ pub enum Timer {
     Respawn = 4,
     /// Let the record go, of which the control group was not empty yet (the engine's business, as above).
     Linger = 5,
+    /// A run that has not said for too long that it is alive is wrong.
+    Watchdog = 6,
 }
 
 impl Timer {
     /// The timer that a record holds.
     pub fn of(record: &Service) -> Timer {
-        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger]
-            .get(usize::from(record.timer))
-            .copied()
-            .unwrap_or(Timer::None)
+        const ALL: [Timer; 7] =
+            [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger, Timer::Watchdog];
+        ALL.get(usize::from(record.timer)).copied().unwrap_or(Timer::None)
     }
 }
 
@@ -145,7 +146,13 @@ pub enum Event {
     NoFinish,
     /// The service said that it is ready.
     Ready,
-    /// `timeout-kill`, read after [`Action::ArmKill`]: nanoseconds, 0 for never.
+    /// The service said that it is alive, or that its watchdog has another time, which is in the record.
+    Alive,
+    /// The service said that something is wrong with it.
+    Wrong,
+    /// The service said that it needs so many nanoseconds more to end.
+    Extend(Nanos),
+    /// `timeout-kill`, read after [`Action::ArmKill`] or [`Action::Abort`]: nanoseconds, 0 for never.
     KillAfter(Nanos),
     /// Order: what is wanted.
     Want(Want),
@@ -191,6 +198,12 @@ pub enum Action {
     ArmKill,
     /// SIGKILL to the pid, or to the group with `flag-timeout-killpg`; then SIGCONT.
     Kill,
+    /// SIGABRT to the pid: it did not say in time that it is alive, or (not `late`) said that something is wrong with it.
+    /// Answer `KillAfter`, but not 0.
+    Abort {
+        /// See above.
+        late: bool,
+    },
     /// SIGKILL to what the process that has just died left behind.
     KillLeftovers,
     /// Read `restart-delay`; answer `Delay`.
@@ -236,6 +249,7 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
     service.died = 0;
     service.starts = 0;
     service.failures = 0;
+    service.watchdog = 0;
     stop_waiting(service);
     set_stamp(service, stamp);
     set_ready_stamp(service, stamp);
@@ -393,10 +407,19 @@ impl Step<'_> {
 
     fn up(&mut self, event: Event, last: bool) {
         match event {
+            // Who is stopped cannot say that it is alive.
+            Event::Timer if Timer::of(self.service) == Timer::Watchdog && self.service.paused != 0 => self.watch(),
+            Event::Timer if Timer::of(self.service) == Timer::Watchdog => self.abort(true),
             Event::Timer => {
                 disarm(self.service);
                 self.act(Action::Kill);
                 arm(self.service, Timer::Kill, self.now.saturating_add(KILL_AGAIN));
+            }
+            Event::Alive => self.watch(),
+            Event::Wrong if Timer::of(self.service) != Timer::Kill => self.abort(false),
+            Event::Extend(time) if Timer::of(self.service) == Timer::Kill && (last || self.service.want_up == 0) => {
+                let deadline = self.service.deadline.max(self.now.saturating_add(time));
+                arm(self.service, Timer::Kill, deadline);
             }
             Event::KillAfter(0) => {}
             Event::KillAfter(time) => arm(self.service, Timer::Kill, self.now.saturating_add(time)),
@@ -414,10 +437,11 @@ impl Step<'_> {
                 self.act(Action::Tally);
                 self.act(Action::Finish);
             }
-            Event::Ready => {
+            Event::Ready if self.service.ready == 0 => {
                 self.service.ready = 1;
                 set_ready_stamp(self.service, self.stamp);
                 self.act(Action::CloseNotify);
+                self.watch();
                 self.publish(b"U");
             }
             Event::Want(Want::Up) => self.want(true),
@@ -451,6 +475,23 @@ impl Step<'_> {
         }
     }
 
+    /// Gives it the time of its watchdog from now on, if it has one and is not to be killed anyway.
+    fn watch(&mut self) {
+        match Timer::of(self.service) {
+            Timer::None | Timer::Watchdog if self.service.watchdog == 0 => disarm(self.service),
+            Timer::None | Timer::Watchdog => {
+                arm(self.service, Timer::Watchdog, self.now.saturating_add(self.service.watchdog));
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong with it: it is to leave a core behind, and if it does not end by that, it is killed.
+    fn abort(&mut self, late: bool) {
+        disarm(self.service);
+        self.act(Action::Abort { late });
+    }
+
     fn go_down(&mut self) {
         let before = self.orders();
         self.service.paused = 0;
@@ -466,6 +507,9 @@ impl Step<'_> {
             let before = self.orders();
             self.service.paused = (signal == sig::STOP).into();
             self.publish_unless(before);
+            if Timer::of(self.service) == Timer::Watchdog {
+                self.watch();
+            }
         }
     }
 

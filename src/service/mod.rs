@@ -7,6 +7,7 @@ pub mod command;
 pub mod delay;
 pub mod event;
 pub mod extra;
+pub mod fdstore;
 pub mod files;
 pub mod handover;
 pub mod instance;
@@ -14,6 +15,7 @@ pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod news;
+pub mod notify;
 pub mod permissions;
 pub mod poll;
 #[cfg(test)]

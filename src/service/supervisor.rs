@@ -4,9 +4,9 @@
 use super::handover::{self, Refused, Room};
 use super::machine::{self, Action, Event, Timer};
 use super::news::{note, settle, tally_death};
-use super::{cgroup, extra, files, kind, label};
+use super::{cgroup, extra, files, kind, label, notify};
 use crate::fdholder::table::Table;
-use crate::state::Service;
+use crate::state::{Notify, Service};
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
@@ -27,6 +27,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 const EXEC_AGAIN: Nanos = 60 * SECOND;
 /// Somebody else holds the service lock: it is tried again after this.
 const LOCK_AGAIN: Nanos = SECOND;
+/// What was told to abort and does not end is killed after this, if `timeout-kill` does not say otherwise.
+const ABORT_TIME: Nanos = 10 * SECOND;
 
 /// What a supervisor needs from the engine.
 pub struct Context<'a> {
@@ -34,6 +36,10 @@ pub struct Context<'a> {
     pub epoll: &'a Epoll,
     /// Token for it.
     pub readiness: Token,
+    /// Kind of the token for its notification socket, which is the same otherwise.
+    pub notify_kind: u8,
+    /// The record of that socket; used if the service asks for one.
+    pub notify: Option<&'a mut Notify>,
     /// Environment of the children.
     pub env: Env,
     /// The name that scripts get, if it is not that of the record.
@@ -64,7 +70,8 @@ pub struct Context<'a> {
 #[must_use]
 pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> bool {
     // Somebody will settle what there is already, and readiness with it; but not one death is to be lost to the next.
-    let is_next = service.untold[0] != 0 && first == Event::Ready;
+    let spoke = matches!(first, Event::Ready | Event::Alive | Event::Extend(_));
+    let is_next = service.untold[0] != 0 && spoke;
     if service.untallied != 0 && !is_next {
         settle(service);
     }
@@ -116,9 +123,15 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::SignalGroup(signal) => send(service, signal, true),
         Action::SignalDown => send(service, noted(service, "down-signal", files::down_signal(dir)), false),
         Action::SignalReload => send(service, noted(service, "reload-signal", files::reload_signal(dir)), false),
-        Action::ArmKill => {
-            let millis = noted(service, "timeout-kill", files::timeout_kill(dir));
-            return Some(Event::KillAfter(Nanos::from(millis) * MILLI));
+        Action::ArmKill => return Some(Event::KillAfter(kill_after(service))),
+        Action::Abort { late } => {
+            let why =
+                if late { "did not say in time that it is alive" } else { "says that something is wrong with it" };
+            warning!("{} (pid {}) {why}: aborted", label(service), service.pid);
+            send(service, sig::ABRT, false);
+            send(service, sig::CONT, false);
+            let after = kill_after(service);
+            return Some(Event::KillAfter(if after == 0 { ABORT_TIME } else { after }));
         }
         Action::Kill => {
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
@@ -145,6 +158,11 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::Gone => {}
     }
     None
+}
+
+/// `timeout-kill`; 0: never.
+fn kill_after(service: &Service) -> Nanos {
+    Nanos::from(noted(service, "timeout-kill", files::timeout_kill(Fd(service.dir_fd)))) * MILLI
 }
 
 /// The value of a file of the service directory; says what is wrong with the file, if something is.
@@ -301,15 +319,17 @@ fn start_run(
         service.notify_fd = read.0;
         service.notifies = 1;
     }
-    if service.extras & extra::SOCKETS != 0 {
-        gather(context, service, extra)?;
+    let socket = notify_socket(context, service)?;
+    let is_given = service.extras & (extra::SOCKETS | extra::NOTIFY) != 0;
+    if is_given {
+        gather(context, service, extra, socket.as_ref())?;
     }
     let own = name(service);
     let name = context.called.map_or(own.path(), Ok).map_err(|e| failed("its name", e))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
     let mut cgroup = door(service);
     let stdio = stdio(context, service);
-    let gifts = context.room.as_mut().filter(|_| service.extras & extra::SOCKETS != 0).map(|room| room.gifts());
+    let gifts = context.room.as_mut().filter(|_| is_given).map(|room| room.gifts());
     let (extra, given) = gifts.map_or((&extra[..], None), |(fds, env)| (fds, Some(env)));
     let spawn = Spawn {
         path: c"./run",
@@ -326,7 +346,7 @@ fn start_run(
     };
     let started = spawn.start(&mut service.pid);
     cgroup.close();
-    if service.extras & extra::SOCKETS != 0 {
+    if is_given {
         forget_gifts(context, service.pid);
     }
     started.map_err(|why| match why {
@@ -340,8 +360,39 @@ fn failed(what: &'static str, e: Errno) -> Failure {
     Failure::System(what, e, EXEC_AGAIN)
 }
 
+/// The address of the service's notification socket, if it asks for one; without one, it has none any more.
+fn notify_socket(
+    context: &mut Context<'_>,
+    service: &mut Service,
+) -> core::result::Result<Option<notify::Address>, Failure> {
+    let asks = service.extras & extra::NOTIFY != 0;
+    let Some(notify) = context.notify.as_mut().filter(|_| asks || service.notified != 0) else { return Ok(None) };
+    if !asks {
+        notify::close(notify, service);
+        return Ok(None);
+    }
+    let settings = noted(service, "notify-socket", notify::settings(Fd(service.dir_fd)));
+    service.watchdog = settings.watchdog;
+    service.notifies |= u8::from(settings.ready);
+    let (address, is_new) =
+        notify::open(notify, service, &settings).map_err(|e| failed("its notification socket", e))?;
+    if is_new {
+        let token = Token { kind: context.notify_kind, ..context.readiness };
+        if let Err(e) = context.epoll.add(Fd(notify.fd), token, Flags::IN) {
+            notify::close(notify, service);
+            return Err(failed("watching its notification socket", e));
+        }
+    }
+    Ok(Some(address))
+}
+
 /// Collects what only this service is given.
-fn gather(context: &mut Context<'_>, service: &mut Service, own: &[(Fd, i32)]) -> core::result::Result<(), Failure> {
+fn gather(
+    context: &mut Context<'_>,
+    service: &mut Service,
+    own: &[(Fd, i32)],
+    socket: Option<&notify::Address>,
+) -> core::result::Result<(), Failure> {
     let Some(room) = context.room.as_mut() else { return Err(failed("room for its descriptors", Errno::NOMEM)) };
     let start = handover::Start {
         slot: context.readiness.slot,
@@ -350,7 +401,9 @@ fn gather(context: &mut Context<'_>, service: &mut Service, own: &[(Fd, i32)]) -
         env: context.env,
         own,
     };
-    handover::prepare(&start, service, EXEC_AGAIN, room).map_err(Failure::Handover)
+    handover::prepare(&start, service, EXEC_AGAIN, room).map_err(Failure::Handover)?;
+    let (Some(socket), Some(notify)) = (socket, context.notify.as_ref()) else { return Ok(()) };
+    notify::describe(notify, service, socket, &mut room.env).map_err(|e| failed("its environment", e))
 }
 
 /// The child has begun, or (`pid` 0) has not.

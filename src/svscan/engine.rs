@@ -8,7 +8,7 @@ use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
-use crate::fdholder::server::{self, Now, Records, Server};
+use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::handover::{self, Room};
@@ -37,6 +37,10 @@ pub mod token {
     pub const SERVICE_CONTROL: u8 = 3;
     /// A service's readiness pipe.
     pub const READINESS: u8 = 4;
+    /// A service's notification socket.
+    pub const NOTIFY: u8 = 5;
+    /// A descriptor that a service has stored.
+    pub const STORED: u8 = 6;
 }
 
 /// Services whose deadline is acted on per turn: a start takes about a millisecond, and when hundreds are due the others
@@ -103,6 +107,8 @@ pub struct Engine {
     owing: heapless::Vec<usize, OWING>,
     /// …until then.
     owing_until: Nanos,
+    /// When something that a service said is to be shown; 0: nothing.
+    pub(super) show_at: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -144,12 +150,14 @@ impl Engine {
             no_orders: true,
             owing: heapless::Vec::new(),
             owing_until: 0,
+            show_at: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
+            engine.holder =
+                Some(Server::new(listener, Settings::default(), &mut records, &engine.epoll, &Now::read())?);
         }
         if !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
@@ -204,8 +212,12 @@ impl Engine {
         let now = time::boot();
         self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
-        for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
-            self.readiness(*token, now);
+        for (token, _) in ready {
+            match token.kind {
+                token::READINESS => self.readiness(*token, now),
+                token::NOTIFY => self.notified(*token, now),
+                _ => {}
+            }
         }
         if ready.iter().any(|(token, _)| token.kind == token::SIGNALS) {
             self.read_signals(now);
@@ -217,6 +229,7 @@ impl Engine {
             match token.kind {
                 token::CONTROL => self.read_control(now),
                 token::SERVICE_CONTROL => self.service_control(*token, now),
+                token::STORED => self.stored_hung_up(*token),
                 server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, now),
                 _ => {}
             }
@@ -235,10 +248,19 @@ impl Engine {
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
-        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let show = nonzero(self.show_at);
+        [
+            owing,
+            show,
+            service,
+            holder,
+            nonzero(header.scan_deadline),
+            nonzero(header.stop_deadline),
+            self.job_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Tells what services owe that were started again; of their start a little later than of their death.
@@ -275,6 +297,7 @@ impl Engine {
         }
         self.expire_jobs(now);
         self.expire_stop(now);
+        self.show_what_is_due(now);
         if let Some(holder) = &mut self.holder {
             holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::read());
         }
@@ -297,11 +320,13 @@ impl Engine {
     /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
     /// more): it may have exited at an earlier byte of the same order.
     pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
-        let Tables { header, services, held, .. } = &mut *self.tables;
+        let Tables { header, services, notifies, held, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
+            notify_kind: token::NOTIFY,
+            notify: notifies.get_mut(slot),
             env: self.env,
             called: self.config.role.only_service(),
             nofile: self.config.nofile,
@@ -381,7 +406,7 @@ impl Engine {
     }
 
     /// The slot that a token means, if it still belongs to whom it belonged to when the token was made.
-    fn current(&mut self, token: Token, fd: impl Fn(&Service) -> i32) -> Option<usize> {
+    pub(super) fn current(&mut self, token: Token, fd: impl Fn(&Service) -> i32) -> Option<usize> {
         let handle = Handle { slot: token.slot as usize, generation: token.generation };
         let service = self.tables.services.get(handle.slot)?;
         if service.used != 0 && service.generation == handle.generation && fd(service) >= 0 {
@@ -407,7 +432,10 @@ impl Engine {
     }
 }
 
-/// What decides what `supervise/waiting` says.
+/// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
 fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
-    (service.waits, service.deferred, service.timer, service.deadline)
+    match Timer::of(service) {
+        Timer::Watchdog => (service.waits, service.deferred, 0, 0),
+        _ => (service.waits, service.deferred, service.timer, service.deadline),
+    }
 }

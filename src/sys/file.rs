@@ -1,6 +1,8 @@
 //! Small files, FIFOs and locks, by directory descriptor and name.
 
 use super::{Errno, Fd, Result, raw};
+use crate::text::CPath;
+use crate::text::number::Decimal;
 use core::ffi::CStr;
 use linux_raw_sys::general as linux;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -210,12 +212,49 @@ pub fn read_fifo(fd: Fd, buf: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// st_dev and st_ino of what an open descriptor is, to recognise it again. Does not wait for a remote file system
-/// (AT_STATX_DONT_SYNC). ENOSYS: a kernel before 4.11.
-pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+/// What an open descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct About {
+    /// st_dev and st_ino, to recognise it again.
+    pub identity: (u64, u64),
+    /// Whether it is a socket.
+    pub is_socket: bool,
+}
+
+/// Looks at an open descriptor. Does not wait for a remote file system (AT_STATX_DONT_SYNC). ENOSYS: a kernel before
+/// 4.11.
+pub fn about(fd: Fd) -> Result<About> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::INO)?;
-    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::TYPE | rustix::fs::StatxFlags::INO)?;
+    Ok(About {
+        identity: (rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+        is_socket: FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Socket,
+    })
+}
+
+/// st_dev and st_ino of what an open descriptor is. See [`about`].
+pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+    about(fd).map(|about| about.identity)
+}
+
+/// The absolute path of an open file, as /proc tells. ENAMETOOLONG: it does not fit `buf` with a byte to spare. ENOENT:
+/// it is outside our root.
+pub fn path_of(fd: Fd, buf: &mut [u8]) -> Result<&[u8]> {
+    let link = CPath::<32>::of(&[b"/proc/self/fd/", Decimal::new(fd.0 as u64).as_bytes()]);
+    let n = rustix::fs::readlinkat_raw(Fd::CWD, link.path()?, &mut *buf)?;
+    let (n, size) = (n, buf.len());
+    if n == size {
+        return Err(Errno::NAMETOOLONG);
+    }
+    buf.get(..n).filter(|path| path.starts_with(b"/")).ok_or(Errno::NOENT)
+}
+
+/// Whether two descriptors of one [`identity`] are the same open file: kcmp(2). Where the kernel does not tell, sockets
+/// are, for they cannot be opened twice, and others are not.
+pub fn is_same(a: Fd, b: Fd) -> bool {
+    raw::is_same_file(a.0, b.0).unwrap_or_else(|_| {
+        rustix::fs::fstat(a).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+    })
 }
 
 #[cfg(test)]

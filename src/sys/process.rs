@@ -3,10 +3,11 @@
 use super::args::{Args, Argv, Env};
 use super::environment::{Environment, OWN_PIDS, PID_BYTES};
 use super::fd::own_from;
-use super::{Errno, Fd, Result, raw, signal};
+use super::{Errno, Fd, Result, file, raw, signal};
 use crate::arch::linchpin_clone;
 use crate::limits::HANDED;
-use crate::text::number::Decimal;
+use crate::text::CPath;
+use crate::text::number::{Decimal, parse_u32};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_void};
 use core::ptr;
@@ -401,10 +402,38 @@ pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
+/// The session of a process, getsid(2). ESRCH: there is no such process.
+pub fn session(pid: i32) -> Result<i32> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    rustix::process::getsid(Some(pid)).map(|session| session.as_raw_nonzero().get())
+}
+
+/// The parent of a process, as /proc tells; 0: outside our pid namespace. `None`: there is no such process.
+pub fn parent(pid: i32) -> Option<i32> {
+    let path = CPath::<32>::of(&[b"/proc/", Decimal::new(pid.unsigned_abs().into()).as_bytes(), b"/stat"]);
+    let mut buf = [0; 128];
+    let text = file::read(Fd::CWD, path.path().ok()?, &mut buf).ok()?;
+    // `PID (NAME) STATE PARENT …`, where NAME, of 15 bytes at most, may hold anything.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let field = text.get(end + 1..)?.split(|byte| *byte == b' ').nth(2)?;
+    i32::try_from(parse_u32(field)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Mutex;
+
+    #[test]
+    fn the_parent_and_the_session_of_a_process_are_known_until_it_is_gone() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let number = child.id() as i32;
+        assert_eq!(parent(number), Some(pid()));
+        assert_eq!(session(number), session(pid()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((parent(number), session(number)), (None, Err(Errno::SRCH)));
+    }
 
     /// Children share one stack, in a process that has one thread; tests have several.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());

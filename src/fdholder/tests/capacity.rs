@@ -1,7 +1,7 @@
 //! What the store takes and gives back: places for clients, memory, time; and that it can be made anew.
 
 use super::{Peer, Store, Witness};
-use crate::fdholder::server::store_own;
+use crate::fdholder::server::{Server, Settings, store_own};
 use crate::fdholder::table;
 use crate::fdholder::wire::Request;
 use crate::limits::FDHOLDER_IDLE;
@@ -147,8 +147,8 @@ fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
     store.tables.clients[2].serving = 1;
     store.epoll = crate::sys::epoll::Epoll::new().unwrap();
     let listener = store.listener;
-    store.server = store
-        .with(|_, records, epoll, now| crate::fdholder::server::Server::new(listener, records, epoll, now).unwrap());
+    store.server =
+        store.with(|_, records, epoll, now| Server::new(listener, Settings::default(), records, epoll, now).unwrap());
     half.send(&LIST[3..], &[]).unwrap();
     store.settle();
     assert_eq!(half.answer().0, [0; 5]);

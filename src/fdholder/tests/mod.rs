@@ -3,10 +3,11 @@
 mod capacity;
 mod clients;
 mod hostile;
+mod info;
 mod requests;
 mod wire;
 
-use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, listen};
+use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
@@ -36,7 +37,7 @@ impl Store {
         let epoll = Epoll::new().unwrap();
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };
-        let server = Server::new(listener, &mut Records::of(tables), &epoll, &now).unwrap();
+        let server = Server::new(listener, Settings::default(), &mut Records::of(tables), &epoll, &now).unwrap();
         Store { tables, path, now, capacity: usize::MAX, epoll, listener, server }
     }
 
@@ -48,6 +49,8 @@ impl Store {
             clients: &mut self.tables.clients,
             top: &mut header.clients_top,
             next_generation: &mut header.next_generation,
+            allows: &self.tables.allows,
+            rules: None,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }

@@ -5,6 +5,7 @@ use crate::applets::cli::{Cli, Opt, SYSTEM, TIMEOUT, WrongUsage};
 use crate::limits::CONTROL_BYTES;
 use crate::service::client::{self, SendError};
 use crate::service::command::Command;
+use crate::service::notify;
 use crate::service::wait::{Goal, Quorum, Wait};
 use crate::service::watch::Watch;
 use crate::sys::args::Args;
@@ -147,6 +148,8 @@ fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, re
 
 /// Whether the first service has a `notification-fd`, or a `notify-socket`.
 fn says_when_ready<'a>(mut dirs: impl Iterator<Item = &'a CStr>) -> bool {
-    let there = |path| file::with_dir(path, |dir| file::exists(dir, c"notification-fd") == Ok(true) || notify::says_when_ready(dir));
+    let there = |path| {
+        file::with_dir(path, |dir| file::exists(dir, c"notification-fd") == Ok(true) || notify::says_when_ready(dir))
+    };
     matches!(dirs.next().map(there), Some(Ok(true)))
 }

@@ -1,8 +1,8 @@
 //! A line of the table: what is known of one service, in words. Pure but for [`Sight::look`].
 
+use crate::service::notify::{self, Shown};
 use crate::service::status::{End, Status};
 use crate::service::waiting::{Cause, Reason};
-use crate::service::notify::{self, Shown};
 use crate::service::{client, files, status, tally};
 use crate::sys::time::{MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, file, signal};

@@ -4,7 +4,6 @@
 //! believed: its length, its number of descriptors and its entries are checked, and descriptors that came with an
 //! answer that is wrong are closed.
 
-use super::info;
 use super::wire::{self, Builder, CHUNK, Entries, Entry, HEADER, NEVER, Request, STATUS};
 use crate::limits::HELD_NAME;
 use crate::sys::time::Nanos;
@@ -109,14 +108,8 @@ impl Connection {
     /// The identifiers of all that is held, in the store's order. EMSGSIZE: `buf` is too small for the answer.
     pub fn list<'b>(&mut self, buf: &'b mut [u8]) -> Result<impl Iterator<Item = &'b [u8]> + use<'b>> {
         self.request(&Request::List, &[])?;
-        wire::identifiers(self.answer(buf)?)
-    }
-
-    /// What the store tells about what it holds, from slot `from` on (0 at first, then as each part says). `buf` has room
-    /// for [`ANSWER`](info::ANSWER) bytes. EPIPE, ECONNRESET: it may be a store of s6, which does not know this request.
-    pub fn info<'b>(&mut self, from: u32, buf: &'b mut [u8]) -> Result<info::Page<'b>> {
-        self.request(&Request::Info(from), &[])?;
-        info::Page::decode(self.answer(buf)?, from)
+        let (payload, _) = self.message(buf, &mut Queue::new(&mut []))?;
+        wire::identifiers(wire::answer(payload)?)
     }
 
     /// Gets all that is held: descriptors into `fds`, close-on-exec, and entries into `text`. EPERM: not allowed.
@@ -240,12 +233,6 @@ impl Connection {
             [] => Ok(()),
             _ => Err(Errno::PROTO),
         }
-    }
-
-    /// An answer without descriptors: what follows its status 0.
-    fn answer<'b>(&mut self, buf: &'b mut [u8]) -> Result<&'b [u8]> {
-        let (payload, _) = self.message(buf, &mut Queue::new(&mut []))?;
-        wire::answer(payload)
     }
 
     /// An answer that is not longer than `buf`: what follows its status 0.

@@ -7,8 +7,8 @@
 //! a file count; with it a file may be as long as [`ENV_BYTES`](crate::limits::ENV_BYTES) allow.
 
 use crate::applets::cli::{Cli, Opt, WrongUsage};
-use crate::sys::environment::Environment;
 use crate::sys::envfile::{self, How};
+use crate::sys::environment::Environment;
 use crate::sys::{Errno, Fd, file};
 use crate::text::quote::Printable;
 

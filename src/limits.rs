@@ -48,9 +48,6 @@ pub const FDHOLDER_CROWD: usize = 4;
 /// clients, and what it takes to start services.
 pub const FDHOLDER_SPARE: i32 = 96;
 
-/// Connections that the fd-holder accepts before other events get their turn.
-pub const FDHOLDER_ACCEPTS: usize = 8;
-
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;

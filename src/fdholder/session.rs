@@ -197,7 +197,7 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
         return Ok(());
     }
     client.stalled = 0;
-    let (mut requests, mut reads) = (context.turn, READS);
+    let (mut requests, mut reads, mut emptied) = (context.turn, READS, false);
     loop {
         // What comes behind the request for a dump is not looked at before the dump is sent.
         let (size, takes, whole) = if client.dump_give > 0 { (0, 0, true) } else { next(client)? };
@@ -235,11 +235,12 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
                 (false, true) => End::Broke("descriptors without a request"),
                 (false, false) => End::Left,
             });
-        } else if reads == 0 || context.ending && !begun(client) {
+        } else if reads == 0 || (emptied || context.ending) && !begun(client) {
             return Ok(());
         } else {
             reads -= 1;
-            if !read(client, size, context)? {
+            emptied = false;
+            if !read(client, size, context, &mut emptied)? {
                 // All that was sent is here: descriptors that the unfinished request does not take belong to none.
                 let unfinished = client.request_len as usize;
                 if client.fds_len as usize > takes && (unfinished == 0 || unfinished >= HEADER) {
@@ -264,8 +265,8 @@ fn next(client: &Client) -> Result<(usize, usize, bool), End> {
 }
 
 /// Reads what is there, at least a page's worth, or what the request at hand still needs: it will have `size` bytes as
-/// far as is known. False: there is nothing.
-fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<bool, End> {
+/// far as is known. False: there is nothing. `emptied`: most likely there is no more, it need not be tried.
+fn read(client: &mut Client, size: usize, context: &Context<'_, '_>, emptied: &mut bool) -> Result<bool, End> {
     let (done, len) = (client.request_done as usize, client.request_len as usize);
     if done > 0 {
         client.request.copy_within(done..len, 0);
@@ -281,6 +282,7 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<b
     if room.is_empty() {
         return Err(End::Broke("a request without its descriptors"));
     }
+    let wanted = room.len();
     let mut fds = [Fd::NONE; MAX_FDS];
     let free = FDHOLDER_FDS.saturating_sub(client.fds_len as usize).min(MAX_FDS);
     let got = match socket::receive(Fd(client.fd), room, fds.get_mut(..free).unwrap_or(&mut [])) {
@@ -298,6 +300,7 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<b
     }
     client.request_len += got.bytes as u32;
     client.closing = (got.bytes == 0).into();
+    *emptied = got.bytes > 0 && got.bytes < wanted;
     if got.fds_lost && (got.fds >= free || !stand_in(client)) {
         return Err(End::Broke("more descriptors than can be taken"));
     }

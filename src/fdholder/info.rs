@@ -186,4 +186,4 @@ impl<'a> Page<'a> {
     }
 }
 
-const _: () = assert!(STATUS + 4 + 2 + FIXED + 1 + HELD_NAME + 1 <= ANSWER, "an answer has room for one entry");
+const _: () = assert!(STATUS + 4 + 2 + FIXED + HELD_NAME + 2 <= ANSWER, "an answer has room for one entry");

@@ -57,6 +57,31 @@ pub const FDHOLDER_GLOBS: usize = 1000;
 /// Longest regular expression of an access rule: what s6 reads of a file of an environment directory, and a byte.
 pub const FDHOLDER_PATTERN: usize = 4096;
 
+/// Bytes of a status line that a service sends (`STATUS=`): two lines of a terminal; the rest is cut off.
+pub const NOTIFY_STATUS: usize = 176;
+
+/// Messages of one service's notification socket that are taken before others get their turn…
+pub const NOTIFY_TURN: usize = 64;
+
+/// …or descriptors that came with them, if that is sooner: one full message. Closing one may take microseconds.
+pub const NOTIFY_TURN_FDS: usize = 253;
+
+/// Messages that are taken when a service has died: those that it sent before. The kernel keeps some ten of them
+/// (net.unix.max_dgram_qlen); systemd raises that to 512.
+pub const NOTIFY_LAST: usize = 1024;
+
+/// Descriptors that a service may have stored, if its `notify-socket` does not say otherwise…
+pub const STORED: usize = 64;
+
+/// …and the most that it can ask for: as many as it can be given at its next start.
+pub const STORED_MOST: usize = 128;
+
+/// Nanoseconds between two times that the file is written that shows what a service said: it may say much.
+pub const NOTIFY_PAUSE: u64 = 200_000_000;
+
+/// Nanoseconds between two log lines about what is wrong with what comes through a service's socket.
+pub const NOTIFY_QUIET: u64 = 10_000_000_000;
+
 /// Dependencies between services that a stop respects: two for each service.
 pub const DEPENDENCIES: usize = 2 * SERVICES;
 
@@ -92,9 +117,10 @@ pub const BOARD_FILE: usize = 64 * 1024;
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
 
-/// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
-/// held ones, the fd-holder's clients with what they are sending, and some to spare.
-pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;
+/// Descriptors that a full house needs: seven a service (directory, control, lock, pipe, readiness, notification socket,
+/// one in passing), the held ones, the fd-holder's clients with what they are sending, what a notification brings, and
+/// some to spare.
+pub const DESCRIPTORS: u64 = (7 * SERVICES + HELD + NOTIFY_TURN_FDS + FDHOLDER_CLIENTS * 508 + 64) as u64;
 /// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
 /// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
 pub const FIFODIR_ENTRIES: u32 = 1024;
@@ -141,3 +167,11 @@ pub const FTRIG_PATTERNS: usize = 128;
 
 /// Bytes of events that `ftrig-wait` and `ftrig-listen1` keep to print them: a FIFO's worth. The oldest go first.
 pub const FTRIG_KEPT: usize = 64 * 1024;
+
+/// Held descriptors that one service is given at a start, those that it stored itself included. Daemons with many
+/// addresses have a dozen, and sd's stores are used for hundreds of connections at most; each takes four bytes of the
+/// stack on which a child begins.
+pub const HANDED: usize = 128;
+
+/// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
+pub const SOCKETS_FILE: usize = 16 * 1024;

@@ -129,10 +129,15 @@ pub fn listen(path: &CStr) -> Result<Fd> {
     unix::listen(path, 0o777)
 }
 
+/// The limit of what is held for ever.
+pub fn far_limit(now: &Now) -> Stamp {
+    Stamp { sec: now.wall.sec.saturating_add(NEVER), nano: now.wall.nano }
+}
+
 /// Holds a descriptor of our own, for ever; the table takes it over unless there is an error, which is as
 /// [`Table::store`]'s.
 pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, origin: Origin, now: &Now) -> Result<()> {
-    let limit = Stamp { sec: now.wall.sec.saturating_add(NEVER), nano: now.wall.nano };
+    let limit = far_limit(now);
     let identity = file::identity(fd).unwrap_or((0, 0));
     let (pid, uid) = (crate::sys::process::pid() as u32, rustix::process::geteuid().as_raw());
     held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity }).map(drop)
@@ -416,7 +421,7 @@ impl Server {
     }
 
     /// Takes note of what has been stored and removed. Memory is given back a few pages at a time.
-    pub(super) fn note_changes(&mut self, held: &mut Table<'_>) {
+    pub fn note_changes(&mut self, held: &mut Table<'_>) {
         if !held.take_changed() {
             return;
         }

@@ -73,6 +73,7 @@ impl Engine {
         if service.notify_fd >= 0 && supervisor::said_ready(service) {
             self.drive(slot, Event::Ready, now);
         }
+        self.hear_last(slot, now);
         self.drive(slot, Event::Died(wstat), now);
         if let Some(service) = self.tables.services.get_mut(slot) {
             service.dead_pid = 0;
@@ -90,6 +91,7 @@ impl Engine {
             path,
             argv: &argv,
             env: self.env,
+            given: None,
             dir,
             stdio: [Fd::NONE; 3],
             extra: &[],

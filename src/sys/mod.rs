@@ -8,9 +8,11 @@
 
 pub mod args;
 pub mod cell;
+pub mod datagram;
 pub mod diag;
 pub mod dir;
 pub mod entry;
+pub mod envfile;
 pub mod environment;
 pub mod epoll;
 pub mod fd;

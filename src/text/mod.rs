@@ -1,10 +1,12 @@
 //! Words and numbers that several rooms read or print. Pure: no system call.
 
+pub mod cdb;
 pub mod cpath;
 pub mod duration;
 pub mod errno;
 pub mod fdname;
 pub mod glob;
+pub mod notify;
 pub mod number;
 pub mod passwd;
 pub mod quote;

@@ -14,6 +14,7 @@ use linchpin::service::{extra, files, tally};
 use linchpin::state::Service;
 use linchpin::sys::time::{MILLI, SECOND};
 use linchpin::sys::{Fd, file};
+use linchpin::text::notify::{self, Message};
 use linchpin::text::tai::Stamp;
 use std::ffi::CString;
 use std::fmt::Write;
@@ -85,7 +86,7 @@ impl Life {
     /// Something that can happen now.
     fn event(&mut self, decisions: &mut Decisions<'_>) -> Option<Event> {
         let gone = self.state() == State::Gone;
-        Some(match decisions.byte() % 24 {
+        Some(match decisions.byte() % 25 {
             0..=2 if self.service.deadline > 0 => {
                 self.now = self.now.max(self.service.deadline);
                 Event::Timer
@@ -109,6 +110,11 @@ impl Life {
             20 if decisions.byte() < 32 => Event::Quit,
             21 if decisions.byte() < 32 => Event::Interrupt,
             22 if self.service.waits != 0 => Event::Release,
+            23 => decisions.of(&[Event::Alive, Event::Wrong, Event::Extend(SECOND), Event::Extend(LONG)]),
+            24 if self.state() == State::Up => {
+                self.service.watchdog = decisions.of(&[0, MILLI, SECOND]);
+                Event::Alive
+            }
             _ => return None,
         })
     }
@@ -164,6 +170,10 @@ impl Life {
                 let rule = Rule::parse(rule).unwrap_or(Rule::DEFAULT);
                 return Some(Event::Delay(rule, u32::from(decisions.byte()) << 24));
             }
+            Action::Abort { .. } => {
+                assert!(self.service.pid > 0, "{action:?} to nobody");
+                return Some(Event::KillAfter(decisions.of(&[MILLI, 5 * SECOND, LONG])));
+            }
             Action::Signal(_) | Action::SignalGroup(_) | Action::SignalDown | Action::SignalReload | Action::Kill => {
                 assert!(self.service.pid > 0, "{action:?} to nobody");
             }
@@ -202,7 +212,8 @@ impl Life {
             assert_eq!(timer == Timer::Start, service.want_up != 0, "{after:?}: wanted {}", service.want_up);
         }
         assert!(state == State::Down || timer != Timer::Start, "{after:?}");
-        assert!(matches!(state, State::Up | State::LastUp) || timer != Timer::Kill, "{after:?}");
+        let of_a_run = matches!(timer, Timer::Kill | Timer::Watchdog);
+        assert!(matches!(state, State::Up | State::LastUp) || !of_a_run, "{after:?}");
         assert!(service.paused == 0 || matches!(state, State::Up | State::LastUp | State::Gone), "{after:?}");
     }
 }
@@ -343,6 +354,20 @@ pub fn control(data: &[u8]) {
         }
         assert!(ScanCommand::from_byte(*byte).is_none_or(|command| command.byte() == *byte));
     }
+}
+
+/// A message on a notification socket: whatever is in it, what is understood is in it too, and is within bounds.
+pub fn notification(data: &[u8]) {
+    let Ok(message) = Message::parse(data) else { return };
+    for value in [message.status, message.name].into_iter().flatten() {
+        assert!(data.windows(value.len() + 1).any(|part| part == [b"=", value].concat()), "{value:?}");
+        assert!(!value.contains(&b'\n') && !value.contains(&0));
+    }
+    assert!(message.name.is_none_or(|name| notify::is_fd_name(name) && name.len() <= notify::FD_NAME));
+    let silent = Message { barrier: true, ..Message::default() };
+    assert!(!message.barrier || message == silent, "a barrier says nothing else");
+    let again = [b"X_FIRST=1\n", data].concat();
+    assert!(message.barrier || Message::parse(&again) == Ok(message));
 }
 
 /// Waiting for services: nobody fails twice, and what is over for all stays so once they are settled.

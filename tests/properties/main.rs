@@ -39,6 +39,22 @@ proptest! {
     }
 
     #[test]
+    fn a_notification_is_read_without_harm(data in words(b"READY=1\nSTATUS=FDNAME=WATCHDOG_USEC=BARRIER=1\n\0:", 200)) {
+        checks::notification(&data);
+    }
+
+    #[test]
+    fn lines_of_a_notification_are_read_without_harm(lines in prop::collection::vec(
+        prop::sample::select(&[
+            "READY=1", "BARRIER=1", "STATUS=x y", "FDNAME=a", "FDNAME=", "FDNAME=a:b", "FDSTORE=1", "WATCHDOG=1", "=", "X",
+            "", "STATUS=",
+        ]),
+        0..8,
+    )) {
+        checks::notification(lines.join("\n").as_bytes());
+    }
+
+    #[test]
     fn who_waits_counts_each_failure_once(data in bytes(60)) {
         checks::wait(&data);
     }

@@ -50,7 +50,7 @@ pub fn go_on(client: &mut Client, context: &mut Context<'_, '_>) -> Result<Progr
     let Some(sent) = send(client.fd, message, fds.get(..count).unwrap_or(&[]))? else {
         return Ok(Progress::Deferred);
     };
-    for slot in slots.iter().take(count) {
+    for slot in slots.iter().take(if client.looks == 0 { count } else { 0 }) {
         context.held.retrieved(*slot, client.pid, context.now.boot);
     }
     client.dump_next = slots.get(count.wrapping_sub(1)).map_or(0, |slot| *slot as u32 + 1);

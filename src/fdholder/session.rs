@@ -102,6 +102,7 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     client.closing = 0;
     client.serving = 0;
     client.stalled = 0;
+    client.looks = 0;
     client.fd = fd.0;
     client.pid = peer.pid;
     client.uid = peer.uid;
@@ -423,6 +424,7 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
         },
         Request::List => return list(client, context),
         Request::Info(from) => {
+            client.looks = 1;
             let viewer = Viewer::of(client);
             let sees = |id: &[u8]| viewer.sees(allows, id);
             let length = info::answer(&mut client.reply, from, context.held, context.now.boot, sees);

@@ -20,6 +20,13 @@ pub const HELD_NAME: usize = 255;
 /// Simultaneous clients of the fd-holder. s6-fdholderd's default is 16; each costs a page or two while it talks.
 pub const FDHOLDER_CLIENTS: usize = 32;
 
+/// Simultaneous clients of the fd-holder that is a process of its own: s6-fdholderd's bound for `-c`.
+pub const FDHOLDERD_CLIENTS: usize = 256;
+
+/// Bytes of a file of access rules: 2 KiB for the tables, some 200 for each of a thousand users. It is read into memory,
+/// for a mapped file that somebody cuts off would end the process.
+pub const RULES_FILE: usize = 256 * 1024;
+
 /// Largest fd-holder request: a dump message of 253 entries with 255-byte identifiers, and its header.
 pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 
@@ -41,9 +48,6 @@ pub const FDHOLDER_CROWD: usize = 4;
 /// clients, and what it takes to start services.
 pub const FDHOLDER_SPARE: i32 = 96;
 
-/// Connections that the fd-holder accepts before other events get their turn.
-pub const FDHOLDER_ACCEPTS: usize = 8;
-
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
@@ -56,6 +60,31 @@ pub const FDHOLDER_GLOBS: usize = 1000;
 
 /// Longest regular expression of an access rule: what s6 reads of a file of an environment directory, and a byte.
 pub const FDHOLDER_PATTERN: usize = 4096;
+
+/// Bytes of a status line that a service sends (`STATUS=`): two lines of a terminal; the rest is cut off.
+pub const NOTIFY_STATUS: usize = 176;
+
+/// Messages of one service's notification socket that are taken before others get their turn…
+pub const NOTIFY_TURN: usize = 64;
+
+/// …or descriptors that came with them, if that is sooner: one full message. Closing one may take microseconds.
+pub const NOTIFY_TURN_FDS: usize = 253;
+
+/// Messages that are taken when a service has died: those that it sent before. The kernel keeps some ten of them
+/// (net.unix.max_dgram_qlen); systemd raises that to 512.
+pub const NOTIFY_LAST: usize = 1024;
+
+/// Descriptors that a service may have stored, if its `notify-socket` does not say otherwise…
+pub const STORED: usize = 64;
+
+/// …and the most that it can ask for: as many as it can be given at its next start.
+pub const STORED_MOST: usize = 128;
+
+/// Nanoseconds between two times that the file is written that shows what a service said: it may say much.
+pub const NOTIFY_PAUSE: u64 = 200_000_000;
+
+/// Nanoseconds between two log lines about what is wrong with what comes through a service's socket.
+pub const NOTIFY_QUIET: u64 = 10_000_000_000;
 
 /// Dependencies between services that a stop respects: two for each service.
 pub const DEPENDENCIES: usize = 2 * SERVICES;
@@ -83,6 +112,16 @@ pub const LOG_LINE: usize = 400;
 /// Sockets in a board config.
 pub const BOARD_SOCKETS: usize = 128;
 
+/// Options that the record of a socket has room for that is to be bound later: all those that a board config knows, and
+/// some to come.
+pub const SOCKET_OPTIONS: usize = 24;
+
+/// Patterns of all entries `[[fdholder.allow]]` of a board config together: eight for each entry.
+pub const BOARD_GLOBS: usize = 8 * FDHOLDER_ALLOWS;
+
+/// Strings in one array of a board config.
+pub const BOARD_ARRAY: usize = 64;
+
 /// Mounts in a board config.
 pub const BOARD_MOUNTS: usize = 32;
 
@@ -92,9 +131,10 @@ pub const BOARD_FILE: usize = 64 * 1024;
 /// Death records that `supervise/death_tally` may hold: s6's own limit for `max-death-tally`.
 pub const DEATH_TALLY: usize = 4096;
 
-/// Descriptors that a full house needs: six a service (directory, control, lock, pipe, readiness, one in passing), the
-/// held ones, the fd-holder's clients with what they are sending, and some to spare.
-pub const DESCRIPTORS: u64 = (6 * SERVICES + HELD + FDHOLDER_CLIENTS * 508 + 64) as u64;
+/// Descriptors that a full house needs: seven a service (directory, control, lock, pipe, readiness, notification socket,
+/// one in passing), the held ones, the fd-holder's clients with what they are sending, what a notification brings, and
+/// some to spare.
+pub const DESCRIPTORS: u64 = (7 * SERVICES + HELD + NOTIFY_TURN_FDS + FDHOLDER_CLIENTS * 508 + 64) as u64;
 /// Entries of a fifodir that one event looks at: every listener is one, and anybody may make one in a public fifodir,
 /// so that PID 1 must stop somewhere. At a few microseconds each this is some milliseconds.
 pub const FIFODIR_ENTRIES: u32 = 1024;
@@ -141,3 +181,11 @@ pub const FTRIG_PATTERNS: usize = 128;
 
 /// Bytes of events that `ftrig-wait` and `ftrig-listen1` keep to print them: a FIFO's worth. The oldest go first.
 pub const FTRIG_KEPT: usize = 64 * 1024;
+
+/// Held descriptors that one service is given at a start, those that it stored itself included. Daemons with many
+/// addresses have a dozen, and sd's stores are used for hundreds of connections at most; each takes four bytes of the
+/// stack on which a child begins.
+pub const HANDED: usize = 128;
+
+/// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
+pub const SOCKETS_FILE: usize = 16 * 1024;

@@ -10,7 +10,7 @@
 
 use crate::limits::{HELD, HELD_NAME};
 use crate::state::Held;
-use crate::state::slot::checksum;
+use crate::state::slot::{Handle, checksum};
 use crate::sys::{
     Errno, Fd,
     time::{Nanos, SECOND},
@@ -219,6 +219,14 @@ impl<'a> Table<'a> {
         }
     }
 
+    /// Notes which service stored the descriptor in `slot`, and whether it is let go of when its other side is gone.
+    pub fn set_owner(&mut self, slot: usize, service: Handle, polled: bool) {
+        if let Some(held) = self.slots.get_mut(slot) {
+            held.polled = polled.into();
+            (held.service, held.service_generation) = (service.slot as i32, service.generation);
+        }
+    }
+
     /// Lets go of `slot`: its descriptor, which is the caller's to close.
     pub fn remove(&mut self, slot: usize) -> Option<Fd> {
         let fd = Fd(self.get(slot)?.fd);
@@ -275,7 +283,7 @@ fn describe(held: &mut Held, new: &New<'_>) {
     held.fd = new.fd.0;
     compiler_fence(Ordering::SeqCst);
     held.origin = new.origin as u8;
-    held.spare = 0;
+    held.polled = 0;
     held.limit_sec = new.limit.sec;
     held.limit_nano = new.limit.nano;
     held.stored = new.now;

@@ -7,10 +7,11 @@
 
 use super::kind;
 use crate::state::Service;
-use crate::sys::{Errno, Fd, Result, entry, file, process};
+use crate::sys::{Errno, Fd, Result, entry, file, lines, process};
 use crate::text::CPath;
 use crate::text::number::{Decimal, parse_u32};
 use core::ffi::CStr;
+use core::ops::ControlFlow;
 use rustix::fs::OFlags;
 use rustix::mount::MountFlags;
 
@@ -71,6 +72,18 @@ fn kill_each(group: Fd) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether process `pid` is in a group itself (not in one below).
+pub fn has(group: Fd, pid: i32) -> bool {
+    let Ok(mut fd) = file::open(group, c"cgroup.procs", OFlags::RDONLY, 0) else { return false };
+    let (mut found, mut buf) = (false, [0; 1024]);
+    let _ = lines::visit_fd(fd, &mut buf, &mut |line| {
+        found = parse_u32(line).is_some_and(|member| i32::try_from(member) == Ok(pid));
+        if found { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    fd.close();
+    found
 }
 
 /// Removes the group of a service. EBUSY: somebody is in it still.

@@ -64,7 +64,8 @@ impl Rule {
 /// More doublings than this are none.
 const MOST_FAILURES: u8 = 63;
 
-fn time(word: &str) -> Option<Nanos> {
+/// A time as files of a service have it: a number with its unit, or of milliseconds; not zero.
+pub(super) fn time(word: &str) -> Option<Nanos> {
     let plain = parse_u32(word.as_bytes()).map(|millis| Nanos::from(millis) * MILLI);
     plain.or_else(|| duration::parse(word)).filter(|time| *time > 0)
 }

@@ -20,15 +20,21 @@ pub const KILL_LEFTOVERS: u8 = 4;
 /// `cgroup`: the service runs in a control group of its own; when `run` or `finish` has died, what is left in it is
 /// killed. Its content does not matter.
 pub const CGROUP: u8 = 8;
+/// `sockets`: see [`handover`](super::handover).
+pub const SOCKETS: u8 = 16;
+/// `notify-socket`: see [`notify`](super::notify).
+pub const NOTIFY: u8 = 32;
 
 /// The directory of dependencies.
 pub const DEPENDENCIES_DIR: &CStr = c"dependencies.d";
 
-const FILES: [(&CStr, u8); 4] = [
+const FILES: [(&CStr, u8); 6] = [
     (DEPENDENCIES_DIR, DEPENDENCIES),
     (c"restart-delay", RESTART_DELAY),
     (c"kill-leftovers", KILL_LEFTOVERS),
     (c"cgroup", CGROUP),
+    (c"sockets", SOCKETS),
+    (c"notify-socket", NOTIFY),
 ];
 
 /// A directory that was changed less than this ago may change again without getting another time: the clocks of file

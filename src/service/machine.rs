@@ -65,15 +65,16 @@ pub enum Timer {
     Respawn = 4,
     /// Let the record go, of which the control group was not empty yet (the engine's business, as above).
     Linger = 5,
+    /// A run that has not said for too long that it is alive is wrong.
+    Watchdog = 6,
 }
 
 impl Timer {
     /// The timer that a record holds.
     pub fn of(record: &Service) -> Timer {
-        [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger]
-            .get(usize::from(record.timer))
-            .copied()
-            .unwrap_or(Timer::None)
+        const ALL: [Timer; 7] =
+            [Timer::None, Timer::Start, Timer::Kill, Timer::KillFinish, Timer::Respawn, Timer::Linger, Timer::Watchdog];
+        ALL.get(usize::from(record.timer)).copied().unwrap_or(Timer::None)
     }
 }
 
@@ -91,12 +92,14 @@ pub enum Waits {
     Missing = 3,
     /// A dependency that waits, perhaps over others, for this service.
     Circle = 4,
+    /// A descriptor that is not held.
+    Descriptor = 5,
 }
 
 impl Waits {
     /// What a record says; a number that is none is `Unknown`, so that somebody looks.
     pub fn of(record: &Service) -> Waits {
-        [Waits::Nothing, Waits::Unknown, Waits::Dependency, Waits::Missing, Waits::Circle]
+        [Waits::Nothing, Waits::Unknown, Waits::Dependency, Waits::Missing, Waits::Circle, Waits::Descriptor]
             .get(usize::from(record.waits))
             .copied()
             .unwrap_or(Waits::Unknown)
@@ -125,6 +128,9 @@ pub enum Event {
     Started,
     /// `run` could not be started; try again after so many nanoseconds.
     StartFailed(Nanos),
+    /// `run` was not started: a descriptor that it is to be given is not held. Whoever stores it says [`Event::Release`];
+    /// try again after so many nanoseconds anyway.
+    Lacks(Nanos),
     /// It has dependencies, and was not started: somebody is to look at them, and to say [`Event::Release`] when they
     /// are ready.
     Held,
@@ -140,7 +146,13 @@ pub enum Event {
     NoFinish,
     /// The service said that it is ready.
     Ready,
-    /// `timeout-kill`, read after [`Action::ArmKill`]: nanoseconds, 0 for never.
+    /// The service said that it is alive, or that its watchdog has another time, which is in the record.
+    Alive,
+    /// The service said that something is wrong with it.
+    Wrong,
+    /// The service said that it needs so many nanoseconds more to end.
+    Extend(Nanos),
+    /// `timeout-kill`, read after [`Action::ArmKill`] or [`Action::Abort`]: nanoseconds, 0 for never.
     KillAfter(Nanos),
     /// Order: what is wanted.
     Want(Want),
@@ -170,7 +182,7 @@ pub enum Event {
 /// What is to be done, in order.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Execute `run`; answer `Started`, `StartFailed` or `Held`.
+    /// Execute `run`; answer `Started`, `StartFailed`, `Lacks` or `Held`.
     Start,
     /// Execute `finish`; answer `FinishStarted` or `NoFinish`.
     Finish,
@@ -186,6 +198,12 @@ pub enum Action {
     ArmKill,
     /// SIGKILL to the pid, or to the group with `flag-timeout-killpg`; then SIGCONT.
     Kill,
+    /// SIGABRT to the pid: it did not say in time that it is alive, or (not `late`) said that something is wrong with it.
+    /// Answer `KillAfter`, but not 0.
+    Abort {
+        /// See above.
+        late: bool,
+    },
     /// SIGKILL to what the process that has just died left behind.
     KillLeftovers,
     /// Read `restart-delay`; answer `Delay`.
@@ -231,6 +249,7 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
     service.died = 0;
     service.starts = 0;
     service.failures = 0;
+    service.watchdog = 0;
     stop_waiting(service);
     set_stamp(service, stamp);
     set_ready_stamp(service, stamp);
@@ -343,7 +362,12 @@ impl Step<'_> {
                     self.let_drain();
                 }
             }
-            Event::StartFailed(_) if self.service.drains != 0 => self.exit(),
+            Event::StartFailed(_) | Event::Lacks(_) if self.service.drains != 0 => self.exit(),
+            Event::Lacks(again) => {
+                self.service.waits = Waits::Descriptor as u8;
+                self.service.waits_on = -1;
+                arm(self.service, Timer::Start, self.now.saturating_add(again));
+            }
             Event::StartFailed(retry) => {
                 stop_waiting(self.service);
                 if self.service.want_up != 0 {
@@ -383,10 +407,19 @@ impl Step<'_> {
 
     fn up(&mut self, event: Event, last: bool) {
         match event {
+            // Who is stopped cannot say that it is alive.
+            Event::Timer if Timer::of(self.service) == Timer::Watchdog && self.service.paused != 0 => self.watch(),
+            Event::Timer if Timer::of(self.service) == Timer::Watchdog => self.abort(true),
             Event::Timer => {
                 disarm(self.service);
                 self.act(Action::Kill);
                 arm(self.service, Timer::Kill, self.now.saturating_add(KILL_AGAIN));
+            }
+            Event::Alive => self.watch(),
+            Event::Wrong if Timer::of(self.service) != Timer::Kill => self.abort(false),
+            Event::Extend(time) if Timer::of(self.service) == Timer::Kill && (last || self.service.want_up == 0) => {
+                let deadline = self.service.deadline.max(self.now.saturating_add(time));
+                arm(self.service, Timer::Kill, deadline);
             }
             Event::KillAfter(0) => {}
             Event::KillAfter(time) => arm(self.service, Timer::Kill, self.now.saturating_add(time)),
@@ -404,10 +437,11 @@ impl Step<'_> {
                 self.act(Action::Tally);
                 self.act(Action::Finish);
             }
-            Event::Ready => {
+            Event::Ready if self.service.ready == 0 => {
                 self.service.ready = 1;
                 set_ready_stamp(self.service, self.stamp);
                 self.act(Action::CloseNotify);
+                self.watch();
                 self.publish(b"U");
             }
             Event::Want(Want::Up) => self.want(true),
@@ -441,6 +475,23 @@ impl Step<'_> {
         }
     }
 
+    /// Gives it the time of its watchdog from now on, if it has one and is not to be killed anyway.
+    fn watch(&mut self) {
+        match Timer::of(self.service) {
+            Timer::None | Timer::Watchdog if self.service.watchdog == 0 => disarm(self.service),
+            Timer::None | Timer::Watchdog => {
+                arm(self.service, Timer::Watchdog, self.now.saturating_add(self.service.watchdog));
+            }
+            _ => {}
+        }
+    }
+
+    /// Something is wrong with it: it is to leave a core behind, and if it does not end by that, it is killed.
+    fn abort(&mut self, late: bool) {
+        disarm(self.service);
+        self.act(Action::Abort { late });
+    }
+
     fn go_down(&mut self) {
         let before = self.orders();
         self.service.paused = 0;
@@ -456,6 +507,9 @@ impl Step<'_> {
             let before = self.orders();
             self.service.paused = (signal == sig::STOP).into();
             self.publish_unless(before);
+            if Timer::of(self.service) == Timer::Watchdog {
+                self.watch();
+            }
         }
     }
 

@@ -43,6 +43,7 @@ fn events() -> Vec<Event> {
         Event::Timer,
         Event::Started,
         Event::StartFailed(60 * SECOND),
+        Event::Lacks(60 * SECOND),
         Event::Died(0),
         Event::Died(SIGTERM_DEATH),
         Event::Died(125 << 8),
@@ -52,6 +53,9 @@ fn events() -> Vec<Event> {
         Event::Ready,
         Event::KillAfter(0),
         Event::KillAfter(300),
+        Event::Alive,
+        Event::Wrong,
+        Event::Extend(7 * SECOND),
         Event::Held,
         Event::Release,
         Event::Delay(Rule::DEFAULT, 0),
@@ -78,7 +82,7 @@ fn answer(action: Action, executable: bool) -> Option<Event> {
         Action::Start => Some(Event::StartFailed(60 * SECOND)),
         Action::Finish if executable => Some(Event::FinishStarted(5 * SECOND)),
         Action::Finish => Some(Event::NoFinish),
-        Action::ArmKill => Some(Event::KillAfter(3)),
+        Action::ArmKill | Action::Abort { .. } => Some(Event::KillAfter(3)),
         Action::Delay => Some(Event::Delay(Rule::DEFAULT, 0)),
         _ => None,
     }
@@ -156,6 +160,89 @@ fn going_down_signals_continues_and_arms_the_kill() {
     assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 310));
     assert_eq!(go(&mut service, Event::Timer), [Action::Kill]);
     assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 + 5 * SECOND));
+}
+
+/// A service with a watchdog of five seconds, ready at 10 ns.
+fn watched() -> Box<Service> {
+    let mut service = at(State::Up);
+    service.watchdog = 5 * SECOND;
+    assert_eq!(Timer::of(&service), Timer::None, "the watchdog begins when it is ready");
+    assert_eq!(go(&mut service, Event::Ready), [Action::CloseNotify, Action::Publish, Action::Tell(b"U")]);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Watchdog, 10 + 5 * SECOND));
+    service
+}
+
+#[test]
+fn a_service_that_does_not_say_that_it_is_alive_is_aborted_and_then_killed() {
+    let mut service = watched();
+    step(&mut service, Event::Alive, 4 * SECOND, STAMP);
+    assert_eq!(service.deadline, 9 * SECOND);
+    let actions = step(&mut service, Event::Timer, 9 * SECOND, STAMP);
+    assert_eq!(actions, [Action::Abort { late: true }]);
+    step(&mut service, Event::KillAfter(SECOND), 9 * SECOND, STAMP);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 * SECOND));
+    // Whatever it says now.
+    for event in [Event::Alive, Event::Wrong, Event::Ready, Event::Extend(SECOND)] {
+        assert_eq!(step(&mut service, event, 9 * SECOND, STAMP), [], "{event:?}");
+        assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 * SECOND), "{event:?}");
+    }
+    assert_eq!(step(&mut service, Event::Timer, 10 * SECOND, STAMP), [Action::Kill]);
+    step(&mut service, Event::Died(9), 11 * SECOND, STAMP);
+    step(&mut service, Event::NoFinish, 11 * SECOND, STAMP);
+    assert_eq!((Timer::of(&service), service.want_up), (Timer::Start, 1));
+}
+
+#[test]
+fn a_service_that_says_that_it_is_alive_before_it_is_ready_is_watched_from_then_on() {
+    let mut service = at(State::Up);
+    service.watchdog = 5 * SECOND;
+    assert_eq!(go(&mut service, Event::Alive), []);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Watchdog, 10 + 5 * SECOND));
+}
+
+#[test]
+fn a_service_without_a_watchdog_may_say_that_it_is_alive_and_that_something_is_wrong() {
+    let mut service = at(State::Up);
+    assert_eq!(go(&mut service, Event::Alive), []);
+    assert_eq!(Timer::of(&service), Timer::None);
+    assert_eq!(go(&mut service, Event::Wrong), [Action::Abort { late: false }]);
+}
+
+#[test]
+fn a_watchdog_may_get_another_time_or_none() {
+    let mut service = watched();
+    service.watchdog = SECOND;
+    go(&mut service, Event::Alive);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Watchdog, 10 + SECOND));
+    service.watchdog = 0;
+    go(&mut service, Event::Alive);
+    assert_eq!(Timer::of(&service), Timer::None);
+}
+
+#[test]
+fn a_service_that_is_stopped_is_not_expected_to_say_that_it_is_alive() {
+    let mut service = watched();
+    go(&mut service, Event::Signal(sig::STOP));
+    assert_eq!(step(&mut service, Event::Timer, 5 * SECOND, STAMP), []);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Watchdog, 10 * SECOND));
+    step(&mut service, Event::Signal(sig::CONT), 9 * SECOND, STAMP);
+    assert_eq!(service.deadline, 14 * SECOND);
+    assert_eq!(step(&mut service, Event::Timer, 14 * SECOND, STAMP), [Action::Abort { late: true }]);
+}
+
+#[test]
+fn on_its_way_down_a_service_may_ask_for_time_but_not_for_less() {
+    let mut service = watched();
+    go(&mut service, Event::Want(Want::Down));
+    assert_eq!(Timer::of(&service), Timer::Watchdog, "without timeout-kill it is still to say that it is alive");
+    go(&mut service, Event::KillAfter(2 * SECOND));
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 + 2 * SECOND));
+    go(&mut service, Event::Extend(7 * SECOND));
+    assert_eq!(service.deadline, 10 + 7 * SECOND);
+    go(&mut service, Event::Extend(SECOND));
+    assert_eq!(service.deadline, 10 + 7 * SECOND);
+    go(&mut service, Event::Alive);
+    assert_eq!((Timer::of(&service), service.deadline), (Timer::Kill, 10 + 7 * SECOND));
 }
 
 #[test]
@@ -272,8 +359,12 @@ fn every_record() -> Vec<Service> {
     let mut all = Vec::new();
     let flags = |bits: u32, n: u32| u8::from(bits >> n & 1 != 0);
     for state in State::ALL {
-        for bits in 0..128 {
+        for bits in 0..256 {
             let mut service = at(state);
+            if flags(bits, 7) == 1 && matches!(state, State::Up | State::LastUp) {
+                service.watchdog = 5 * SECOND;
+                arm(&mut service, Timer::Watchdog, 10 + 5 * SECOND);
+            }
             service.want_up = flags(bits, 0);
             service.paused = flags(bits, 1);
             service.drains = flags(bits, 2);
@@ -303,7 +394,7 @@ fn the_whole_product_of_states_and_events_keeps_its_promises() {
             for flag in [service.want_up, service.paused, service.ready, service.drains, service.stdio_closed] {
                 assert!(flag <= 1, "{what}");
             }
-            assert!(service.waits <= Waits::Circle as u8 && service.failures <= 63, "{what}");
+            assert!(service.waits <= Waits::Descriptor as u8 && service.failures <= 63, "{what}");
             // A deadline is armed when there is a timer, and only then.
             assert_eq!(service.deadline != 0, Timer::of(&service) != Timer::None, "{what}");
             // Who is told something reads the status that belongs to it.
@@ -400,10 +491,35 @@ fn a_service_that_is_held_starts_when_it_is_released_even_if_it_is_wanted_once()
 }
 
 #[test]
+fn a_service_that_lacks_a_descriptor_starts_when_there_is_one_or_in_a_while_even_if_it_is_wanted_once() {
+    for (want, event) in [(Want::Up, Event::Release), (Want::Once, Event::Release), (Want::Once, Event::Timer)] {
+        let mut service = fresh(false);
+        assert_eq!(go(&mut service, Event::Want(want)).last(), Some(&Action::Start));
+        assert_eq!(go(&mut service, Event::Lacks(60 * SECOND)), []);
+        assert_eq!((Waits::of(&service), Timer::of(&service)), (Waits::Descriptor, Timer::Start));
+        assert_eq!(go(&mut service, event), [Action::Start]);
+        go(&mut service, Event::Started);
+        assert_eq!((Waits::of(&service), Timer::of(&service)), (Waits::Nothing, Timer::None));
+    }
+    let mut draining = fresh(true);
+    go(&mut draining, Event::Drain);
+    assert_eq!(go(&mut draining, Event::Lacks(SECOND)).last(), Some(&Action::Gone));
+}
+
+#[test]
 fn a_service_that_is_held_obeys_orders() {
+    waiting_obeys_orders(Event::Held);
+}
+
+#[test]
+fn a_service_that_lacks_a_descriptor_obeys_orders() {
+    waiting_obeys_orders(Event::Lacks(60 * SECOND));
+}
+
+fn waiting_obeys_orders(why: Event) {
     let held = || {
         let mut service = fresh(true);
-        go(&mut service, Event::Held);
+        go(&mut service, why);
         service
     };
     for event in [Event::Want(Want::Down), Event::Want(Want::AtMostOnce)] {
@@ -423,7 +539,7 @@ fn a_service_that_is_held_obeys_orders() {
 proptest! {
     #[test]
     fn whatever_happens_the_machine_is_consistent(
-        wanted: bool, executable: bool, script in prop::collection::vec((0usize..48, 0u64..3_000_000_000), 0..60),
+        wanted: bool, executable: bool, script in prop::collection::vec((0usize..64, 0u64..3_000_000_000), 0..60),
     ) {
         let all = events();
         let mut service = fresh(wanted);

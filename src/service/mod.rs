@@ -7,12 +7,15 @@ pub mod command;
 pub mod delay;
 pub mod event;
 pub mod extra;
+pub mod fdstore;
 pub mod files;
+pub mod handover;
 pub mod instance;
 pub mod link;
 pub mod listen;
 pub mod machine;
 pub mod news;
+pub mod notify;
 pub mod permissions;
 pub mod poll;
 #[cfg(test)]

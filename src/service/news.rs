@@ -173,8 +173,12 @@ mod tests {
         let mut context = Context {
             epoll: &epoll,
             readiness: Token { kind: 0, slot: 0, generation: 0 },
+            notify_kind: 0,
+            notify: None,
             env: Env::EMPTY,
             called: None,
+            held: None,
+            room: None,
             nofile: None,
             null: Fd::NONE,
             console: Fd::NONE,

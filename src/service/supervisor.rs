@@ -1,16 +1,18 @@
 //! The shell around the machine: performs its actions, feeds back their outcome. One supervisor is a record in the
 //! arena and a few descriptors; there is no process for it.
 
+use super::handover::{self, Refused, Room};
 use super::machine::{self, Action, Event, Timer};
 use super::news::{note, settle, tally_death};
-use super::{cgroup, extra, files, kind, label};
-use crate::state::Service;
+use super::{cgroup, extra, files, kind, label, notify};
+use crate::fdholder::table::Table;
+use crate::state::{Notify, Service};
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
 use crate::sys::signal::number as sig;
 use crate::sys::time::{MILLI, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file, random};
+use crate::sys::{Errno, Fd, Result, file, memory, random};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
@@ -25,6 +27,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 const EXEC_AGAIN: Nanos = 60 * SECOND;
 /// Somebody else holds the service lock: it is tried again after this.
 const LOCK_AGAIN: Nanos = SECOND;
+/// What was told to abort and does not end is killed after this, if `timeout-kill` does not say otherwise.
+const ABORT_TIME: Nanos = 10 * SECOND;
 
 /// What a supervisor needs from the engine.
 pub struct Context<'a> {
@@ -32,10 +36,18 @@ pub struct Context<'a> {
     pub epoll: &'a Epoll,
     /// Token for it.
     pub readiness: Token,
+    /// Kind of the token for its notification socket, which is the same otherwise.
+    pub notify_kind: u8,
+    /// The record of that socket; used if the service asks for one.
+    pub notify: Option<&'a mut Notify>,
     /// Environment of the children.
     pub env: Env,
     /// The name that scripts get, if it is not that of the record.
     pub called: Option<&'static CStr>,
+    /// What is held; `None`: there is no fd-holder here.
+    pub held: Option<Table<'a>>,
+    /// Where is put together what one child is given and others are not.
+    pub room: Option<&'a mut Room>,
     /// RLIMIT_NOFILE of the children, if ours was raised.
     pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
@@ -58,7 +70,8 @@ pub struct Context<'a> {
 #[must_use]
 pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> bool {
     // Somebody will settle what there is already, and readiness with it; but not one death is to be lost to the next.
-    let is_next = service.untold[0] != 0 && first == Event::Ready;
+    let spoke = matches!(first, Event::Ready | Event::Alive | Event::Extend(_));
+    let is_next = service.untold[0] != 0 && spoke;
     if service.untallied != 0 && !is_next {
         settle(service);
     }
@@ -110,9 +123,15 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::SignalGroup(signal) => send(service, signal, true),
         Action::SignalDown => send(service, noted(service, "down-signal", files::down_signal(dir)), false),
         Action::SignalReload => send(service, noted(service, "reload-signal", files::reload_signal(dir)), false),
-        Action::ArmKill => {
-            let millis = noted(service, "timeout-kill", files::timeout_kill(dir));
-            return Some(Event::KillAfter(Nanos::from(millis) * MILLI));
+        Action::ArmKill => return Some(Event::KillAfter(kill_after(service))),
+        Action::Abort { late } => {
+            let why =
+                if late { "did not say in time that it is alive" } else { "says that something is wrong with it" };
+            warning!("{} (pid {}) {why}: aborted", label(service), service.pid);
+            send(service, sig::ABRT, false);
+            send(service, sig::CONT, false);
+            let after = kill_after(service);
+            return Some(Event::KillAfter(if after == 0 { ABORT_TIME } else { after }));
         }
         Action::Kill => {
             warning!("{} (pid {}) did not end in time: killed", label(service), service.pid);
@@ -139,6 +158,11 @@ fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> 
         Action::Gone => {}
     }
     None
+}
+
+/// `timeout-kill`; 0: never.
+fn kill_after(service: &Service) -> Nanos {
+    Nanos::from(noted(service, "timeout-kill", files::timeout_kill(Fd(service.dir_fd)))) * MILLI
 }
 
 /// The value of a file of the service directory; says what is wrong with the file, if something is.
@@ -229,7 +253,15 @@ fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
             service.trouble = 0;
             Event::Started
         }
-        Err((what, e, again)) => {
+        Err(Failure::Handover(refused)) => {
+            close(&mut service.notify_fd);
+            memory::forget_seldom();
+            match refused {
+                Refused::Waits => Event::Lacks(EXEC_AGAIN),
+                Refused::Failed => Event::StartFailed(EXEC_AGAIN),
+            }
+        }
+        Err(Failure::System(what, e, again)) => {
             close(&mut service.notify_fd);
             settle(service); // nothing is urgent any more; and what came before is told before
             if service.trouble != e.raw_os_error() as u32 {
@@ -251,7 +283,13 @@ fn descriptor(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-type Failure = (&'static str, Errno, Nanos);
+/// Why `run` was not started.
+enum Failure {
+    /// This could not be done; it is to be tried again after so long.
+    System(&'static str, Errno, Nanos),
+    /// It cannot be given what it needs, which has been told.
+    Handover(Refused),
+}
 
 fn start_run(
     context: &mut Context<'_>,
@@ -263,34 +301,43 @@ fn start_run(
     if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
         let lock = open_service_lock(dir).map_err(|e| {
             let again = if e == Errno::AGAIN { LOCK_AGAIN } else { EXEC_AGAIN };
-            ("supervise/service-lock", e, again)
+            Failure::System("supervise/service-lock", e, again)
         })?;
         let _ = extra.push((lock, descriptor(number)));
     }
     if let Some(number) = noted(service, "notification-fd", files::notification_fd(dir)) {
         let number = descriptor(number);
         if extra.iter().any(|(_, taken)| *taken == number) {
-            return Err(("notification-fd is the same as lock-fd", Errno::INVAL, EXEC_AGAIN));
+            return Err(failed("notification-fd is the same as lock-fd", Errno::INVAL));
         }
-        let (mut read, write) = readiness_pipe().map_err(|e| ("the readiness pipe", e, EXEC_AGAIN))?;
+        let (mut read, write) = readiness_pipe().map_err(|e| failed("the readiness pipe", e))?;
         let _ = extra.push((write, number));
         if let Err(e) = context.epoll.add(read, context.readiness, Flags::IN) {
             read.close();
-            return Err(("watching its readiness pipe", e, EXEC_AGAIN));
+            return Err(failed("watching its readiness pipe", e));
         }
         service.notify_fd = read.0;
         service.notifies = 1;
     }
+    let socket = notify_socket(context, service)?;
+    let is_given = service.extras & (extra::SOCKETS | extra::NOTIFY) != 0;
+    if is_given {
+        gather(context, service, extra, socket.as_ref())?;
+    }
     let own = name(service);
-    let name = context.called.map_or(own.path(), Ok).map_err(|e| ("its name", e, EXEC_AGAIN))?;
+    let name = context.called.map_or(own.path(), Ok).map_err(|e| failed("its name", e))?;
     let argv = Argv::<3>::new(&[c"./run", name]);
     let mut cgroup = door(service);
+    let stdio = stdio(context, service);
+    let gifts = context.room.as_mut().filter(|_| is_given).map(|room| room.gifts());
+    let (extra, given) = gifts.map_or((&extra[..], None), |(fds, env)| (fds, Some(env)));
     let spawn = Spawn {
         path: c"./run",
         argv: &argv,
         env: context.env,
+        given,
         dir,
-        stdio: stdio(context, service),
+        stdio,
         extra,
         session: true,
         new_pidns: noted(service, "flag-newpidns", files::flag_newpidns(dir)),
@@ -299,11 +346,74 @@ fn start_run(
     };
     let started = spawn.start(&mut service.pid);
     cgroup.close();
+    if is_given {
+        forget_gifts(context, service.pid);
+    }
     started.map_err(|why| match why {
-        SpawnError::Fork(e) => ("no new process", e, EXEC_AGAIN),
-        SpawnError::Setup(e) => ("setting up its process", e, EXEC_AGAIN),
-        SpawnError::Exec(e) => ("./run", e, EXEC_AGAIN),
+        SpawnError::Fork(e) => failed("no new process", e),
+        SpawnError::Setup(e) => failed("setting up its process", e),
+        SpawnError::Exec(e) => failed("./run", e),
     })
+}
+
+fn failed(what: &'static str, e: Errno) -> Failure {
+    Failure::System(what, e, EXEC_AGAIN)
+}
+
+/// The address of the service's notification socket, if it asks for one; without one, it has none any more.
+fn notify_socket(
+    context: &mut Context<'_>,
+    service: &mut Service,
+) -> core::result::Result<Option<notify::Address>, Failure> {
+    let asks = service.extras & extra::NOTIFY != 0;
+    let Some(notify) = context.notify.as_mut().filter(|_| asks || service.notified != 0) else { return Ok(None) };
+    if !asks {
+        notify::close(notify, service);
+        return Ok(None);
+    }
+    let settings = noted(service, "notify-socket", notify::settings(Fd(service.dir_fd)));
+    service.watchdog = settings.watchdog;
+    service.notifies |= u8::from(settings.ready);
+    let (address, is_new) =
+        notify::open(notify, service, &settings).map_err(|e| failed("its notification socket", e))?;
+    if is_new {
+        let token = Token { kind: context.notify_kind, ..context.readiness };
+        if let Err(e) = context.epoll.add(Fd(notify.fd), token, Flags::IN) {
+            notify::close(notify, service);
+            return Err(failed("watching its notification socket", e));
+        }
+    }
+    Ok(Some(address))
+}
+
+/// Collects what only this service is given.
+fn gather(
+    context: &mut Context<'_>,
+    service: &mut Service,
+    own: &[(Fd, i32)],
+    socket: Option<&notify::Address>,
+) -> core::result::Result<(), Failure> {
+    let Some(room) = context.room.as_mut() else { return Err(failed("room for its descriptors", Errno::NOMEM)) };
+    let start = handover::Start {
+        slot: context.readiness.slot,
+        held: context.held.as_ref(),
+        wall: context.stamp,
+        env: context.env,
+        own,
+    };
+    handover::prepare(&start, service, EXEC_AGAIN, room).map_err(Failure::Handover)?;
+    let (Some(socket), Some(notify)) = (socket, context.notify.as_ref()) else { return Ok(()) };
+    notify::describe(notify, service, socket, &mut room.env).map_err(|e| failed("its environment", e))
+}
+
+/// The child has begun, or (`pid` 0) has not.
+fn forget_gifts(context: &mut Context<'_>, pid: i32) {
+    let Some(room) = context.room.as_mut() else { return };
+    if let Some(held) = context.held.as_mut().filter(|_| pid > 0) {
+        room.given(held, pid, context.now);
+    }
+    room.clear();
+    memory::forget_seldom();
 }
 
 fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
@@ -329,6 +439,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         path: c"./finish",
         argv: &argv,
         env: context.env,
+        given: None,
         dir,
         stdio: stdio(context, service),
         extra: &[],

@@ -9,11 +9,13 @@
 //! | `stop DEADLINE` | the whole stop is given up |
 //! | `dependency NAME REASON` | the service NAME is `down`, `not-ready`, `missing`, or waits for this one: `cycle` |
 //! | `after NAME` | everything stops, but the service NAME, which depends on this one, has not ended yet |
+//! | `descriptor IDENTIFIER` | the fd-holder holds nothing that this, from the service's `sockets`, would mean |
 //!
 //! While a whole scan directory is being stopped, its `.s6-svscan/stopping` holds a line `PLAN DEADLINE`: what follows,
 //! and when those that are left are killed (0: never).
 //!
-//! DEADLINE: nanoseconds on the boot-time clock, decimal. A line feed in NAME stands as `/`, which no name can have.
+//! DEADLINE: nanoseconds on the boot-time clock, decimal. A line feed in NAME stands as `/`, which no name can have;
+//! one in IDENTIFIER as `\n`, and a `\` as `\\`.
 //! Readers skip lines that they do not know.
 
 use crate::sys::time::Nanos;
@@ -32,8 +34,8 @@ const STOPPING_SCRATCH: &CStr = c".s6-svscan/stopping.new";
 /// Longest name: a file name's limit.
 pub const NAME: usize = 255;
 
-/// Longest line, line feed included.
-const LINE: usize = 11 + NAME + 1 + 9 + 1;
+/// Longest line, line feed included: an identifier of which every byte takes two.
+const LINE: usize = 11 + 2 * NAME + 1;
 
 /// Why a dependency holds a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +77,8 @@ pub enum Cause<'a> {
     },
     /// In a stop, the service with this name must end first.
     After(&'a [u8]),
+    /// Nothing is held with this identifier, or that this glob matches: at most [`NAME`] bytes, none of them 0.
+    Descriptor(&'a [u8]),
 }
 
 impl<'a> Cause<'a> {
@@ -91,6 +95,7 @@ impl<'a> Cause<'a> {
                 put(out, b"dependency ") && put_name(out, name) && put(out, b" ") && put(out, word)
             }
             Cause::After(name) => put(out, b"after ") && put_name(out, name),
+            Cause::Descriptor(id) => put(out, b"descriptor ") && put_identifier(out, id),
         };
         let done = done && out.push(b'\n').is_ok();
         if !done {
@@ -114,6 +119,7 @@ impl<'a> Cause<'a> {
                 read_name(name, room).map(|name| Cause::Dependency { name, reason })
             }
             b"after" => read_name(rest, room).map(Cause::After),
+            b"descriptor" => read_identifier(rest, room).map(Cause::Descriptor),
             _ => None,
         }
     }
@@ -133,6 +139,36 @@ fn read_name<'a>(text: &[u8], room: &'a mut Vec<u8, NAME>) -> Option<&'a [u8]> {
         room.push(if *byte == b'/' { b'\n' } else { *byte }).ok()?;
     }
     is_name(room).then_some(room)
+}
+
+fn put_identifier<const N: usize>(out: &mut Vec<u8, N>, id: &[u8]) -> bool {
+    is_identifier(id)
+        && id.iter().all(|byte| match byte {
+            b'\n' => put(out, b"\\n"),
+            b'\\' => put(out, b"\\\\"),
+            _ => out.push(*byte).is_ok(),
+        })
+}
+
+fn read_identifier<'a>(text: &[u8], room: &'a mut Vec<u8, NAME>) -> Option<&'a [u8]> {
+    room.clear();
+    let mut rest = text;
+    loop {
+        let (byte, after) = match rest {
+            [] => break,
+            [b'\\', b'n', after @ ..] => (b'\n', after),
+            [b'\\', b'\\', after @ ..] => (b'\\', after),
+            [b'\\', ..] => return None,
+            [byte, after @ ..] => (*byte, after),
+        };
+        room.push(byte).ok()?;
+        rest = after;
+    }
+    is_identifier(room).then_some(room)
+}
+
+fn is_identifier(id: &[u8]) -> bool {
+    (1..=NAME).contains(&id.len()) && !id.contains(&0)
 }
 
 /// What stands before and after the blank at `at`.
@@ -257,13 +293,16 @@ mod tests {
             assert_eq!(line(Cause::Dependency { name: b"db", reason }), format!("dependency db {word}\n"));
         }
         assert_eq!(line(Cause::After(b"web")), "after web\n");
+        assert_eq!(line(Cause::Descriptor(b"unix:/run/a b")), "descriptor unix:/run/a b\n");
+        assert_eq!(line(Cause::Descriptor(b"a\\b\nc")), "descriptor a\\\\b\\nc\n");
     }
 
     #[test]
     fn lines_that_are_not_known_are_none() {
         let unknown =
             ["", "restart", "restart ", "restart x", "restart 1 2", "restart 18446744073709551616", "start 1"];
-        for text in unknown.into_iter().chain(["dependency db", "dependency  down", "dependency db up", "kill -1"]) {
+        let unknown = unknown.into_iter().chain(["descriptor ", "descriptor a\\", "descriptor \\t"]);
+        for text in unknown.chain(["dependency db", "dependency  down", "dependency db up", "kill -1"]) {
             assert_eq!(Cause::decode(text.as_bytes(), &mut Vec::new()), None, "{text:?}");
         }
     }
@@ -276,12 +315,16 @@ mod tests {
             assert!(!Cause::After(name).encode(&mut out));
             assert_eq!(out, b"before\n");
         }
+        for id in [&b""[..], b"a\0b", &[b'x'; 256]] {
+            assert!(!Cause::Descriptor(id).encode(&mut Vec::<u8, 1024>::new()));
+        }
     }
 
     #[test]
     fn the_longest_line_fits() {
         let long = [b'x'; NAME];
-        assert_eq!(line(Cause::Dependency { name: &long, reason: Reason::NotReady }).len(), LINE);
+        assert!(line(Cause::Dependency { name: &long, reason: Reason::NotReady }).len() <= LINE);
+        assert_eq!(line(Cause::Descriptor(&[b'\n'; NAME])).len(), LINE);
     }
 
     #[test]
@@ -334,7 +377,7 @@ mod tests {
 
     fn any_cause() -> impl Strategy<Value = (u8, u64, std::vec::Vec<u8>, usize)> {
         let byte = any::<u8>().prop_filter("not in a file name", |byte| !matches!(byte, 0 | b'/'));
-        (0..6u8, any::<u64>(), proptest::collection::vec(byte, 1..=NAME), 0..REASONS.len())
+        (0..7u8, any::<u64>(), proptest::collection::vec(byte, 1..=NAME), 0..REASONS.len())
     }
 
     proptest! {
@@ -346,6 +389,7 @@ mod tests {
                 2 => Cause::KillFinish(at),
                 3 => Cause::Stop(at),
                 4 => Cause::After(&name),
+                5 => Cause::Descriptor(&name),
                 _ => Cause::Dependency { name: &name, reason: REASONS[reason].0 },
             };
             let mut out = Vec::<u8, LINE>::new();
@@ -365,7 +409,7 @@ mod tests {
         }
 
         #[test]
-        fn any_words_are_read_without_harm(word in "(restart|kill|stop|dependency|after) [ -~]{0,30}( (down|cycle))?") {
+        fn any_words_are_read_without_harm(word in "(restart|kill|stop|dependency|after|descriptor) [ -~]{0,30}( (down|cycle))?") {
             let mut room = Vec::new();
             if let Some(cause) = Cause::decode(word.as_bytes(), &mut room) {
                 prop_assert!(cause.encode(&mut Vec::<u8, LINE>::new()));

@@ -4,8 +4,8 @@
 
 use super::slot::checksum;
 use crate::limits::{
-    FDHOLDER_ALLOWS, FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_GLOBS, FDHOLDER_PATTERN, FDHOLDER_REPLY,
-    FDHOLDER_REQUEST, HELD, JOBS, SERVICES,
+    BOARD_SOCKETS, FDHOLDER_ALLOWS, FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_GLOBS, FDHOLDER_PATTERN, FDHOLDER_REPLY,
+    FDHOLDER_REQUEST, HELD, JOBS, NOTIFY_STATUS, SERVICES, SOCKET_OPTIONS,
 };
 use crate::log::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -111,8 +111,10 @@ record! {
         pub nofile_hard: u64,
         /// Length of `fdholder_rules`; 0 if there is no such directory.
         pub fdholder_rules_len: u32,
-        /// For later.
-        pub spare2: u32,
+        /// Slots of sockets to be bound from here on are free.
+        pub pending_top: u32,
+        /// When the next of them is tried again; 0 if there is none.
+        pub pending_deadline: u64,
         /// Held slots from here on are free.
         pub held_top: u32,
         /// Client slots from here on are free.
@@ -230,10 +232,12 @@ record! {
         pub untold: [u8; 4],
         /// How often its control group was found not to be empty when the record was to go.
         pub lingers: u8,
+        /// 1 if it has a notification socket: a record in the table of those.
+        pub notified: u8,
         /// For later.
-        pub spare_bytes: [u8; 7],
-        /// For later.
-        pub spare: u64,
+        pub spare_bytes: [u8; 6],
+        /// What the run is given to say again that it is alive, through its notification socket; 0: it need not.
+        pub watchdog: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
         pub name: [u8; 256],
     }
@@ -248,8 +252,8 @@ record! {
         pub name_len: u8,
         /// Where it came from (`fdholder::table::Origin`).
         pub origin: u8,
-        /// For later.
-        pub spare: u8,
+        /// 1 if it is let go of when it reports an error, or that its other side is gone.
+        pub polled: u8,
         /// The descriptor.
         pub fd: i32,
         /// When it expires: TAI64 label and nanoseconds, as the client sent them.
@@ -316,8 +320,8 @@ record! {
         pub basis: u8,
         /// 1 once it has been answered.
         pub answered: u8,
-        /// For later.
-        pub spare: u8,
+        /// 1 once it has asked about what is held: a dump is given to it to be looked at, not to be kept.
+        pub looks: u8,
         /// Descriptors that a dump still has to bring.
         pub dump_left: u32,
         /// The held slot with which a dump goes on.
@@ -352,6 +356,44 @@ record! {
 }
 
 record! {
+    /// The notification socket of a service that asks for one, and what came through it.
+    pub struct Notify {
+        /// 1 while there is a socket.
+        pub used: u8,
+        /// Who may speak for the service (`service::notify::Access`).
+        pub access: u8,
+        /// 1 if the socket has a name in the file system that nobody can guess, 0 if it has an abstract one.
+        pub hidden: u8,
+        /// What the service said of itself: 1 it reloads, 2 it stops.
+        pub state: u8,
+        /// Generation of the service's record.
+        pub generation: u32,
+        /// The socket.
+        pub fd: i32,
+        /// Most descriptors that the service may have stored.
+        pub stored_max: u32,
+        /// What it said about its failure; 0: nothing.
+        pub errno: u32,
+        /// Length of `name`.
+        pub name_len: u32,
+        /// Length of `status`.
+        pub status_len: u32,
+        /// Lines that were not logged since `logged`.
+        pub unlogged: u32,
+        /// When a line about it was logged last; 0: never.
+        pub logged: u64,
+        /// When the file that shows what it said was written last; 0: never.
+        pub written: u64,
+        /// When that file is to be written; 0: it is up to date.
+        pub due: u64,
+        /// Name of the socket: in `notify/`, or abstract.
+        pub name: [u8; 24],
+        /// Its last status line, perhaps cut.
+        pub status: [u8; NOTIFY_STATUS],
+    }
+}
+
+record! {
     /// What a user or a group may do with the fd-holder, `[[fdholder.allow]]` of the board config.
     pub struct Allow {
         /// 1 if the slot is in use.
@@ -372,6 +414,53 @@ record! {
         pub lifetime_max: u64,
         /// Each a byte that says for what it is (`fdholder::rights::Use`), the pattern, a NUL.
         pub globs: [u8; FDHOLDER_GLOBS],
+    }
+}
+
+record! {
+    /// A socket of the board config that could not be bound yet: all that it takes to try again, when the board config has
+    /// been forgotten.
+    pub struct Pending {
+        /// 1 if the slot is in use.
+        pub used: u8,
+        /// How it delivers (`sys::listener::Kind`).
+        pub kind: u8,
+        /// 1 for O_NONBLOCK.
+        pub nonblocking: u8,
+        /// Length of `name`.
+        pub name_len: u8,
+        /// Length of `address`.
+        pub address_len: u8,
+        /// Length of `device`; 0 for any.
+        pub device_len: u8,
+        /// Permissions of a path.
+        pub mode: u16,
+        /// Permissions of the directories above it that are not there.
+        pub directory_mode: u16,
+        /// For later.
+        pub spare: u16,
+        /// For listen(2).
+        pub backlog: u32,
+        /// Owner of a path.
+        pub uid: u32,
+        /// See above.
+        pub gid: u32,
+        /// How often it was tried since somebody asked for it.
+        pub attempts: u32,
+        /// Which of `options` are set: a bit for each (`socket::options`).
+        pub asked: u32,
+        /// When it was first tried.
+        pub since: u64,
+        /// When it is tried again.
+        pub deadline: u64,
+        /// Values of options.
+        pub options: [u32; SOCKET_OPTIONS],
+        /// Name of the network interface that it is for.
+        pub device: [u8; 16],
+        /// Its address, as text.
+        pub address: [u8; 128],
+        /// Its identifier in the fd-holder.
+        pub name: [u8; 256],
     }
 }
 
@@ -436,8 +525,12 @@ record! {
         pub services: [Service; SERVICES],
         /// Held descriptors.
         pub held: [Held; HELD],
+        /// The notification sockets of the services in the same slots. Those of others are not touched.
+        pub notifies: [Notify; SERVICES],
         /// Who may use the fd-holder besides root.
         pub allows: [Allow; FDHOLDER_ALLOWS],
+        /// Sockets that could not be bound yet.
+        pub pending: [Pending; BOARD_SOCKETS],
         /// The fd-holder's clients.
         pub clients: [Client; FDHOLDER_CLIENTS],
     }
@@ -487,8 +580,18 @@ impl State {
     /// Shape of the whole arena.
     pub const LAYOUT: u64 = {
         let mut hash = mix(Tables::HASH, size_of::<State>() as u64);
-        let parts =
-            [Header::HASH, Epitaph::HASH, Redo::HASH, Job::HASH, Service::HASH, Held::HASH, Client::HASH, Allow::HASH];
+        let parts = [
+            Header::HASH,
+            Epitaph::HASH,
+            Redo::HASH,
+            Job::HASH,
+            Service::HASH,
+            Held::HASH,
+            Client::HASH,
+            Allow::HASH,
+            Pending::HASH,
+            Notify::HASH,
+        ];
         let mut i = 0;
         while i < parts.len() {
             hash = mix(hash, parts[i]);

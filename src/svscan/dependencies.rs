@@ -180,6 +180,18 @@ impl Engine {
         self.wake(|service| usize::try_from(service.waits_on) == Ok(on), now);
     }
 
+    /// Something may have been stored in the fd-holder: whoever waits for a descriptor looks again if it has.
+    pub(super) fn look_for_descriptors(&mut self, now: Nanos) {
+        let top = self.tables.header.held_top as usize;
+        let held = self.tables.held.iter().take(top).filter(|held| held.used != 0);
+        let newest = held.map(|held| held.stored).max().unwrap_or(0);
+        if newest != self.newest_seen {
+            self.newest_seen = newest;
+            self.anybody_lacks = false; // who still does says so again
+            self.wake(|service| Waits::of(service) == Waits::Descriptor, now);
+        }
+    }
+
     /// A service has come up, though it is not ready, or gone down: whoever waits for it says so.
     pub(super) fn retell_waiting(&mut self, on: usize, now: Nanos) {
         if !self.anybody_waits {
@@ -226,7 +238,7 @@ impl Engine {
         let name = name.as_bytes();
         let reason = if other.is_some_and(is_up) { waiting::Reason::NotReady } else { waiting::Reason::Down };
         let cause = match (Waits::of(service), Timer::of(service)) {
-            (Waits::Unknown | Waits::Missing, _) => return, // who looks, tells
+            (Waits::Unknown | Waits::Missing | Waits::Descriptor, _) => return, // who looks, tells
             (Waits::Dependency, _) => Cause::Dependency { name, reason },
             (Waits::Circle, _) => Cause::Dependency { name, reason: waiting::Reason::Cycle },
             _ if service.deferred != 0 => Cause::After(name),

@@ -8,8 +8,12 @@ use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
+use crate::access::fdholder::check_others;
+use crate::fdholder::rights::Source;
 use crate::fdholder::server::{self, Now, Records, Server, Settings};
+use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
+use crate::service::handover::{self, Room};
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::news;
@@ -35,6 +39,10 @@ pub mod token {
     pub const SERVICE_CONTROL: u8 = 3;
     /// A service's readiness pipe.
     pub const READINESS: u8 = 4;
+    /// A service's notification socket.
+    pub const NOTIFY: u8 = 5;
+    /// A descriptor that a service has stored.
+    pub const STORED: u8 = 6;
 }
 
 /// Services whose deadline is acted on per turn: a start takes about a millisecond, and when hundreds are due the others
@@ -85,6 +93,12 @@ pub struct Engine {
     pub(super) more_deaths: bool,
     /// Somebody may wait for a dependency.
     pub(super) anybody_waits: bool,
+    /// Somebody may wait for a descriptor to be held.
+    pub(super) anybody_lacks: bool,
+    /// When the newest held descriptor was stored, when they were last looked at for those.
+    pub(super) newest_seen: Nanos,
+    /// Where is put together what one child is given.
+    room: Option<&'static mut Room>,
     /// In a stop: who depends on whom.
     pub(super) edges: &'static mut Edges<DEPENDENCIES>,
     /// In a stop: somebody is gone who depended on others.
@@ -95,6 +109,8 @@ pub struct Engine {
     owing: heapless::Vec<usize, OWING>,
     /// …until then.
     owing_until: Nanos,
+    /// When something that a service said is to be shown; 0: nothing.
+    pub(super) show_at: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -106,6 +122,9 @@ impl Engine {
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
         let slots = SLOTS.take().ok_or(sys::Errno::BUSY)?;
         let edges = EDGES.take().ok_or(sys::Errno::BUSY)?;
+        for name in handover::VARIABLES {
+            env.remove(name); // what somebody has told us of our descriptors is no child's business
+        }
         let epoll = Epoll::new()?;
         let watched = config.role.signals();
         let signals = signal::open_signalfd(watched)?;
@@ -125,18 +144,22 @@ impl Engine {
             high: 0,
             more_deaths: true,
             anybody_waits: true,
+            anybody_lacks: false,
+            newest_seen: 0,
+            room: Room::take(),
             edges,
             dependant_gone: false,
             no_orders: true,
             owing: heapless::Vec::new(),
             owing_until: 0,
+            show_at: 0,
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            engine.holder =
-                Some(Server::new(listener, Settings::default(), &mut records, &engine.epoll, &Now::read())?);
+            let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
+            engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
         if !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
@@ -191,8 +214,12 @@ impl Engine {
         let now = time::boot();
         self.no_orders = !ready.iter().any(|(token, _)| matches!(token.kind, token::CONTROL | token::SERVICE_CONTROL));
         // What a service said before it died comes before its death, and its death before orders that came later.
-        for (token, _) in ready.iter().filter(|(token, _)| token.kind == token::READINESS) {
-            self.readiness(*token, now);
+        for (token, _) in ready {
+            match token.kind {
+                token::READINESS => self.readiness(*token, now),
+                token::NOTIFY => self.notified(*token, now),
+                _ => {}
+            }
         }
         if ready.iter().any(|(token, _)| token.kind == token::SIGNALS) {
             self.read_signals(now);
@@ -204,9 +231,13 @@ impl Engine {
             match token.kind {
                 token::CONTROL => self.read_control(now),
                 token::SERVICE_CONTROL => self.service_control(*token, now),
+                token::STORED => self.stored_hung_up(*token),
                 server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, now),
                 _ => {}
             }
+        }
+        if self.anybody_lacks {
+            self.look_for_descriptors(now);
         }
     }
 
@@ -219,10 +250,20 @@ impl Engine {
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
-        [owing, service, holder, nonzero(header.scan_deadline), nonzero(header.stop_deadline), self.job_deadline()]
-            .into_iter()
-            .flatten()
-            .min()
+        let show = nonzero(self.show_at);
+        [
+            owing,
+            show,
+            service,
+            holder,
+            nonzero(header.scan_deadline),
+            nonzero(header.stop_deadline),
+            nonzero(header.pending_deadline),
+            self.job_deadline(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// Tells what services owe that were started again; of their start a little later than of their death.
@@ -245,6 +286,10 @@ impl Engine {
             self.scan(now);
             memory::forget_seldom();
         }
+        let pending = self.tables.header.pending_deadline;
+        if pending > 0 && pending <= now {
+            self.bind_sockets();
+        }
         if self.dependant_gone {
             self.tell_deferred(now);
         }
@@ -259,6 +304,7 @@ impl Engine {
         }
         self.expire_jobs(now);
         self.expire_stop(now);
+        self.show_what_is_due(now);
         if let Some(holder) = &mut self.holder {
             holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::read());
         }
@@ -281,16 +327,20 @@ impl Engine {
     /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
     /// more): it may have exited at an earlier byte of the same order.
     pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
-        let Tables { header, services, .. } = &mut *self.tables;
+        let Tables { header, services, notifies, held, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
             readiness: Token { kind: token::READINESS, slot: slot as u32, generation: service.generation },
+            notify_kind: token::NOTIFY,
+            notify: notifies.get_mut(slot),
             env: self.env,
             called: self.config.role.only_service(),
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
             console: Fd(header.console_fd),
+            held: self.holder.is_some().then(|| Table::new(held, &mut header.held_top)),
+            room: self.room.as_deref_mut(),
             cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
             stamp: Stamp::now(),
@@ -315,6 +365,9 @@ impl Engine {
         self.slots.set_deadline(slot, service.deadline);
         let (turns, becomes_ready) = (was_up != is_up(service), !was_ready && is_ready(service));
         let held = Waits::of(service) == Waits::Unknown;
+        if Waits::of(service) == Waits::Descriptor {
+            (self.anybody_waits, self.anybody_lacks) = (true, true);
+        }
         let gone = State::of(service) == Some(State::Gone);
         if waited_for(service) != waited {
             self.note_waiting(slot, now);
@@ -360,7 +413,7 @@ impl Engine {
     }
 
     /// The slot that a token means, if it still belongs to whom it belonged to when the token was made.
-    fn current(&mut self, token: Token, fd: impl Fn(&Service) -> i32) -> Option<usize> {
+    pub(super) fn current(&mut self, token: Token, fd: impl Fn(&Service) -> i32) -> Option<usize> {
         let handle = Handle { slot: token.slot as usize, generation: token.generation };
         let service = self.tables.services.get(handle.slot)?;
         if service.used != 0 && service.generation == handle.generation && fd(service) >= 0 {
@@ -386,7 +439,10 @@ impl Engine {
     }
 }
 
-/// What decides what `supervise/waiting` says.
+/// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
 fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
-    (service.waits, service.deferred, service.timer, service.deadline)
+    match Timer::of(service) {
+        Timer::Watchdog => (service.waits, service.deferred, 0, 0),
+        _ => (service.waits, service.deferred, service.timer, service.deadline),
+    }
 }

@@ -2,19 +2,21 @@
 //!
 //! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
 //! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
-//!   in an [`order`]. * [`dependencies`]: who waits for whom.
+//!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
-//! * [`slots`]: what is derived from the records, for speed.
+//! * [`sockets`]: those of the board that are to be bound. * [`slots`]: what is derived from the records, for speed.
 
 pub mod alone;
 pub mod children;
 pub mod dependencies;
 pub mod engine;
+pub mod notify;
 pub mod order;
 pub mod orders;
 pub mod records;
 pub mod scan;
 pub mod slots;
+pub mod sockets;
 pub mod start;
 pub mod stop;
 

@@ -5,7 +5,7 @@ use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
 use crate::service::machine::{self, State, Timer};
-use crate::service::{cgroup, event, files, kind, label, supervisor, tally, waiting};
+use crate::service::{cgroup, event, files, kind, label, notify, supervisor, tally, waiting};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -84,6 +84,8 @@ impl Engine {
     pub(super) fn release(&mut self, slot: usize) {
         let now = time::boot();
         self.forget_dependant(slot);
+        self.close_notify(slot);
+        self.forget_stored(slot);
         let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else { return };
         supervisor::close_all(service);
         Fd(service.pipe_fd).close();
@@ -152,6 +154,7 @@ impl Engine {
         service.supervised = 1;
         service.waiting_file = 0;
         waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
+        notify::remove_shown(Fd(service.dir_fd)); // likewise
         machine::begin(service, want_up, now, Stamp::now());
         supervisor::announce(service);
         self.slots.set_deadline(slot, service.deadline);
@@ -160,6 +163,7 @@ impl Engine {
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.
     pub(super) fn supervisor_gone(&mut self, slot: usize, now: Nanos) {
         let stopping = Plan::of(&self.tables.header) != Plan::Run;
+        self.close_notify(slot);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervised = 0;
         supervisor::close_all(service);

@@ -124,8 +124,8 @@ impl Env {
         let is_it = |entry: &CStr| entry.to_bytes().strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'='));
         let (mut from, mut to) = (self.0, self.0.cast_mut());
         // SAFETY: both walk the same array, which ends with NULL; nothing is written unless an entry was left out, and
-        // then the array is the kernel's, on our stack, which may be written. No reference into it exists, only copies
-        // of its pointers.
+        // then the array is the kernel's, on our stack, or that of `with_defaults`, which both may be written. No
+        // reference into it exists, only copies of its pointers.
         unsafe {
             loop {
                 let entry = *from;

@@ -1,8 +1,8 @@
-//! The environment of the program that this process is about to become: ours, with changes.
+//! An environment that is ours with changes: of the program that this process is about to become, or of a child.
 
 use super::args::Env;
 use super::cell::TakeCell;
-use super::{Errno, Result};
+use super::{Errno, Result, memory};
 use crate::limits::{ENV_BYTES, ENV_ENTRIES};
 use core::ffi::{CStr, c_char};
 use core::ptr;
@@ -13,12 +13,46 @@ pub struct Environment {
     count: usize,
     text: [u8; ENV_BYTES],
     used: usize,
+    /// Where in `text` the child writes its pid.
+    own_pid: heapless::Vec<usize, OWN_PIDS>,
 }
 
-static ROOM: TakeCell<Environment> =
-    TakeCell::new(Environment { entries: [ptr::null(); ENV_ENTRIES + 1], count: 0, text: [0; ENV_BYTES], used: 0 });
+/// Variables that may hold the pid of the program that gets them: `LISTEN_PID`, `WATCHDOG_PID`.
+pub const OWN_PIDS: usize = 2;
+
+/// Bytes that the pid takes, its NUL included.
+pub(super) const PID_BYTES: usize = 11;
+
+static ROOM: TakeCell<Environment> = TakeCell::new(Environment::new());
 
 impl Environment {
+    /// Without variables.
+    pub const fn new() -> Environment {
+        Environment {
+            entries: [ptr::null(); ENV_ENTRIES + 1],
+            count: 0,
+            text: [0; ENV_BYTES],
+            used: 0,
+            own_pid: heapless::Vec::new(),
+        }
+    }
+
+    /// Becomes a copy of `env`, whatever it was; to be changed then, for [`Spawn::given`](super::process::Spawn::given).
+    /// E2BIG: more than [`ENV_ENTRIES`] variables.
+    pub fn begin(&mut self, env: Env) -> Result<()> {
+        self.clear();
+        env.iter().try_for_each(|entry| self.push(entry.as_ptr()))
+    }
+
+    /// Has no variables any more; the memory of long values goes back to the kernel.
+    pub fn clear(&mut self) {
+        self.entries[..self.count].fill(ptr::null());
+        self.count = 0;
+        self.own_pid.clear();
+        memory::discard(&mut self.text[..self.used]);
+        self.used = 0;
+    }
+
     /// A copy of `env`, to be changed; there is one only. E2BIG: more than [`ENV_ENTRIES`] variables, or asked again.
     pub fn of(env: Env) -> Result<&'static mut Environment> {
         let room = ROOM.take().ok_or(Errno::TOOBIG)?;
@@ -47,8 +81,8 @@ impl Environment {
         let mut kept = 0;
         for at in 0..self.count {
             let entry = self.entries[at];
-            // SAFETY: the entries below `count` are C strings, of the process's environment or of `text`, which both
-            // live as long as the process; nothing of `text` that an entry points to is written again.
+            // SAFETY: the entries below `count` are C strings, of the process's environment, which lives as long as the
+            // process, or of `text`, of which nothing that an entry points to is written before it is cleared.
             let bytes = unsafe { CStr::from_ptr(entry) }.to_bytes();
             let name = bytes.iter().position(|byte| *byte == b'=').and_then(|end| bytes.get(..end));
             if name.is_some_and(|name| !keep(name)) {
@@ -101,9 +135,43 @@ impl Environment {
         self.push(entry)
     }
 
+    /// Gives `name` the pid of the program that gets the environment, as that itself sees it: the child of
+    /// [`Spawn::given`](super::process::Spawn::given) writes it. E2BIG: there is no room, or there are [`OWN_PIDS`] already.
+    pub fn set_own_pid(&mut self, name: &[u8]) -> Result<()> {
+        let at = self.used + name.len() + 1;
+        self.set(name, &[b'0'; PID_BYTES - 1])?;
+        self.own_pid.push(at).map_err(|_| Errno::TOOBIG)
+    }
+
     /// What exec gets.
     pub fn env(&'static self) -> Env {
         Env(self.entries.as_ptr())
+    }
+
+    /// Its variables, `NAME=VALUE`.
+    pub fn iter(&self) -> impl Iterator<Item = &CStr> {
+        // SAFETY: as in `retain`; the entries live as long as this borrow.
+        self.entries.iter().take(self.count).map(|entry| unsafe { CStr::from_ptr(*entry) })
+    }
+
+    /// As [`Environment::env`], for a child that is made while it is not changed.
+    pub(super) fn as_ptr(&self) -> *const *const u8 {
+        self.entries.as_ptr().cast()
+    }
+
+    /// Where the child writes its pid: [`PID_BYTES`] each.
+    pub(super) fn own_pid_places(&mut self) -> [*mut u8; OWN_PIDS] {
+        let mut places = [ptr::null_mut(); OWN_PIDS];
+        for (place, at) in places.iter_mut().zip(&self.own_pid) {
+            *place = self.text[*at..*at + PID_BYTES].as_mut_ptr();
+        }
+        places
+    }
+}
+
+impl Default for Environment {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -113,8 +181,7 @@ mod tests {
 
     /// One of its own for each test.
     fn environment() -> &'static mut Environment {
-        let entries = [ptr::null(); ENV_ENTRIES + 1];
-        Box::leak(Box::new(Environment { entries, count: 0, text: [0; ENV_BYTES], used: 0 }))
+        Box::leak(Box::new(Environment::new()))
     }
 
     fn all(environment: &Environment) -> Vec<String> {
@@ -161,6 +228,43 @@ mod tests {
             env.add(format!("V{i}").as_bytes(), b"").unwrap();
         }
         assert_eq!(env.set(b"ONE_MORE", b""), Err(Errno::TOOBIG));
+    }
+
+    #[test]
+    fn it_can_be_begun_anew_and_nothing_of_what_it_was_is_left() {
+        let env = environment();
+        env.set(b"OLD", &vec![b'x'; 20_000]).unwrap();
+        env.set_own_pid(b"PID").unwrap();
+        env.begin(Env::EMPTY).unwrap();
+        assert_eq!(all(env), [""; 0]);
+        assert_eq!((env.used, env.own_pid.len()), (0, 0));
+        assert!(env.text.iter().all(|byte| *byte == 0));
+        env.set(b"NEW", b"1").unwrap();
+        assert_eq!(all(env), ["NEW=1"]);
+    }
+
+    #[test]
+    fn variables_of_a_kind_are_taken_out_by_their_names() {
+        let env = environment();
+        for entry in [c"S6_FD#=1", c"S6_FD_0=3", c"S6=S6_FD", c"no variable", c"B=S6_FD_0"] {
+            env.push(entry.as_ptr()).unwrap();
+        }
+        env.retain(|name| !name.starts_with(b"S6_FD"));
+        assert_eq!(all(env), ["S6=S6_FD", "no variable", "B=S6_FD_0"]);
+    }
+
+    #[test]
+    fn there_is_room_for_two_pids() {
+        let env = environment();
+        env.set_own_pid(b"LISTEN_PID").unwrap();
+        env.set(b"B", b"x").unwrap();
+        env.set_own_pid(b"WATCHDOG_PID").unwrap();
+        assert_eq!(env.set_own_pid(b"THIRD"), Err(Errno::TOOBIG));
+        for place in env.own_pid_places() {
+            // SAFETY: eleven bytes that are ours.
+            unsafe { ptr::copy_nonoverlapping(c"12".as_ptr().cast(), place, 3) };
+        }
+        assert_eq!(all(env)[..3], ["LISTEN_PID=12", "B=x", "WATCHDOG_PID=12"]);
     }
 
     #[test]

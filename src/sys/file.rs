@@ -1,6 +1,8 @@
 //! Small files, FIFOs and locks, by directory descriptor and name.
 
 use super::{Errno, Fd, Result, raw};
+use crate::text::CPath;
+use crate::text::number::Decimal;
 use core::ffi::CStr;
 use linux_raw_sys::general as linux;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
@@ -233,6 +235,26 @@ pub fn about(fd: Fd) -> Result<About> {
 /// st_dev and st_ino of what an open descriptor is. See [`about`].
 pub fn identity(fd: Fd) -> Result<(u64, u64)> {
     about(fd).map(|about| about.identity)
+}
+
+/// The absolute path of an open file, as /proc tells. ENAMETOOLONG: it does not fit `buf` with a byte to spare. ENOENT:
+/// it is outside our root.
+pub fn path_of(fd: Fd, buf: &mut [u8]) -> Result<&[u8]> {
+    let link = CPath::<32>::of(&[b"/proc/self/fd/", Decimal::new(fd.0 as u64).as_bytes()]);
+    let n = rustix::fs::readlinkat_raw(Fd::CWD, link.path()?, &mut *buf)?;
+    let (n, size) = (n, buf.len());
+    if n == size {
+        return Err(Errno::NAMETOOLONG);
+    }
+    buf.get(..n).filter(|path| path.starts_with(b"/")).ok_or(Errno::NOENT)
+}
+
+/// Whether two descriptors of one [`identity`] are the same open file: kcmp(2). Where the kernel does not tell, sockets
+/// are, for they cannot be opened twice, and others are not.
+pub fn is_same(a: Fd, b: Fd) -> bool {
+    raw::is_same_file(a.0, b.0).unwrap_or_else(|_| {
+        rustix::fs::fstat(a).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Socket)
+    })
 }
 
 #[cfg(test)]

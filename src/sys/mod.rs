@@ -8,6 +8,7 @@
 
 pub mod args;
 pub mod cell;
+pub mod datagram;
 pub mod diag;
 pub mod dir;
 pub mod entry;

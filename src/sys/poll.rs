@@ -1,4 +1,4 @@
-//! Waiting for one descriptor: for clients, never for PID 1's loop.
+//! Waiting for one descriptor: for clients, never for PID 1's loop, which may ask what is so already.
 
 use super::time::{self, MILLI, Nanos, SECOND};
 use super::{Errno, Fd, Result};
@@ -26,6 +26,14 @@ pub fn readable(fd: Fd, deadline: Option<Nanos>) -> Result<()> {
 /// Waits until `fd` can be written or has failed. ETIMEDOUT: `deadline` has passed.
 pub fn writable(fd: Fd, deadline: Option<Nanos>) -> Result<()> {
     wait(fd, PollFlags::OUT, deadline)
+}
+
+/// Whether `fd` reports an error, or that its other side is gone (POLLERR, POLLHUP). Does not wait.
+pub fn is_hung_up(fd: Fd) -> bool {
+    let mut asked = [PollFd::new(&fd, PollFlags::empty())];
+    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let answered = rustix::event::poll(&mut asked, Some(&at_once)).is_ok();
+    answered && asked.iter().any(|fd| fd.revents().intersects(PollFlags::HUP | PollFlags::ERR))
 }
 
 #[cfg(test)]

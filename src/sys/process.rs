@@ -1,9 +1,13 @@
 //! Processes: start, exec, wait, kill.
 
 use super::args::{Args, Argv, Env};
+use super::environment::{Environment, OWN_PIDS, PID_BYTES};
 use super::fd::own_from;
-use super::{Errno, Fd, Result, raw, signal};
+use super::{Errno, Fd, Result, file, raw, signal};
 use crate::arch::linchpin_clone;
+use crate::limits::HANDED;
+use crate::text::CPath;
+use crate::text::number::{Decimal, parse_u32};
 use core::cell::UnsafeCell;
 use core::ffi::{CStr, c_void};
 use core::ptr;
@@ -11,8 +15,8 @@ use linux_raw_sys::general as linux;
 
 pub use rustix::process::Rlimit;
 
-/// Most descriptors that [`Spawn::extra`] may hand over.
-pub const EXTRA_FDS: usize = 16;
+/// Most descriptors that [`Spawn::extra`] may hand over: held ones, a lock, a readiness pipe.
+pub const EXTRA_FDS: usize = HANDED + 2;
 
 /// A child to start. It has no signal blocked; those that we ignore are ignored in it too.
 pub struct Spawn<'a, const N: usize> {
@@ -20,8 +24,10 @@ pub struct Spawn<'a, const N: usize> {
     pub path: &'a CStr,
     /// Its arguments.
     pub argv: &'a Argv<'a, N>,
-    /// Its environment.
+    /// Its environment…
     pub env: Env,
+    /// …unless it is given this one, in which it writes its own pid where that is asked for.
+    pub given: Option<&'a mut Environment>,
     /// Its working directory; `NONE` keeps ours.
     pub dir: Fd,
     /// Its descriptors 0, 1 and 2; `NONE` keeps ours.
@@ -66,26 +72,36 @@ struct ChildStack(UnsafeCell<[u8; STACK_SIZE]>);
 unsafe impl Sync for ChildStack {}
 static CHILD_STACK: ChildStack = ChildStack(UnsafeCell::new([0; STACK_SIZE]));
 
-struct ChildPlan {
+struct ChildPlan<'a> {
     path: *const u8,
     argv: *const *const u8,
     env: *const *const u8,
+    /// Where it writes its pid, or null.
+    own_pid: [*mut u8; OWN_PIDS],
     dir: Fd,
     /// The descriptor table is the parent's still; of its own one the child needs what is below this number.
     cut: Option<i32>,
-    fds: [(Fd, i32); 3 + EXTRA_FDS],
-    count: usize,
+    stdio: [Fd; 3],
+    extra: &'a [(Fd, i32)],
     session: bool,
     cgroup: Fd,
     nofile: Option<Rlimit>,
     failed: Option<SpawnError>,
 }
 
+impl ChildPlan<'_> {
+    /// What becomes which number.
+    fn wanted(&self) -> impl Iterator<Item = (Fd, i32)> {
+        let stdio = self.stdio.into_iter().zip(0..).filter(|(fd, _)| fd.is_some());
+        stdio.chain(self.extra.iter().copied())
+    }
+}
+
 impl<const N: usize> Spawn<'_, N> {
     /// Starts the child and returns once it runs its own program (or could not): clone(2) with CLONE_VM and
     /// CLONE_VFORK, so nothing is copied. The kernel stores the child's pid into `pid` before the child exists to
     /// anyone. If the program cannot be executed the child is reaped and `pid` is 0 again.
-    pub fn start(&self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
+    pub fn start(self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
         *pid = 0;
         if self.extra.len() > EXTRA_FDS {
             return Err(SpawnError::Setup(Errno::TOOBIG));
@@ -94,25 +110,29 @@ impl<const N: usize> Spawn<'_, N> {
         if self.extra.iter().any(|(_, number)| !(0..i32::MAX).contains(number)) {
             return Err(SpawnError::Setup(Errno::BADF));
         }
+        let mut own_pid = [ptr::null_mut(); OWN_PIDS];
+        let env = match self.given {
+            Some(given) => {
+                own_pid = given.own_pid_places();
+                given.as_ptr()
+            }
+            None => self.env.as_ptr(),
+        };
         let mut plan = ChildPlan {
             path: self.path.as_ptr().cast(),
             argv: self.argv.as_ptr(),
-            env: self.env.as_ptr(),
+            env,
+            own_pid,
             dir: self.dir,
             cut: None,
-            fds: [(Fd::NONE, 0); 3 + EXTRA_FDS],
-            count: 0,
+            stdio: self.stdio,
+            extra: self.extra,
             session: self.session,
             cgroup: self.cgroup,
             nofile: self.nofile,
             failed: None,
         };
-        let stdio = self.stdio.iter().zip(0..).filter(|(fd, _)| fd.is_some()).map(|(fd, n)| (*fd, n));
-        for (slot, mapping) in plan.fds.iter_mut().zip(stdio.chain(self.extra.iter().copied())) {
-            *slot = mapping;
-            plan.count += 1;
-        }
-        let needed = plan.fds.iter().take(plan.count).map(|(fd, number)| fd.0.max(*number)).max().unwrap_or(0);
+        let needed = plan.wanted().map(|(fd, number)| fd.0.max(number)).max().unwrap_or(0);
         plan.cut = own_from().map(|own| own.max(needed.saturating_add(1)));
         let mut flags = linux::CLONE_VM | linux::CLONE_VFORK | linux::CLONE_PARENT_SETTID | linux::SIGCHLD;
         if self.new_pidns {
@@ -147,7 +167,7 @@ impl<const N: usize> Spawn<'_, N> {
 /// write to its plan.
 unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
     // SAFETY: `arg` is the plan that the suspended parent holds for us.
-    let plan = unsafe { &mut *arg.cast::<ChildPlan>() };
+    let plan = unsafe { &mut *arg.cast::<ChildPlan<'_>>() };
     plan.failed = Some(match set_up_child(plan) {
         Err(e) => SpawnError::Setup(e),
         // SAFETY: argv and env are null-terminated by construction (Argv, Env).
@@ -156,7 +176,17 @@ unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
     127
 }
 
-fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
+fn set_up_child(plan: &mut ChildPlan<'_>) -> Result<()> {
+    for place in plan.own_pid.into_iter().filter(|place| !place.is_null()) {
+        let number = Decimal::new(pid() as u64);
+        let digits = number.as_bytes();
+        let length = digits.len().min(PID_BYTES - 1);
+        // SAFETY: the place is PID_BYTES long, in an environment that the suspended parent has lent.
+        unsafe {
+            ptr::copy_nonoverlapping(digits.as_ptr(), place, length);
+            place.add(length).write(0);
+        }
+    }
     if plan.session {
         rustix::process::setsid()?;
     }
@@ -170,13 +200,13 @@ fn set_up_child(plan: &mut ChildPlan) -> Result<()> {
         raw::cut_table(from as u32)?;
     }
     // Two passes, so that no source is overwritten before it was placed: first all out of the way, then into place.
-    let wanted = &mut plan.fds[..plan.count];
-    let floor = 1 + wanted.iter().map(|(_, number)| *number).max().unwrap_or(0).max(2);
-    for (fd, _) in wanted.iter_mut() {
-        *fd = fd.duplicate(floor)?;
+    let floor = 1 + plan.wanted().map(|(_, number)| number).max().unwrap_or(0).max(2);
+    let mut aside = [Fd::NONE; 3 + EXTRA_FDS];
+    for ((fd, _), aside) in plan.wanted().zip(&mut aside) {
+        *aside = fd.duplicate(floor)?;
     }
-    for (fd, number) in wanted.iter() {
-        fd.place(*number)?;
+    for ((_, number), aside) in plan.wanted().zip(&aside) {
+        aside.place(number)?;
     }
     if let Some(limit) = plan.nofile.take() {
         rustix::process::setrlimit(rustix::process::Resource::Nofile, limit)?;
@@ -372,10 +402,38 @@ pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
+/// The session of a process, getsid(2). ESRCH: there is no such process.
+pub fn session(pid: i32) -> Result<i32> {
+    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
+    rustix::process::getsid(Some(pid)).map(|session| session.as_raw_nonzero().get())
+}
+
+/// The parent of a process, as /proc tells; 0: outside our pid namespace. `None`: there is no such process.
+pub fn parent(pid: i32) -> Option<i32> {
+    let path = CPath::<32>::of(&[b"/proc/", Decimal::new(pid.unsigned_abs().into()).as_bytes(), b"/stat"]);
+    let mut buf = [0; 128];
+    let text = file::read(Fd::CWD, path.path().ok()?, &mut buf).ok()?;
+    // `PID (NAME) STATE PARENT …`, where NAME, of 15 bytes at most, may hold anything.
+    let end = text.iter().rposition(|byte| *byte == b')')?;
+    let field = text.get(end + 1..)?.split(|byte| *byte == b' ').nth(2)?;
+    i32::try_from(parse_u32(field)?).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::sync::Mutex;
+
+    #[test]
+    fn the_parent_and_the_session_of_a_process_are_known_until_it_is_gone() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let number = child.id() as i32;
+        assert_eq!(parent(number), Some(pid()));
+        assert_eq!(session(number), session(pid()));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!((parent(number), session(number)), (None, Err(Errno::SRCH)));
+    }
 
     /// Children share one stack, in a process that has one thread; tests have several.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -390,6 +448,7 @@ mod tests {
             path: c"/bin/sh",
             argv: &argv,
             env: Env::EMPTY,
+            given: None,
             dir: Fd::NONE,
             stdio: [Fd::NONE; 3],
             extra: &[(write, 5)],
@@ -410,6 +469,36 @@ mod tests {
     }
 
     #[test]
+    fn a_child_finds_its_own_pid_in_the_environment_that_it_is_given() {
+        let _alone = ONE_AT_A_TIME.lock();
+        let mut given = Box::new(Environment::new());
+        let script = c"test \"$PID\" = $$ && test \"$PID\" = \"$OTHER\" && test \"$C\" = x";
+        for _ in 0..2 {
+            given.begin(Env::EMPTY).unwrap();
+            given.set_own_pid(b"PID").unwrap();
+            given.set(b"C", b"x").unwrap();
+            given.set_own_pid(b"OTHER").unwrap();
+            let argv = Argv::<4>::new(&[c"sh", c"-c", script]);
+            let spawn = Spawn {
+                path: c"/bin/sh",
+                argv: &argv,
+                env: Env::EMPTY,
+                given: Some(&mut given),
+                dir: Fd::NONE,
+                stdio: [Fd::NONE; 3],
+                extra: &[],
+                session: false,
+                new_pidns: false,
+                cgroup: Fd::NONE,
+                nofile: None,
+            };
+            let mut pid = 0;
+            spawn.start(&mut pid).unwrap();
+            assert_eq!(wait_for(pid).unwrap(), Death { pid, wstat: 0 });
+        }
+    }
+
+    #[test]
     fn a_program_that_cannot_be_executed_is_known_at_once_and_leaves_no_child() {
         let _alone = ONE_AT_A_TIME.lock();
         let argv = Argv::<2>::new(&[c"nope"]);
@@ -417,6 +506,7 @@ mod tests {
             path: c"/nonexistent/nope",
             argv: &argv,
             env: Env::EMPTY,
+            given: None,
             dir: Fd::NONE,
             stdio: [Fd::NONE; 3],
             extra: &[],
@@ -439,6 +529,7 @@ mod tests {
                 path: c"/bin/true",
                 argv: &argv,
                 env: Env::EMPTY,
+                given: None,
                 dir: Fd::NONE,
                 stdio: [Fd::NONE; 3],
                 extra: &[(Fd::STDIN, number)],

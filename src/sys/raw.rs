@@ -112,6 +112,49 @@ pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Resul
     unsafe { syscall!(__NR_waitid, idtype, id, info.as_mut_ptr(), options, 0) }.map(drop)
 }
 
+/// recvmsg(2) with MSG_DONTWAIT and MSG_CMSG_CLOEXEC: bytes of the message, bytes of ancillary data, the flags that came
+/// back.
+pub fn receive_message(fd: i32, bytes: &mut [u8], control: &mut [u8]) -> Result<(usize, usize, u32)> {
+    #[repr(C)]
+    struct Part {
+        base: *mut u8,
+        len: usize,
+    }
+    /// The kernel's struct user_msghdr.
+    #[repr(C)]
+    struct Header {
+        name: *mut u8,
+        name_len: u32,
+        parts: *mut Part,
+        parts_len: usize,
+        control: *mut u8,
+        control_len: usize,
+        flags: u32,
+    }
+    let mut part = Part { base: bytes.as_mut_ptr(), len: bytes.len() };
+    let mut header = Header {
+        name: core::ptr::null_mut(),
+        name_len: 0,
+        parts: &raw mut part,
+        parts_len: 1,
+        control: control.as_mut_ptr(),
+        control_len: control.len(),
+        flags: 0,
+    };
+    let flags = linux_raw_sys::net::MSG_DONTWAIT | linux_raw_sys::net::MSG_CMSG_CLOEXEC;
+    // SAFETY: header, part and both buffers live across the call, and have the sizes that they say.
+    let length = unsafe { syscall!(__NR_recvmsg, fd, &raw mut header, flags) }?;
+    Ok((length, header.control_len, header.flags))
+}
+
+/// kcmp(2), KCMP_FILE: whether two of our descriptors are the same open file. ENOSYS: the kernel does not tell.
+pub fn is_same_file(a: i32, b: i32) -> Result<bool> {
+    const KCMP_FILE: u32 = 0;
+    let own = rustix::process::getpid().as_raw_nonzero().get();
+    // SAFETY: touches no memory.
+    unsafe { syscall!(__NR_kcmp, own, own, KCMP_FILE, a, b) }.map(|order| order == 0)
+}
+
 /// getcwd(2): bytes of the path, its NUL included.
 pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
     // SAFETY: the kernel writes at most the given length.
@@ -151,6 +194,12 @@ pub fn file_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
     // SAFETY: a full struct flock64 that lives across the call.
     unsafe { syscall!(__NR_fcntl, fd, command, &raw mut lock) }?;
     Ok(lock.l_type as u32)
+}
+
+/// setsockopt(2), for any option.
+pub fn set_socket_option(fd: i32, level: u32, option: u32, value: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads the given number of bytes.
+    unsafe { syscall!(__NR_setsockopt, fd, level, option, value.as_ptr(), value.len()) }.map(drop)
 }
 
 /// getsockopt(SOL_SOCKET, SO_PEERCRED): pid, uid, gid. (rustix's type cannot hold the pid 0 of a peer that lives

@@ -6,6 +6,7 @@ pub mod duration;
 pub mod errno;
 pub mod fdname;
 pub mod glob;
+pub mod notify;
 pub mod number;
 pub mod passwd;
 pub mod quote;

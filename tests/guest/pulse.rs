@@ -135,6 +135,7 @@ fn start<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env, session: boo
         path,
         argv,
         env,
+        given: None,
         dir: Fd::NONE,
         stdio: [Fd::NONE; 3],
         extra: &[],

@@ -4,17 +4,21 @@
 use linchpin::board;
 use linchpin::fdholder::info::{Entry, Page};
 use linchpin::fdholder::wire::{self, Framed, Request};
-use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY};
+use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY, FDHOLDER_GLOBS};
 use linchpin::service::command::{Command, ScanCommand, Signal};
 use linchpin::service::delay::Rule;
 use linchpin::service::machine::{self, Action, Event, State, Timer, Want};
 use linchpin::service::status::Status;
 use linchpin::service::wait::{Goal, Quorum, Wait};
 use linchpin::service::{extra, files, tally};
-use linchpin::state::Service;
+use linchpin::socket::{Address, pending};
+use linchpin::state::{Pending, Service};
 use linchpin::sys::time::{MILLI, SECOND};
 use linchpin::sys::{Fd, file};
+use linchpin::text::glob;
+use linchpin::text::notify::{self, Message};
 use linchpin::text::tai::Stamp;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -85,7 +89,7 @@ impl Life {
     /// Something that can happen now.
     fn event(&mut self, decisions: &mut Decisions<'_>) -> Option<Event> {
         let gone = self.state() == State::Gone;
-        Some(match decisions.byte() % 24 {
+        Some(match decisions.byte() % 25 {
             0..=2 if self.service.deadline > 0 => {
                 self.now = self.now.max(self.service.deadline);
                 Event::Timer
@@ -109,6 +113,11 @@ impl Life {
             20 if decisions.byte() < 32 => Event::Quit,
             21 if decisions.byte() < 32 => Event::Interrupt,
             22 if self.service.waits != 0 => Event::Release,
+            23 => decisions.of(&[Event::Alive, Event::Wrong, Event::Extend(SECOND), Event::Extend(LONG)]),
+            24 if self.state() == State::Up => {
+                self.service.watchdog = decisions.of(&[0, MILLI, SECOND]);
+                Event::Alive
+            }
             _ => return None,
         })
     }
@@ -164,6 +173,10 @@ impl Life {
                 let rule = Rule::parse(rule).unwrap_or(Rule::DEFAULT);
                 return Some(Event::Delay(rule, u32::from(decisions.byte()) << 24));
             }
+            Action::Abort { .. } => {
+                assert!(self.service.pid > 0, "{action:?} to nobody");
+                return Some(Event::KillAfter(decisions.of(&[MILLI, 5 * SECOND, LONG])));
+            }
             Action::Signal(_) | Action::SignalGroup(_) | Action::SignalDown | Action::SignalReload | Action::Kill => {
                 assert!(self.service.pid > 0, "{action:?} to nobody");
             }
@@ -202,7 +215,8 @@ impl Life {
             assert_eq!(timer == Timer::Start, service.want_up != 0, "{after:?}: wanted {}", service.want_up);
         }
         assert!(state == State::Down || timer != Timer::Start, "{after:?}");
-        assert!(matches!(state, State::Up | State::LastUp) || timer != Timer::Kill, "{after:?}");
+        let of_a_run = matches!(timer, Timer::Kill | Timer::Watchdog);
+        assert!(matches!(state, State::Up | State::LastUp) || !of_a_run, "{after:?}");
         assert!(service.paused == 0 || matches!(state, State::Up | State::LastUp | State::Gone), "{after:?}");
     }
 }
@@ -345,6 +359,20 @@ pub fn control(data: &[u8]) {
     }
 }
 
+/// A message on a notification socket: whatever is in it, what is understood is in it too, and is within bounds.
+pub fn notification(data: &[u8]) {
+    let Ok(message) = Message::parse(data) else { return };
+    for value in [message.status, message.name].into_iter().flatten() {
+        assert!(data.windows(value.len() + 1).any(|part| part == [b"=", value].concat()), "{value:?}");
+        assert!(!value.contains(&b'\n') && !value.contains(&0));
+    }
+    assert!(message.name.is_none_or(|name| notify::is_fd_name(name) && name.len() <= notify::FD_NAME));
+    let silent = Message { barrier: true, ..Message::default() };
+    assert!(!message.barrier || message == silent, "a barrier says nothing else");
+    let again = [b"X_FIRST=1\n", data].concat();
+    assert!(message.barrier || Message::parse(&again) == Ok(message));
+}
+
 /// Waiting for services: nobody fails twice, and what is over for all stays so once they are settled.
 pub fn wait(data: &[u8]) {
     let mut decisions = Decisions(data);
@@ -417,6 +445,23 @@ pub fn board(data: &[u8]) {
         assert!(count <= BOARD_MISTAKES + 1 && count <= mistakes + 1);
         assert_eq!(count == 0, mistakes == 0);
         let _ = write!(told, "{}", board::check::Summary(&board));
+        let mut names = HashSet::new();
+        for socket in board.sockets() {
+            assert!(names.insert(socket.name), "two sockets have one name");
+            let mut record = Pending::new_zeroed();
+            assert_eq!(pending::fill(&mut record, &socket.wanted((None, None)), 1), Ok(()));
+            assert_eq!(
+                (pending::name(&record), pending::address(&record)),
+                (socket.name.as_bytes(), socket.at.as_bytes())
+            );
+            assert_eq!(Address::parse(socket.at.as_bytes()), Ok(socket.address));
+        }
+        for allow in board.allows() {
+            let globs = board.globs(allow);
+            assert!(allow.rights != 0 || !globs.is_empty());
+            assert!(globs.iter().all(|glob| glob::is_sound(glob.pattern.as_bytes())));
+            assert!(globs.iter().map(|glob| glob.pattern.len() + 2).sum::<usize>() <= FDHOLDER_GLOBS);
+        }
         shown.push(told);
     }
     assert_eq!(shown[0], shown[1]);

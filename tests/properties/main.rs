@@ -16,6 +16,23 @@ fn words(alphabet: &'static [u8], most: usize) -> impl Strategy<Value = Vec<u8>>
     prop::collection::vec(prop_oneof![8 => likely, 1 => any::<u8>()], 0..most)
 }
 
+/// A line of a board config, most of them good.
+fn board_line() -> impl Strategy<Value = String> {
+    let header = prop::sample::select(vec!["[[socket]]\n", "[[fdholder.allow]]\n", "[fdholder]\n"]);
+    let known = linchpin::socket::options::KNOWN.iter().map(|known| known.key);
+    let keys =
+        ["name", "address", "type", "mode", "device", "user", "everybody", "store", "list", "getdump", "max-held"];
+    let key = prop::sample::select(keys.into_iter().chain(known).collect::<Vec<_>>());
+    let value = prop_oneof![
+        "\"(unix:/|unix:@|tcp:127.0.0.1:|udp:\\[::1%[a-z]{1,16}\\]:|netlink:)[a-z0-9]{0,4}\"",
+        prop::sample::select(vec!["true", "false", "7", "4294967295", "'a'", "'dgram'", "'2s'", "['a*', \"\\u0062\"]"])
+            .prop_map(str::to_owned),
+        "\\[('[a-z*?\\[\\]\\\\]{0,6}'(,|, |\n)){0,70}\\]",
+        "[\\[\\]'\",#{}=.a-z\n -]{0,12}",
+    ];
+    prop_oneof![1 => header.prop_map(str::to_owned), 4 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"))]
+}
+
 /// So many cases; those that fail are told, not written into the source tree.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -40,6 +57,22 @@ proptest! {
     }
 
     #[test]
+    fn a_notification_is_read_without_harm(data in words(b"READY=1\nSTATUS=FDNAME=WATCHDOG_USEC=BARRIER=1\n\0:", 200)) {
+        checks::notification(&data);
+    }
+
+    #[test]
+    fn lines_of_a_notification_are_read_without_harm(lines in prop::collection::vec(
+        prop::sample::select(&[
+            "READY=1", "BARRIER=1", "STATUS=x y", "FDNAME=a", "FDNAME=", "FDNAME=a:b", "FDSTORE=1", "WATCHDOG=1", "=", "X",
+            "", "STATUS=",
+        ]),
+        0..8,
+    )) {
+        checks::notification(lines.join("\n").as_bytes());
+    }
+
+    #[test]
     fn who_waits_counts_each_failure_once(data in bytes(60)) {
         checks::wait(&data);
     }
@@ -52,6 +85,16 @@ proptest! {
     #[test]
     fn any_board_config_can_be_read(data in words(b"[]board=\"\n.#socketnamemountdir'0 /\\", 200)) {
         checks::board(&data);
+    }
+}
+
+proptest! {
+    // To make these up takes longer than to read them.
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn any_board_config_with_keys_that_there_are_can_be_read(lines in prop::collection::vec(board_line(), 0..30)) {
+        checks::board(lines.concat().as_bytes());
     }
 }
 

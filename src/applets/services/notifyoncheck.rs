@@ -252,6 +252,7 @@ fn start(cli: &Cli, request: &Request, check: &mut i32) -> Result<()> {
         path,
         argv: &argv,
         env: cli.env(),
+        given: None,
         dir: Fd::NONE,
         stdio: [Fd::NONE; 3],
         extra: &[],

@@ -5,6 +5,7 @@ use crate::applets::cli::{Cli, Opt, SYSTEM, TIMEOUT, WrongUsage};
 use crate::limits::CONTROL_BYTES;
 use crate::service::client::{self, SendError};
 use crate::service::command::Command;
+use crate::service::notify;
 use crate::service::wait::{Goal, Quorum, Wait};
 use crate::service::watch::Watch;
 use crate::sys::args::Args;
@@ -129,7 +130,7 @@ fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, re
     let goal = if goal == goal.without_readiness() || says_when_ready(dirs.clone()) {
         goal
     } else {
-        cli.warn(format_args!("no notification-fd: not waiting for readiness"));
+        cli.warn(format_args!("neither notification-fd nor notify-socket: not waiting for readiness"));
         goal.without_readiness()
     };
     let deadline = waiting::deadline(request.timeout);
@@ -145,8 +146,10 @@ fn send_and_wait<'a>(cli: &Cli, dirs: impl Iterator<Item = &'a CStr> + Clone, re
     if matches!(code, SYSTEM | TIMEOUT) || sent == 0 { code } else { sent }
 }
 
-/// Whether the first service has a `notification-fd`.
+/// Whether the first service has a `notification-fd`, or a `notify-socket`.
 fn says_when_ready<'a>(mut dirs: impl Iterator<Item = &'a CStr>) -> bool {
-    let there = |path| file::with_dir(path, |dir| file::exists(dir, c"notification-fd"));
-    matches!(dirs.next().map(there), Some(Ok(Ok(true))))
+    let there = |path| {
+        file::with_dir(path, |dir| file::exists(dir, c"notification-fd") == Ok(true) || notify::says_when_ready(dir))
+    };
+    matches!(dirs.next().map(there), Some(Ok(true)))
 }

@@ -5,7 +5,7 @@ mod row;
 
 use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
 use crate::applets::machine::columns::{Left, width_of};
-use crate::service::waiting;
+use crate::service::{notify, waiting};
 use crate::sys::args::Args;
 use crate::sys::cell::TakeCell;
 use crate::sys::entry::{self, FileType};
@@ -240,6 +240,8 @@ impl<'a> Table<'a> {
             let _ = waiting::visit(fd, &mut |cause| {
                 let _ = notes.cause(cause);
             });
+            let mut buf = [0; notify::SHOWN_MOST];
+            let _ = notes.said(&notify::shown(fd, &mut buf).unwrap_or_default());
         }
         let _ = self.out.write_char('\n');
         fd.close();

@@ -1,6 +1,7 @@
 //! A line of the table: what is known of one service, in words. Pure but for [`Sight::look`].
 
 use crate::applets::machine::columns::{Left, Span, cell};
+use crate::service::notify::{self, Shown};
 use crate::service::status::{End, Status};
 use crate::service::waiting::{Cause, Reason};
 use crate::service::{client, files, status, tally};
@@ -30,7 +31,7 @@ pub enum Sight {
     Supervised {
         /// Its status.
         status: Status,
-        /// It says when it is ready: there is a `notification-fd` file.
+        /// It says when it is ready: there is a `notification-fd` file, or a `notify-socket`.
         notifies: bool,
         /// Deaths on record.
         deaths: u64,
@@ -46,7 +47,7 @@ impl Sight {
             }
             Ok(Sight::Supervised {
                 status: status::read(dir)?,
-                notifies: files::notification_fd(dir).value.is_some(),
+                notifies: files::notification_fd(dir).value.is_some() || notify::says_when_ready(dir),
                 deaths: tally::count(dir)?,
             })
         });
@@ -171,7 +172,25 @@ impl<'a> Notes<'a> {
                 self.say(format_args!("waits for {}: {reason}", Printable(name)))
             }
             Cause::After(name) => self.say(format_args!("stops after {}", Printable(name))),
+            Cause::Descriptor(id) => self.say(format_args!("waits for {}: it is not held", Printable(id))),
         }
+    }
+
+    /// What it said of itself.
+    pub fn said(&mut self, shown: &Shown<'_>) -> fmt::Result {
+        if shown.reloading {
+            self.say(format_args!("reloading"))?;
+        }
+        if shown.stopping {
+            self.say(format_args!("stopping"))?;
+        }
+        if let Ok(number @ 1..) = i32::try_from(shown.errno) {
+            self.say(format_args!("fails: {}", errno::Reason(Errno::from_raw_os_error(number))))?;
+        }
+        if !shown.status.is_empty() {
+            self.say(format_args!("\"{}\"", Printable(shown.status)))?;
+        }
+        Ok(())
     }
 
     fn say(&mut self, text: fmt::Arguments<'_>) -> fmt::Result {
@@ -272,11 +291,26 @@ mod tests {
             Cause::Stop(24 * SECOND),
             Cause::Dependency { name: b"my\ndb", reason: Reason::NotReady },
             Cause::After(b"web"),
+            Cause::Descriptor(b"unix:/run/web"),
         ];
         let line = told(&sight, &causes);
         let expected = "  wanted up; restart in 3.2 s; killed in 1.5 s; finish killed now; stop given up in 4 s; \
-                        waits for my\\ndb: not ready; stops after web";
+                        waits for my\\ndb: not ready; stops after web; \
+                        waits for unix:/run/web: it is not held";
         assert!(line.ends_with(expected), "{line}");
+    }
+
+    #[test]
+    fn what_a_service_said_of_itself_ends_the_line() {
+        let said = |shown: &Shown<'_>| {
+            let mut out = String::new();
+            Notes::new(&mut out, 0).said(shown).unwrap();
+            out
+        };
+        assert_eq!(said(&Shown::default()), "");
+        let all = Shown { reloading: true, stopping: true, errno: 2, status: b"6 of 7\x1b[2J" };
+        assert_eq!(said(&all), "  reloading; stopping; fails: No such file or directory; \"6 of 7\\x1b[2J\"");
+        assert_eq!(said(&Shown { errno: u32::MAX, ..Shown::default() }), "");
     }
 
     #[test]

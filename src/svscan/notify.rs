@@ -1,0 +1,284 @@
+//! What services say through their notification sockets, and what becomes of it: events for their machines, descriptors
+//! for the fd-holder's table, a file for people.
+//!
+//! Whatever is sent, and by whomever: of one service's messages a bounded number is taken in a turn, every descriptor
+//! that came is stored or closed before the next message is looked at, and nothing here waits.
+
+use super::engine::{Engine, token};
+use crate::fdholder::server::Now;
+use crate::fdholder::table::Table;
+use crate::limits::{NOTIFY_LAST, NOTIFY_TURN, NOTIFY_TURN_FDS};
+use crate::service::fdstore::{self, Gift, Outcome, Owner};
+use crate::service::label;
+use crate::service::machine::{Event, State};
+use crate::service::notify;
+use crate::state::slot::Handle;
+use crate::state::{Service, Tables};
+use crate::sys::datagram::{self, Received};
+use crate::sys::epoll::{Flags, Token};
+use crate::sys::socket::MAX_FDS;
+use crate::sys::time::{Nanos, SECOND};
+use crate::sys::{Errno, Fd};
+use crate::text::errno::Reason;
+use crate::text::notify::{MESSAGE, Message, Problem, UNNAMED, Watchdog};
+use crate::text::quote::Printable;
+use core::fmt;
+
+const MICRO: Nanos = 1000;
+/// The longest time that a service can ask for: a year, far from any overflow.
+const LONGEST: Nanos = 366 * 24 * 3600 * SECOND;
+
+/// A descriptor's events: it hung up, or reports an error; told once.
+const HUNG_UP: Flags = Flags::ONESHOT;
+
+fn usec(number: u64) -> Nanos {
+    number.saturating_mul(MICRO).min(LONGEST)
+}
+
+impl Engine {
+    /// Something has come through a notification socket.
+    pub(super) fn notified(&mut self, token: Token, now: Nanos) {
+        let Some(slot) = self.current(token, |service| i32::from(service.notified) - 1) else { return };
+        self.hear(slot, NOTIFY_TURN, NOTIFY_TURN_FDS, now);
+    }
+
+    /// A service has died: what it said before counts.
+    pub(super) fn hear_last(&mut self, slot: usize, now: Nanos) {
+        if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
+            self.hear(slot, NOTIFY_LAST, 16 * NOTIFY_TURN_FDS, now);
+        }
+    }
+
+    /// Takes messages of a service, until there are none, or there were so many, or so many descriptors came with them.
+    fn hear(&mut self, slot: usize, messages: usize, descriptors: usize, now: Nanos) {
+        let mut bytes = [0; MESSAGE + 1];
+        let mut fds = [Fd::NONE; MAX_FDS];
+        let mut came = 0;
+        for _ in 0..messages {
+            let Some(socket) = self.socket_of(slot) else { return };
+            let got = match datagram::receive(socket, &mut bytes, &mut fds) {
+                Ok(got) => got,
+                Err(Errno::AGAIN | Errno::INTR) => break,
+                Err(e) => {
+                    self.tell(slot, now, format_args!("cannot read its notification socket: {}", Reason(e)));
+                    break;
+                }
+            };
+            let (text, came_with) = (bytes.get(..got.bytes).unwrap_or_default(), fds.get_mut(..got.fds));
+            let came_with = came_with.unwrap_or_default();
+            self.message(slot, text, came_with, &got, now);
+            came_with.iter_mut().for_each(Fd::close);
+            came += got.fds;
+            if came >= descriptors {
+                break;
+            }
+        }
+        self.show_what_was_said(slot, now);
+    }
+
+    fn socket_of(&self, slot: usize) -> Option<Fd> {
+        let service = self.tables.services.get(slot).filter(|service| service.used != 0 && service.notified != 0)?;
+        let notify = self.tables.notifies.get(slot)?;
+        (notify.used != 0 && notify.generation == service.generation).then_some(Fd(notify.fd))
+    }
+
+    /// One message. Descriptors that are kept become `NONE`; the others are the caller's to close.
+    fn message(&mut self, slot: usize, bytes: &[u8], fds: &mut [Fd], got: &Received, now: Nanos) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        let (Some(service), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) else { return };
+        let runs = matches!(State::of(service), Some(State::Up | State::LastUp));
+        if !runs {
+            return;
+        }
+        if !notify::may_speak(notify, service, got.sender) {
+            // systemd-notify lets its parent speak, but waits itself until that has been heard.
+            if Message::parse(bytes).is_ok_and(|message| message.barrier) {
+                return;
+            }
+            let (pid, uid) = got.sender.map_or((0, 0), |sender| (sender.pid, sender.uid));
+            return self.tell(slot, now, format_args!("does not let pid {pid} (uid {uid}) speak for it: ignored"));
+        }
+        if got.truncated || bytes.len() > MESSAGE {
+            return self.tell(slot, now, format_args!("sent a message of more than {MESSAGE} bytes: ignored"));
+        }
+        if got.fds_lost {
+            return self.tell(slot, now, format_args!("sent more descriptors than there is room for: ignored"));
+        }
+        let message = match Message::parse(bytes) {
+            Ok(message) => message,
+            Err(Problem::Nul) => return self.tell(slot, now, format_args!("sent a message with a NUL in it: ignored")),
+            Err(Problem::MixedBarrier) => {
+                return self.tell(slot, now, format_args!("sent BARRIER=1 together with something else: ignored"));
+            }
+        };
+        notify::take(notify, &message, now);
+        if let Some(pid) = message.main_pid.filter(|pid| u64::try_from(service.pid) != Ok(*pid)) {
+            self.tell(slot, now, format_args!("says that its main process is {pid}; the one that was started counts"));
+        }
+        if message.remove {
+            self.let_go_of(slot, message.name, now);
+        }
+        if message.store {
+            self.store(slot, &message, fds, got, now);
+        }
+        // Who is told that it is ready can see what it said besides.
+        if message.ready {
+            self.show_at_once_unless_ready(slot, now);
+            self.drive(slot, Event::Ready, now);
+        }
+        if let Some(time) = message.watchdog_usec {
+            if let Some(service) = self.tables.services.get_mut(slot) {
+                service.watchdog = usec(time);
+            }
+            self.drive(slot, Event::Alive, now);
+        }
+        match message.watchdog {
+            Some(Watchdog::Alive) => self.drive(slot, Event::Alive, now),
+            Some(Watchdog::Trigger) => self.drive(slot, Event::Wrong, now),
+            None => {}
+        }
+        if let Some(time) = message.extend_usec {
+            self.drive(slot, Event::Extend(usec(time)), now);
+        }
+    }
+
+    fn store(&mut self, slot: usize, message: &Message<'_>, fds: &mut [Fd], got: &Received, now: Nanos) {
+        let Engine { tables, holder, epoll, .. } = self;
+        let Tables { header, services, notifies, held, .. } = &mut **tables;
+        let (Some(service), Some(notify), Some(sender)) = (services.get(slot), notifies.get_mut(slot), got.sender)
+        else {
+            return;
+        };
+        let Some(holder) = holder else {
+            let why = "there is no fd-holder here, only process 1 and svscan have one";
+            return notify::tell(notify, now, format_args!("{} cannot store descriptors: {why}", label(service)));
+        };
+        let (most, stamps) = (notify.stored_max as usize, Now { boot: now, ..Now::read() });
+        let mut held = Table::new(held, &mut header.held_top);
+        let name = message.name.unwrap_or(UNNAMED);
+        let mut failed = None;
+        for fd in fds.iter_mut() {
+            let gift = Gift { fd: *fd, name, polled: !message.unwatched, sender };
+            match fdstore::store(&mut held, owner(slot, service), most, &gift, &stamps) {
+                Ok(Outcome::Twice) => {}
+                Ok(Outcome::Stored(place)) => {
+                    *fd = Fd::NONE;
+                    if let Some(record) = held.get(place).filter(|record| record.polled != 0) {
+                        let generation = fdstore::generation(record);
+                        let token = Token { kind: token::STORED, slot: place as u32, generation };
+                        // EPERM: a file, which is never gone. Whoever cannot be watched stays.
+                        let _ = epoll.add(Fd(record.fd), token, HUNG_UP);
+                    }
+                }
+                Err(e) => failed = Some(e),
+            }
+        }
+        holder.note_changes(&mut held);
+        let label = label(service);
+        match failed {
+            None => {}
+            Some(Errno::DQUOT) => {
+                notify::tell(notify, now, format_args!("{label} has stored {most} descriptors, and may store no more"));
+            }
+            Some(Errno::NAMETOOLONG) => {
+                let what = Printable(name);
+                notify::tell(
+                    notify,
+                    now,
+                    format_args!("{label} cannot store {what}: that name is too long with its own"),
+                );
+            }
+            Some(e) => notify::tell(notify, now, format_args!("{label} cannot store a descriptor: {}", Reason(e))),
+        }
+    }
+
+    /// Takes something out of the table of held descriptors.
+    fn change_held(&mut self, slot: usize, change: impl FnOnce(&mut Table<'_>, Owner<'_>, &mut dyn FnMut(Fd))) {
+        let Engine { tables, holder, epoll, .. } = self;
+        let Tables { header, services, held, .. } = &mut **tables;
+        let (Some(service), Some(holder)) = (services.get(slot), holder) else { return };
+        let mut held = Table::new(held, &mut header.held_top);
+        change(&mut held, owner(slot, service), &mut |mut fd| {
+            epoll.remove(fd); // somebody else may have it open still: nothing more is to be heard of it
+            fd.close();
+        });
+        holder.note_changes(&mut held);
+    }
+
+    /// `FDSTOREREMOVE=1`.
+    fn let_go_of(&mut self, slot: usize, name: Option<&[u8]>, now: Nanos) {
+        match name {
+            Some(name) => self.change_held(slot, |held, owner, close| fdstore::remove(held, owner, name, close)),
+            None => self.tell(slot, now, format_args!("does not say with FDNAME= which descriptor to remove: ignored")),
+        }
+    }
+
+    /// A service is gone for good: lets go of what it has stored.
+    pub(super) fn forget_stored(&mut self, slot: usize) {
+        self.change_held(slot, |held, owner, close| fdstore::remove_all(held, owner.handle, close));
+    }
+
+    /// A stored descriptor has hung up.
+    pub(super) fn stored_hung_up(&mut self, token: Token) {
+        let Engine { tables, holder, epoll, .. } = self;
+        let mut held = Table::new(&mut tables.held, &mut tables.header.held_top);
+        if let Some(mut fd) = fdstore::remove_hung_up(&mut held, token.slot as usize, token.generation) {
+            epoll.remove(fd);
+            fd.close();
+        }
+        if let Some(holder) = holder {
+            holder.note_changes(&mut held);
+        }
+    }
+
+    /// The supervisor of a service is gone: lets go of its notification socket.
+    pub(super) fn close_notify(&mut self, slot: usize) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        let Some(service) = services.get_mut(slot).filter(|service| service.notified != 0) else { return };
+        if let Some(notify) = notifies.get_mut(slot) {
+            notify::close(notify, service);
+        }
+    }
+
+    /// Shows what a service said of itself: now, if it may be; else soon.
+    fn show_what_was_said(&mut self, slot: usize, now: Nanos) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        let (Some(service), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) else { return };
+        notify::show(notify, service, now);
+        if notify.due > 0 {
+            self.show_at = if self.show_at == 0 { notify.due } else { self.show_at.min(notify.due) };
+        }
+    }
+
+    /// Shows what a service said of itself if it is not ready yet, and so will be only once.
+    fn show_at_once_unless_ready(&mut self, slot: usize, now: Nanos) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        if let (Some(Service { ready: 0, .. }), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) {
+            notify.due = notify.due.min(now);
+            self.show_what_was_said(slot, now);
+        }
+    }
+
+    /// Shows what is to be shown by now.
+    pub(super) fn show_what_is_due(&mut self, now: Nanos) {
+        if self.show_at == 0 || self.show_at > now {
+            return;
+        }
+        self.show_at = 0;
+        for slot in 0..self.high {
+            if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
+                self.show_what_was_said(slot, now);
+            }
+        }
+    }
+
+    fn tell(&mut self, slot: usize, now: Nanos, what: fmt::Arguments<'_>) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        let (Some(service), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) else { return };
+        notify::tell(notify, now, format_args!("{} {what}", label(service)));
+    }
+}
+
+fn owner(slot: usize, service: &Service) -> Owner<'_> {
+    Owner { handle: Handle { slot, generation: service.generation }, name: service.name_bytes() }
+}

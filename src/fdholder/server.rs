@@ -11,8 +11,8 @@ use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{
-    FDHOLDER_ACCEPTS, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE,
-    FDHOLDER_TURN, HELD,
+    FDHOLDER_ACCEPTS, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
+    FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
 use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -109,12 +109,22 @@ impl<'a> Records<'a> {
     }
 
     /// If all of `max` places are taken: who is to make room, and when, unless something comes from it until then.
-    fn longest_waited_for(&self, max: usize) -> Option<(usize, Nanos)> {
+    /// Those who are owed nothing have `silence` nanoseconds.
+    fn longest_waited_for(&self, max: usize, silence: Nanos) -> Option<(usize, Nanos)> {
         if self.free(max).is_some() {
             return None;
         }
-        let (slot, client) = self.connected().min_by_key(|(_, client)| client.since)?;
-        Some((slot, client.since.saturating_add(FDHOLDER_PATIENCE)))
+        let until = |client: &Client| {
+            client.since.saturating_add(if session::busy(client) { FDHOLDER_PATIENCE } else { silence })
+        };
+        self.connected().map(|(slot, client)| (slot, until(client))).min_by_key(|(_, until)| *until)
+    }
+
+    /// Whether as many clients as may have a large answer waiting for them.
+    fn burdened(&self) -> bool {
+        // Seldom are there so many clients at all.
+        *self.top as usize > FDHOLDER_LARGE
+            && self.connected().filter(|(_, client)| session::waits_for_much(client)).count() >= FDHOLDER_LARGE
     }
 
     fn free(&self, max: usize) -> Option<usize> {
@@ -179,6 +189,8 @@ pub struct Server {
     retry: Option<Nanos>,
     /// A failure to accept has been reported.
     troubled: bool,
+    /// While all places are taken, a client that is silent for so long and owed nothing makes room.
+    silence: Nanos,
     /// See [`Server::end_soon`].
     ending: bool,
     /// Received descriptors with this number or a higher one are not kept.
@@ -204,6 +216,8 @@ impl Server {
             touched: records.held.top(),
             retry: None,
             troubled: false,
+            // Apart from process 1 somebody has chosen the number of places.
+            silence: if matches!(settings.source, Source::Board(_)) { FDHOLDER_CROWDED } else { FDHOLDER_PATIENCE },
             ending: false,
             spare_from: spare_from(getrlimit(Resource::Nofile).current),
             journal: Journal::default(),
@@ -299,7 +313,8 @@ impl Server {
             return false;
         }
         self.purge(records, now);
-        let turn = FDHOLDER_TURN.min(FDHOLDER_TURN * FDHOLDER_CROWD / *records.top as usize);
+        let turn = (FDHOLDER_TURN * FDHOLDER_CROWD / *records.top as usize).clamp(1, FDHOLDER_TURN);
+        let burdened = records.burdened();
         let Some(client) = records.clients.get_mut(slot) else { return false };
         if client.used == 0 || client.generation != generation {
             return false;
@@ -314,6 +329,7 @@ impl Server {
             listener: self.listener,
             spare_from: self.spare_from,
             turn,
+            burdened,
             ending: self.ending,
         };
         let mut done = session::serve(client, &mut context);
@@ -355,7 +371,7 @@ impl Server {
                 info!("fdholder: {who} is cut off: idle");
             }
         }
-        if let Some((slot, _)) = records.longest_waited_for(self.places()).filter(|(_, until)| *until <= now.boot) {
+        if let Some((slot, _)) = self.to_make_room(records).filter(|(_, until)| *until <= now.boot) {
             let who = records.clients.get(slot).map(Who::of);
             self.end(slot, records, epoll);
             if let Some(who) = who {
@@ -372,7 +388,7 @@ impl Server {
     pub fn next_deadline(&self, records: &Records<'_>, now: &Now) -> Option<Nanos> {
         let timeout = self.settings.timeout;
         let clients = records.connected().map(|(_, client)| session::deadline(client, timeout)).min();
-        let crowded = records.longest_waited_for(self.places()).map(|(_, until)| until);
+        let crowded = self.to_make_room(records).map(|(_, until)| until);
         let expiry = self.earliest.and_then(|limit| time_until(limit, now));
         [clients, crowded, expiry, self.retry].into_iter().flatten().min()
     }
@@ -404,6 +420,10 @@ impl Server {
     #[cfg(test)]
     pub(super) fn keep_numbers_from(&mut self, first: i32) {
         self.spare_from = first;
+    }
+
+    fn to_make_room(&self, records: &Records<'_>) -> Option<(usize, Nanos)> {
+        records.longest_waited_for(self.places(), self.silence)
     }
 
     /// Places for clients.

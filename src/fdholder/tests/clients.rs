@@ -182,7 +182,7 @@ fn our_client_believes_nothing_that_is_no_answer() {
     type Ask<'a> = &'a dyn Fn(&mut Connection) -> Result<(), Errno>;
     let cases: [(&str, &'static [u8], usize, Ask<'_>, Errno); 9] = [
         ("nofd", b"\0\0\0\x01\0\x01\0", 0, &retrieve, Errno::PROTO),
-        ("longer", b"\0\0\0\x02\0\x01\0\0", 1, &retrieve, Errno::MSGSIZE),
+        ("longer", b"\0\0\0\x02\0\x01\0\0", 1, &retrieve, Errno::PROTO),
         ("two", b"\0\0\0\x01\0\x02\0", 2, &retrieve, Errno::PROTO),
         ("echo", b"\0\0\0\x01\0\0L", 0, &list, Errno::from_raw_os_error(76)),
         ("fds", b"\0\0\0\x05\0\x01\0\0\0\0\0", 1, &list, Errno::PROTO),

@@ -18,6 +18,9 @@ use crate::text::tai::Stamp;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// So many clients may be connected: fewer than in life, for there are tests that connect them all.
+pub const PLACES: usize = 32;
+
 /// A store in an arena of its own.
 pub struct Store {
     pub tables: &'static mut Tables,
@@ -40,6 +43,8 @@ impl Store {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = CString::new(format!("/tmp/linchpin-fdholder-{}-{number}", std::process::id())).unwrap();
         let tables = arena::open().unwrap().tables;
+        let places = settings.clients_max.min(PLACES);
+        let settings = Settings { clients_max: places, ..settings };
         let epoll = Epoll::new().unwrap();
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };
@@ -97,7 +102,7 @@ impl Store {
 
     /// Nanoseconds until something is due.
     pub fn due(&mut self) -> Option<u64> {
-        self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at - now.boot))
+        self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at.saturating_sub(now.boot)))
     }
 
     /// Pages that the arena has.
@@ -167,7 +172,16 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.listener.close();
+        for client in &self.tables.clients[..self.tables.header.clients_top as usize] {
+            if client.used != 0 {
+                Fd(client.fd).close();
+            }
+        }
+        for mut fd in [self.listener, self.epoll.fd(), Fd(self.tables.header.arena_fd)] {
+            fd.close();
+        }
+        // Its memory stays mapped.
+        crate::sys::memory::release(zerocopy::IntoBytes::as_mut_bytes(self.tables));
         let _ = std::fs::remove_file(self.path.to_str().unwrap());
     }
 }

@@ -17,7 +17,7 @@ use crate::limits::{
 use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file, memory, socket, unix};
+use crate::sys::{Errno, Fd, Result, file, memory, poll, socket, unix};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
@@ -372,16 +372,24 @@ impl Server {
             }
         }
         if let Some((slot, _)) = self.to_make_room(records).filter(|(_, until)| *until <= now.boot) {
-            let who = records.clients.get(slot).map(Who::of);
-            self.end(slot, records, epoll);
-            if let Some(who) = who {
-                self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
-            }
+            self.make_room(slot, records, epoll, now);
         }
         if self.retry.is_some_and(|retry| retry <= now.boot) {
             self.retry = None;
             self.watch(records, epoll);
         }
+    }
+
+    /// Has this client make room, unless it has just asked for something.
+    fn make_room(&mut self, slot: usize, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+        let Some(client) = records.clients.get_mut(slot) else { return };
+        if !session::busy(client) && poll::readable(Fd(client.fd), Some(0)).is_ok() {
+            client.since = now.boot;
+            return;
+        }
+        let who = Who::of(client);
+        self.end(slot, records, epoll);
+        self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
     }
 
     /// When [`Server::expire`] is to be called next, on the boot-time clock.

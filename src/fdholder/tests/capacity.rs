@@ -117,6 +117,18 @@ fn an_idle_client_may_stay_for_long_but_makes_room_when_places_run_out() {
 }
 
 #[test]
+fn a_client_that_has_just_asked_does_not_make_room() {
+    let mut store = Store::new();
+    let idle: Vec<Peer> = (0..PLACES).map(|_| store.connect()).collect();
+    store.pass_without_events(SECOND);
+    idle[0].send(LIST, &[]).unwrap();
+    store.pass(0);
+    assert_eq!(idle[0].answer().0, [0; 5]);
+    store.pass(0);
+    assert!(idle[1].ended() && !idle[0].ended());
+}
+
+#[test]
 fn an_idle_client_does_not_stay_for_ever() {
     let mut store = Store::new();
     let idle = store.connect();

@@ -2,7 +2,7 @@
 
 use super::{Peer, Store, Witness};
 use crate::fdholder::client::{Connection, never};
-use crate::fdholder::server::Now;
+use crate::fdholder::server::{Now, Settings};
 use crate::sys::time::{self, MILLI, SECOND};
 use crate::sys::{Errno, Fd, unix};
 use std::ffi::CString;
@@ -22,7 +22,7 @@ struct Running {
 impl Running {
     fn new() -> Running {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut store = Store::new();
+        let mut store = Store::with_settings(Settings::default());
         let path = store.path.clone();
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {

@@ -18,7 +18,7 @@ use crate::text::tai::Stamp;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// So many clients may be connected: fewer than in life, for there are tests that connect them all.
+/// So many clients of [`Store::new`] may be connected: fewer than in life, for there are tests that connect them all.
 pub const PLACES: usize = 32;
 
 /// A store in an arena of its own.
@@ -35,7 +35,7 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Store {
-        Store::with_settings(Settings::default())
+        Store::with_settings(Settings { clients_max: PLACES, ..Settings::default() })
     }
 
     pub fn with_settings(settings: Settings) -> Store {
@@ -43,8 +43,6 @@ impl Store {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = CString::new(format!("/tmp/linchpin-fdholder-{}-{number}", std::process::id())).unwrap();
         let tables = arena::open().unwrap().tables;
-        let places = settings.clients_max.min(PLACES);
-        let settings = Settings { clients_max: places, ..settings };
         let epoll = Epoll::new().unwrap();
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };
@@ -92,10 +90,15 @@ impl Store {
         }
     }
 
-    /// Lets time pass on both clocks, and does what is due then.
-    pub fn pass(&mut self, nanos: u64) {
+    /// Lets time pass on both clocks.
+    pub fn pass_without_events(&mut self, nanos: u64) {
         self.now.boot += nanos;
         self.now.wall = self.now.wall.plus(nanos);
+    }
+
+    /// Lets time pass on both clocks, and does what is due then.
+    pub fn pass(&mut self, nanos: u64) {
+        self.pass_without_events(nanos);
         self.with(|server, records, epoll, now| server.expire(records, epoll, now));
         self.settle();
     }

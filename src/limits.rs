@@ -48,9 +48,6 @@ pub const FDHOLDER_CROWD: usize = 4;
 /// clients, and what it takes to start services.
 pub const FDHOLDER_SPARE: i32 = 96;
 
-/// Connections that the fd-holder accepts before other events get their turn.
-pub const FDHOLDER_ACCEPTS: usize = 8;
-
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.
 pub const FDHOLDER_FDS: usize = 2 * 253;
@@ -114,6 +111,16 @@ pub const LOG_LINE: usize = 400;
 
 /// Sockets in a board config.
 pub const BOARD_SOCKETS: usize = 128;
+
+/// Options that the record of a socket has room for that is to be bound later: all those that a board config knows, and
+/// some to come.
+pub const SOCKET_OPTIONS: usize = 24;
+
+/// Patterns of all entries `[[fdholder.allow]]` of a board config together: eight for each entry.
+pub const BOARD_GLOBS: usize = 8 * FDHOLDER_ALLOWS;
+
+/// Strings in one array of a board config.
+pub const BOARD_ARRAY: usize = 64;
 
 /// Mounts in a board config.
 pub const BOARD_MOUNTS: usize = 32;

@@ -258,6 +258,7 @@ impl Engine {
             holder,
             nonzero(header.scan_deadline),
             nonzero(header.stop_deadline),
+            nonzero(header.pending_deadline),
             self.job_deadline(),
         ]
         .into_iter()
@@ -284,6 +285,10 @@ impl Engine {
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
             memory::forget_seldom();
+        }
+        let pending = self.tables.header.pending_deadline;
+        if pending > 0 && pending <= now {
+            self.bind_sockets();
         }
         if self.dependant_gone {
             self.tell_deferred(now);

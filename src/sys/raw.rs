@@ -196,6 +196,12 @@ pub fn file_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
     Ok(lock.l_type as u32)
 }
 
+/// setsockopt(2), for any option.
+pub fn set_socket_option(fd: i32, level: u32, option: u32, value: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads the given number of bytes.
+    unsafe { syscall!(__NR_setsockopt, fd, level, option, value.as_ptr(), value.len()) }.map(drop)
+}
+
 /// getsockopt(SOL_SOCKET, SO_PEERCRED): pid, uid, gid. (rustix's type cannot hold the pid 0 of a peer that lives
 /// outside our pid namespace.)
 pub fn peer_credentials(fd: i32) -> Result<[u32; 3]> {

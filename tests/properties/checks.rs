@@ -4,18 +4,21 @@
 use linchpin::board;
 use linchpin::fdholder::info::{Entry, Page};
 use linchpin::fdholder::wire::{self, Framed, Request};
-use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY};
+use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY, FDHOLDER_GLOBS};
 use linchpin::service::command::{Command, ScanCommand, Signal};
 use linchpin::service::delay::Rule;
 use linchpin::service::machine::{self, Action, Event, State, Timer, Want};
 use linchpin::service::status::Status;
 use linchpin::service::wait::{Goal, Quorum, Wait};
 use linchpin::service::{extra, files, tally};
-use linchpin::state::Service;
+use linchpin::socket::{Address, pending};
+use linchpin::state::{Pending, Service};
 use linchpin::sys::time::{MILLI, SECOND};
 use linchpin::sys::{Fd, file};
+use linchpin::text::glob;
 use linchpin::text::notify::{self, Message};
 use linchpin::text::tai::Stamp;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -442,6 +445,23 @@ pub fn board(data: &[u8]) {
         assert!(count <= BOARD_MISTAKES + 1 && count <= mistakes + 1);
         assert_eq!(count == 0, mistakes == 0);
         let _ = write!(told, "{}", board::check::Summary(&board));
+        let mut names = HashSet::new();
+        for socket in board.sockets() {
+            assert!(names.insert(socket.name), "two sockets have one name");
+            let mut record = Pending::new_zeroed();
+            assert_eq!(pending::fill(&mut record, &socket.wanted((None, None)), 1), Ok(()));
+            assert_eq!(
+                (pending::name(&record), pending::address(&record)),
+                (socket.name.as_bytes(), socket.at.as_bytes())
+            );
+            assert_eq!(Address::parse(socket.at.as_bytes()), Ok(socket.address));
+        }
+        for allow in board.allows() {
+            let globs = board.globs(allow);
+            assert!(allow.rights != 0 || !globs.is_empty());
+            assert!(globs.iter().all(|glob| glob::is_sound(glob.pattern.as_bytes())));
+            assert!(globs.iter().map(|glob| glob.pattern.len() + 2).sum::<usize>() <= FDHOLDER_GLOBS);
+        }
         shown.push(told);
     }
     assert_eq!(shown[0], shown[1]);

@@ -20,6 +20,13 @@ pub const HELD_NAME: usize = 255;
 /// Simultaneous clients of the fd-holder. s6-fdholderd's default is 16; each costs a page or two while it talks.
 pub const FDHOLDER_CLIENTS: usize = 32;
 
+/// Simultaneous clients of the fd-holder that is a process of its own: s6-fdholderd's bound for `-c`.
+pub const FDHOLDERD_CLIENTS: usize = 256;
+
+/// Bytes of a file of access rules: 2 KiB for the tables, some 200 for each of a thousand users. It is read into memory,
+/// for a mapped file that somebody cuts off would end the process.
+pub const RULES_FILE: usize = 256 * 1024;
+
 /// Largest fd-holder request: a dump message of 253 entries with 255-byte identifiers, and its header.
 pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 
@@ -40,9 +47,6 @@ pub const FDHOLDER_CROWD: usize = 4;
 /// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
 /// clients, and what it takes to start services.
 pub const FDHOLDER_SPARE: i32 = 96;
-
-/// Connections that the fd-holder accepts before other events get their turn.
-pub const FDHOLDER_ACCEPTS: usize = 8;
 
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that
 /// came with the beginning of the next.

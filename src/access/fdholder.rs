@@ -1,17 +1,19 @@
 //! Access rules of a store: what the variables `S6_FDHOLDER_*` of s6-fdholderd(8) grant.
 
 use super::{Answer, Detail, Ids, Key, Rules, Trouble, look_up};
+use crate::fdholder::journal::{Journal, Who};
 use crate::fdholder::rights::{self, Grant, Invalid, Place, Use, Verdict};
-use crate::limits::FDHOLDER_PATTERN;
+use crate::limits::{FDHOLDER_PATTERN, RULES_FILE};
 use crate::state::Client;
+use crate::sys::cell::LendCell;
 use crate::sys::socket::Peer;
-use crate::sys::{Fd, file};
+use crate::sys::{Errno, Fd, file, time};
 use crate::text::cdb::Cdb;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use crate::text::regex;
-use crate::warning;
 use core::ffi::CStr;
+use core::fmt;
 
 /// A regular expression that a rule has; `None`: it has none.
 type Pattern = Option<heapless::Vec<u8, FDHOLDER_PATTERN>>;
@@ -76,6 +78,42 @@ pub fn check_others(rules: Place<'_>, peer: Peer, client: &mut Client) -> Verdic
     decide(rules, peer, client, keys.filter(|key| !trusted || matches!(key, Key::UserSelf | Key::User(_))))
 }
 
+/// The file of rules that is in force, and room to read its successor into.
+struct File {
+    rooms: [[u8; RULES_FILE]; 2],
+    current: usize,
+    length: usize,
+}
+
+static FILE: LendCell<File> = LendCell::new(File { rooms: [[0; RULES_FILE]; 2], current: 0, length: 0 });
+
+/// Reads a file of rules for [`check_loaded`]; after an error the one that was read before stays in force. EINVAL: it is
+/// no constant database. EFBIG: it has more than [`RULES_FILE`] bytes.
+pub fn load(path: &CStr) -> Result<(), Errno> {
+    let loaded = FILE.lend(|file| {
+        let next = 1 - file.current;
+        let room = file.rooms.get_mut(next).map_or(&mut [][..], |room| room);
+        let size = room.len();
+        let read = file::read(Fd::CWD, path, room)?;
+        if read.len() == size {
+            return Err(Errno::FBIG);
+        }
+        Cdb::new(read).map_err(|_| Errno::INVAL)?;
+        (file.length, file.current) = (read.len(), next);
+        Ok(())
+    });
+    loaded.unwrap_or(Err(Errno::BUSY))
+}
+
+/// As [`check`], by the file that was [loaded](load) last.
+pub fn check_loaded(_: Place<'_>, peer: Peer, client: &mut Client) -> Verdict {
+    let verdict = FILE.lend(|file| {
+        let bytes = file.rooms.get(file.current).and_then(|room| room.get(..file.length)).unwrap_or_default();
+        check(Place::Cdb(bytes), peer, client)
+    });
+    verdict.unwrap_or(Verdict::Failed)
+}
+
 fn decide(rules: Place<'_>, peer: Peer, client: &mut Client, keys: impl Iterator<Item = Key>) -> Verdict {
     let mut said = Said::default();
     let answer = match rules {
@@ -89,21 +127,22 @@ fn decide(rules: Place<'_>, peer: Peer, client: &mut Client, keys: impl Iterator
         Ok((Answer::Deny, _)) => return Verdict::Denied,
         Ok((Answer::Nothing, _)) => return Verdict::Unknown,
         Err(Trouble { key, errno }) => {
-            match key {
+            let reason = Reason(errno);
+            match key.map(Key::path) {
                 Some(key) => {
-                    let path = key.path();
-                    warning!("error while checking rules: {}: {}", Printable(path.as_bytes()), Reason(errno));
+                    let key = Printable(key.as_bytes());
+                    tell(client, format_args!("meets an error while checking rules: {key}: {reason}"));
                 }
-                None => warning!("error while checking rules: {}", Reason(errno)),
+                None => tell(client, format_args!("meets an error while checking rules: {reason}")),
             }
             return Verdict::Failed;
         }
     }
     if said.exec {
-        warning!("unused exec string in rules for uid {} gid {}", peer.uid, peer.gid);
+        tell(client, format_args!("has an unused exec string in rules for uid {} gid {}", peer.uid, peer.gid));
     }
     if said.too_long {
-        warning!("unable to use rules for uid {} gid {}: a regular expression is too long", peer.uid, peer.gid);
+        tell(client, format_args!("has a regular expression in its rules that is too long"));
         return Verdict::Failed;
     }
     let grant = said.grant();
@@ -114,11 +153,18 @@ fn decide(rules: Place<'_>, peer: Peer, client: &mut Client, keys: impl Iterator
             regex::Error::Bad => "not an extended regular expression",
             regex::Error::TooLarge => "a regular expression that is too large",
         };
-        warning!("invalid {} value: {}: {why}", Printable(name), Printable(pattern.unwrap_or_default()));
+        let (name, pattern) = (Printable(name), Printable(pattern.unwrap_or_default()));
+        tell(client, format_args!("has an invalid {name} value: {pattern}: {why}"));
         rights::forbid(client);
         return Verdict::Failed;
     }
     Verdict::Allowed
+}
+
+/// Anybody may connect: so this is told now and then only.
+fn tell(client: &Client, what: fmt::Arguments<'_>) {
+    static JOURNAL: LendCell<Journal> = LendCell::new(Journal::new());
+    JOURNAL.lend(|journal| journal.tell(time::boot(), Who::of(client), what));
 }
 
 /// The directory is opened anew each time, so that it may be replaced as a whole.
@@ -129,7 +175,7 @@ fn in_directory(
 ) -> Result<(Answer, Option<Key>), Trouble> {
     let mut dir = match file::open_dir(Fd::CWD, path) {
         Ok(dir) => dir,
-        Err(crate::sys::Errno::NOENT | crate::sys::Errno::ACCESS) => return Ok((Answer::Nothing, None)),
+        Err(Errno::NOENT | Errno::ACCESS) => return Ok((Answer::Nothing, None)),
         Err(e) => return Err(e.into()),
     };
     let answer = look_up(Rules::Directory(dir), keys, &mut |detail| said.note(detail));

@@ -210,7 +210,12 @@ impl Connection {
     /// Sends a message, whole if the kernel takes it so.
     fn send(&mut self, mut rest: &[u8], mut fds: &[Fd]) -> Result<()> {
         while !rest.is_empty() {
-            match socket::send(self.fd, rest, fds) {
+            // Without a deadline it is the kernel who waits: that is one call instead of three.
+            let sent = match self.deadline {
+                None => socket::send_waiting(self.fd, rest, fds),
+                Some(_) => socket::send(self.fd, rest, fds),
+            };
+            match sent {
                 Ok(sent) => {
                     rest = rest.get(sent..).unwrap_or(&[]);
                     fds = &[];
@@ -248,7 +253,11 @@ impl Connection {
             let room = buf.get_mut(len..total).ok_or(Errno::MSGSIZE)?;
             let free = queue.room.get_mut(queue.came..).unwrap_or_default();
             let places = free.len();
-            let got = match socket::receive(self.fd, room, free) {
+            let received = match self.deadline {
+                None => socket::receive_waiting(self.fd, room, free),
+                Some(_) => socket::receive(self.fd, room, free),
+            };
+            let got = match received {
                 Ok(got) => got,
                 Err(Errno::AGAIN) => {
                     poll::readable(self.fd, self.deadline)?;

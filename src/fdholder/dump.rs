@@ -50,7 +50,7 @@ pub fn go_on(client: &mut Client, context: &mut Context<'_, '_>) -> Result<Progr
     let Some(sent) = send(client.fd, message, fds.get(..count).unwrap_or(&[]))? else {
         return Ok(Progress::Deferred);
     };
-    for slot in slots.iter().take(count) {
+    for slot in slots.iter().take(if client.looks == 0 { count } else { 0 }) {
         context.held.retrieved(*slot, client.pid, context.now.boot);
     }
     client.dump_next = slots.get(count.wrapping_sub(1)).map_or(0, |slot| *slot as u32 + 1);
@@ -62,7 +62,8 @@ pub fn go_on(client: &mut Client, context: &mut Context<'_, '_>) -> Result<Progr
 
 /// Answers `!`: whether so many descriptors may come. Then only they may.
 pub fn announce(client: &mut Client, context: &Context<'_, '_>, total: u32) -> Result<Progress, End> {
-    if total as usize > context.held.room() {
+    let quota = rights::quota(client, context.allows, None);
+    if total as usize > context.held.room() || total > 0 && !context.within(quota, client.uid, total as usize) {
         return refuse(client, Errno::NFILE);
     }
     client.dump_left = total;

@@ -20,7 +20,8 @@
 //! | 8 | nanoseconds since then (until the next try) |
 //! | 1 + n + 1 | the identifier |
 //!
-//! An answer has as many entries as fit [`ANSWER`]; a client asks again until there is nothing to go on with.
+//! An answer has as many entries as fit [`ANSWER`]; a client asks again until there is nothing to go on with. Who has asked
+//! looks: what a dump gives to it afterwards does not count as retrieved.
 
 use super::table::{self, Origin, Table};
 use super::wire::{self, Builder, STATUS};
@@ -185,4 +186,4 @@ impl<'a> Page<'a> {
     }
 }
 
-const _: () = assert!(STATUS + 4 + 2 + FIXED + 1 + HELD_NAME + 1 <= ANSWER, "an answer has room for one entry");
+const _: () = assert!(STATUS + 4 + 2 + FIXED + HELD_NAME + 2 <= ANSWER, "an answer has room for one entry");

@@ -8,7 +8,6 @@ use crate::warning;
 use core::fmt;
 
 /// When the last line about a client was logged, and how many were left out since.
-#[derive(Default)]
 pub struct Journal {
     logged: Option<Nanos>,
     unlogged: u32,
@@ -34,7 +33,18 @@ impl fmt::Display for Who {
     }
 }
 
+impl Default for Journal {
+    fn default() -> Journal {
+        Journal::new()
+    }
+}
+
 impl Journal {
+    /// Nothing has been logged.
+    pub const fn new() -> Journal {
+        Journal { logged: None, unlogged: 0 }
+    }
+
     /// Logs a line about a client, unless there was one a moment ago.
     pub fn tell(&mut self, now: Nanos, who: Who, what: fmt::Arguments<'_>) {
         if self.logged.is_some_and(|last| now < last.saturating_add(FDHOLDER_PAUSE)) {

@@ -14,7 +14,7 @@
 pub mod client;
 mod dump;
 pub mod info;
-mod journal;
+pub mod journal;
 pub mod rights;
 pub mod server;
 pub mod session;

@@ -11,8 +11,7 @@ use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{
-    FDHOLDER_ACCEPTS, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE,
-    FDHOLDER_TURN, HELD,
+    FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
 use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -36,6 +35,10 @@ const EXPIRY_CHECK: Nanos = 60 * SECOND;
 
 /// So many unused slots of held descriptors keep their memory, for the next ones.
 const HELD_KEPT: usize = 64;
+
+/// The slot of a client that has left keeps its memory so long, for the next one: to give it back and to get it again
+/// costs more than all else that a client does.
+const CLIENT_KEPT: Nanos = SECOND;
 
 /// The time, on both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -93,14 +96,20 @@ impl<'a> Records<'a> {
         self.clients.iter().enumerate().take(*self.top as usize).filter(|(_, client)| client.used != 0)
     }
 
-    /// Gives back the memory of a slot that has become free, and of free ones above it: what is above the highest
-    /// client is not looked at, and looking would bring it back.
-    fn give_back(&mut self, slot: usize) {
-        let end = *self.top as usize;
-        let unused = self.clients.iter().take(end).rev().take_while(|client| client.used == 0).count();
-        *self.top = (end - unused) as u32;
-        let freed = if unused > 0 { end - unused..end } else { slot..slot + 1 };
-        memory::release(self.clients.get_mut(freed).unwrap_or_default().as_mut_bytes());
+    /// Looks no more at slots above the highest client.
+    fn lower_top(&mut self) {
+        let unused = self.clients.iter().take(*self.top as usize).rev().take_while(|client| client.used == 0).count();
+        *self.top -= unused as u32;
+    }
+
+    /// Gives back the memory of the free slots below `touched`. The others have none, and looking would bring it.
+    fn give_back(&mut self, touched: usize) {
+        let slots = self.clients.get_mut(..touched).unwrap_or_default();
+        for run in slots.chunk_by_mut(|a, b| a.used == b.used) {
+            if run.first().is_some_and(|client| client.used == 0) {
+                memory::release(run.as_mut_bytes());
+            }
+        }
     }
 
     /// How many descriptors are held, and how many clients are connected.
@@ -179,6 +188,9 @@ pub struct Server {
     retry: Option<Nanos>,
     /// A failure to accept has been reported.
     troubled: bool,
+    /// Slots of clients whose memory has been touched, and when that of free ones is given back.
+    clients_touched: usize,
+    release: Option<Nanos>,
     /// See [`Server::end_soon`].
     ending: bool,
     /// Received descriptors with this number or a higher one are not kept.
@@ -204,6 +216,8 @@ impl Server {
             touched: records.held.top(),
             retry: None,
             troubled: false,
+            clients_touched: *records.top as usize,
+            release: None,
             ending: false,
             spare_from: spare_from(getrlimit(Resource::Nofile).current),
             journal: Journal::default(),
@@ -225,32 +239,35 @@ impl Server {
         Ok(server)
     }
 
-    /// The listener is readable: lets in those who wait, a few at a time.
+    /// The listener is readable: lets in one of those who wait (it stays readable for the others), and does what that one
+    /// has asked for already.
     pub fn accept(&mut self, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
-        for _ in 0..FDHOLDER_ACCEPTS {
-            let Some(slot) = self.free(records) else { break };
-            match unix::accept(self.listener) {
-                Ok(fd) => self.admit(fd, slot, records, epoll, now),
-                Err(Errno::AGAIN) => break,
-                Err(Errno::INTR | Errno::CONNABORTED) => continue,
-                Err(e) => {
-                    if !self.troubled {
-                        warning!("fdholder: unable to accept clients, they have to wait: {}", Reason(e));
-                    }
-                    self.troubled = true;
-                    self.retry = Some(now.boot.saturating_add(FDHOLDER_PAUSE));
-                    break;
+        let Some(slot) = self.free(records) else { return self.watch(records, epoll) };
+        match unix::accept(self.listener) {
+            Ok(fd) => {
+                self.troubled = false;
+                if self.admit(fd, slot, records, now) {
+                    self.purge(records, now);
+                    self.serve(slot, false, records, epoll, now);
                 }
             }
-            self.troubled = false;
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => self.troubled = false,
+            Err(e) => {
+                if !self.troubled {
+                    warning!("fdholder: unable to accept clients, they have to wait: {}", Reason(e));
+                }
+                self.troubled = true;
+                self.retry = Some(now.boot.saturating_add(FDHOLDER_PAUSE));
+            }
         }
         self.watch(records, epoll);
     }
 
-    fn admit(&mut self, mut fd: Fd, slot: usize, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
-        let peer = match socket::peer(fd) {
-            Ok(peer) => peer,
-            Err(_) => return fd.close(),
+    /// Makes a record for the client, unless it is refused.
+    fn admit(&mut self, mut fd: Fd, slot: usize, records: &mut Records<'_>, now: &Now) -> bool {
+        let (Ok(peer), true) = (socket::peer(fd), slot < records.clients.len()) else {
+            fd.close();
+            return false;
         };
         let trusted = peer.uid == 0 || peer.uid == self.owner;
         let same = records.connected().filter(|(_, client)| client.uid == peer.uid).count();
@@ -260,7 +277,8 @@ impl Server {
             None
         };
         *records.top = (*records.top).max(slot as u32 + 1);
-        let Some(client) = records.clients.get_mut(slot) else { return fd.close() };
+        self.clients_touched = self.clients_touched.max(slot + 1);
+        let Some(client) = records.clients.get_mut(slot) else { return false };
         session::open(client, *records.next_generation, fd, peer, now.boot);
         *records.next_generation = records.next_generation.wrapping_add(1).max(1);
         let who = Who::of(client);
@@ -269,19 +287,12 @@ impl Server {
             None if !self.settings.source.admit(client, &known) => Some("is refused: it may not connect"),
             other => other,
         };
-        let done = match refused {
-            None => epoll.add(fd, token(slot, client), Flags::IN),
-            Some(_) => Ok(()),
-        };
-        if refused.is_some() || done.is_err() {
+        if let Some(why) = refused {
             session::close(client);
-            records.give_back(slot);
+            self.freed(records, now);
+            self.journal.tell(now.boot, who, format_args!("{why}"));
         }
-        match (refused, done) {
-            (Some(why), _) => self.journal.tell(now.boot, who, format_args!("{why}")),
-            (None, Err(e)) => self.journal.tell(now.boot, who, format_args!("cannot be watched: {}", Reason(e))),
-            (None, Ok(())) => {}
-        }
+        refused.is_none()
     }
 
     /// Something happened on the connection of the client that `slot` and `generation` name. False: that client is
@@ -299,13 +310,20 @@ impl Server {
             return false;
         }
         self.purge(records, now);
-        let turn = FDHOLDER_TURN.min(FDHOLDER_TURN * FDHOLDER_CROWD / *records.top as usize);
-        let Some(client) = records.clients.get_mut(slot) else { return false };
-        if client.used == 0 || client.generation != generation {
-            return false;
+        match records.clients.get(slot) {
+            Some(client) if client.used != 0 && client.generation == generation => {}
+            _ => return false,
         }
+        self.serve(slot, true, records, epoll, now);
+        true
+    }
+
+    /// Serves a client that is `watched`, or that is to be watched from now on.
+    fn serve(&mut self, slot: usize, watched: bool, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+        let turn = FDHOLDER_TURN.min(FDHOLDER_TURN * FDHOLDER_CROWD / (*records.top as usize).max(1));
+        let Some(client) = records.clients.get_mut(slot) else { return };
         records.held.set_max(self.settings.held_max);
-        let before = session::interest(client, self.ending);
+        let before = watched.then(|| session::interest(client, self.ending));
         let mut context = Context {
             held: &mut records.held,
             allows: records.allows,
@@ -319,12 +337,14 @@ impl Server {
         let mut done = session::serve(client, &mut context);
         self.note_changes(&mut records.held);
         let after = session::interest(client, self.ending);
-        if done.is_ok() && before != after {
-            done = epoll.modify(Fd(client.fd), token(slot, client), after).map_err(End::Failed);
+        if done.is_ok() && before != Some(after) {
+            let (fd, token) = (Fd(client.fd), token(slot, client));
+            let told = if watched { epoll.modify(fd, token, after) } else { epoll.add(fd, token, after) };
+            done = told.map_err(End::Failed);
         }
         let who = Who::of(client);
         if let Err(end) = done {
-            self.end(slot, records, epoll);
+            self.end(slot, watched, records, epoll, now);
             match end {
                 End::Left => {}
                 End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
@@ -335,7 +355,6 @@ impl Server {
                 End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
             }
         }
-        true
     }
 
     /// Does what is due: lets go of expired descriptors, cuts off clients that kept the store waiting, tries to accept
@@ -348,7 +367,7 @@ impl Server {
                 continue;
             }
             let (who, busy) = (Who::of(client), session::busy(client));
-            self.end(slot, records, epoll);
+            self.end(slot, true, records, epoll, now);
             if busy {
                 self.journal.tell(now.boot, who, format_args!("is cut off: it neither sends nor reads on"));
             } else {
@@ -357,10 +376,15 @@ impl Server {
         }
         if let Some((slot, _)) = records.longest_waited_for(self.places()).filter(|(_, until)| *until <= now.boot) {
             let who = records.clients.get(slot).map(Who::of);
-            self.end(slot, records, epoll);
+            self.end(slot, true, records, epoll, now);
             if let Some(who) = who {
                 self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
             }
+        }
+        if self.release.is_some_and(|at| at <= now.boot) {
+            self.release = None;
+            records.give_back(self.clients_touched);
+            self.clients_touched = *records.top as usize;
         }
         if self.retry.is_some_and(|retry| retry <= now.boot) {
             self.retry = None;
@@ -374,7 +398,7 @@ impl Server {
         let clients = records.connected().map(|(_, client)| session::deadline(client, timeout)).min();
         let crowded = records.longest_waited_for(self.places()).map(|(_, until)| until);
         let expiry = self.earliest.and_then(|limit| time_until(limit, now));
-        [clients, crowded, expiry, self.retry].into_iter().flatten().min()
+        [clients, crowded, expiry, self.retry, self.release].into_iter().flatten().min()
     }
 
     /// The access rules are elsewhere from now on; clients that are connected keep their rights.
@@ -390,7 +414,7 @@ impl Server {
         for slot in 0..*records.top as usize {
             let Some(client) = records.clients.get(slot).filter(|client| client.used != 0) else { continue };
             if epoll.modify(Fd(client.fd), token(slot, client), session::interest(client, true)).is_err() {
-                self.end(slot, records, epoll);
+                self.end(slot, true, records, epoll, &Now::read());
             }
         }
     }
@@ -398,6 +422,12 @@ impl Server {
     /// Whether every client has been answered what it asked, after [`Server::end_soon`].
     pub fn is_done(&self, records: &Records<'_>) -> bool {
         self.ending && !records.connected().any(|(_, client)| session::begun(client))
+    }
+
+    /// As if the process had no numbers to spare from this one on.
+    #[cfg(test)]
+    pub(super) fn keep_numbers_from(&mut self, first: i32) {
+        self.spare_from = first;
     }
 
     /// Places for clients.
@@ -435,13 +465,21 @@ impl Server {
     }
 
     /// Ends a connection, and lets the next one in.
-    fn end(&mut self, slot: usize, records: &mut Records<'_>, epoll: &Epoll) {
+    fn end(&mut self, slot: usize, watched: bool, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
         if let Some(client) = records.clients.get_mut(slot) {
-            epoll.remove(Fd(client.fd));
+            if watched {
+                epoll.remove(Fd(client.fd));
+            }
             session::close(client);
-            records.give_back(slot);
+            self.freed(records, now);
         }
         self.watch(records, epoll);
+    }
+
+    /// A slot has become free.
+    fn freed(&mut self, records: &mut Records<'_>, now: &Now) {
+        records.lower_top();
+        self.release.get_or_insert(now.boot.saturating_add(CLIENT_KEPT));
     }
 
     /// Watches the listener if a newcomer could be let in.

@@ -102,6 +102,7 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     client.closing = 0;
     client.serving = 0;
     client.stalled = 0;
+    client.looks = 0;
     client.fd = fd.0;
     client.pid = peer.pid;
     client.uid = peer.uid;
@@ -197,10 +198,11 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
         return Ok(());
     }
     client.stalled = 0;
-    let (mut requests, mut reads) = (context.turn, READS);
+    let (mut requests, mut reads, mut emptied) = (context.turn, READS, false);
     loop {
-        let (size, takes, whole) = next(client)?;
-        let ready = client.dump_give > 0 || whole && takes <= client.fds_len as usize;
+        // What comes behind the request for a dump is not looked at before the dump is sent.
+        let (size, takes, whole) = if client.dump_give > 0 { (0, 0, true) } else { next(client)? };
+        let ready = whole && takes <= client.fds_len as usize;
         if ready && requests == 0 {
             client.stalled = 1;
             return Ok(());
@@ -234,11 +236,12 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
                 (false, true) => End::Broke("descriptors without a request"),
                 (false, false) => End::Left,
             });
-        } else if reads == 0 || context.ending && !begun(client) {
+        } else if reads == 0 || (emptied || context.ending) && !begun(client) {
             return Ok(());
         } else {
             reads -= 1;
-            if !read(client, size, context)? {
+            emptied = false;
+            if !read(client, size, context, &mut emptied)? {
                 // All that was sent is here: descriptors that the unfinished request does not take belong to none.
                 let unfinished = client.request_len as usize;
                 if client.fds_len as usize > takes && (unfinished == 0 || unfinished >= HEADER) {
@@ -263,8 +266,8 @@ fn next(client: &Client) -> Result<(usize, usize, bool), End> {
 }
 
 /// Reads what is there, at least a page's worth, or what the request at hand still needs: it will have `size` bytes as
-/// far as is known. False: there is nothing.
-fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<bool, End> {
+/// far as is known. False: there is nothing. `emptied`: most likely there is no more, it need not be tried.
+fn read(client: &mut Client, size: usize, context: &Context<'_, '_>, emptied: &mut bool) -> Result<bool, End> {
     let (done, len) = (client.request_done as usize, client.request_len as usize);
     if done > 0 {
         client.request.copy_within(done..len, 0);
@@ -280,6 +283,7 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<b
     if room.is_empty() {
         return Err(End::Broke("a request without its descriptors"));
     }
+    let wanted = room.len();
     let mut fds = [Fd::NONE; MAX_FDS];
     let free = FDHOLDER_FDS.saturating_sub(client.fds_len as usize).min(MAX_FDS);
     let got = match socket::receive(Fd(client.fd), room, fds.get_mut(..free).unwrap_or(&mut [])) {
@@ -297,6 +301,7 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<b
     }
     client.request_len += got.bytes as u32;
     client.closing = (got.bytes == 0).into();
+    *emptied = got.bytes > 0 && got.bytes < wanted;
     if got.fds_lost && (got.fds >= free || !stand_in(client)) {
         return Err(End::Broke("more descriptors than can be taken"));
     }
@@ -419,6 +424,7 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
         },
         Request::List => return list(client, context),
         Request::Info(from) => {
+            client.looks = 1;
             let viewer = Viewer::of(client);
             let sees = |id: &[u8]| viewer.sees(allows, id);
             let length = info::answer(&mut client.reply, from, context.held, context.now.boot, sees);

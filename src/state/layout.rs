@@ -320,8 +320,8 @@ record! {
         pub basis: u8,
         /// 1 once it has been answered.
         pub answered: u8,
-        /// For later.
-        pub spare: u8,
+        /// 1 once it has asked about what is held: a dump is given to it to be looked at, not to be kept.
+        pub looks: u8,
         /// Descriptors that a dump still has to bring.
         pub dump_left: u32,
         /// The held slot with which a dump goes on.

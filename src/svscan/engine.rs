@@ -8,6 +8,8 @@ use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
+use crate::access::fdholder::check_others;
+use crate::fdholder::rights::Source;
 use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
@@ -156,8 +158,8 @@ impl Engine {
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            engine.holder =
-                Some(Server::new(listener, Settings::default(), &mut records, &engine.epoll, &Now::read())?);
+            let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
+            engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
         if !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due

@@ -123,7 +123,7 @@ impl Engine {
         }
         // Who is told that it is ready can see what it said besides.
         if message.ready {
-            self.show_what_was_said(slot, now);
+            self.show_at_once_unless_ready(slot, now);
             self.drive(slot, Event::Ready, now);
         }
         if let Some(time) = message.watchdog_usec {
@@ -247,6 +247,15 @@ impl Engine {
         notify::show(notify, service, now);
         if notify.due > 0 {
             self.show_at = if self.show_at == 0 { notify.due } else { self.show_at.min(notify.due) };
+        }
+    }
+
+    /// Shows what a service said of itself if it is not ready yet, and so will be only once.
+    fn show_at_once_unless_ready(&mut self, slot: usize, now: Nanos) {
+        let Tables { services, notifies, .. } = &mut *self.tables;
+        if let (Some(Service { ready: 0, .. }), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) {
+            notify.due = notify.due.min(now);
+            self.show_what_was_said(slot, now);
         }
     }
 

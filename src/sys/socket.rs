@@ -2,6 +2,7 @@
 
 use super::{Errno, Fd, Result, raw};
 use core::mem::MaybeUninit;
+use rustix::fd::BorrowedFd;
 use rustix::io::{IoSlice, IoSliceMut};
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer, SendAncillaryMessage,
@@ -37,6 +38,11 @@ pub fn is_connection_to(fd: Fd, listener: Fd) -> bool {
         && peer(fd).is_ok_and(|peer| raw::peer_credentials(listener.0) == Ok([peer.pid, peer.uid, peer.gid]))
 }
 
+/// Whether a socket listens.
+pub fn listens(fd: Fd) -> Result<bool> {
+    rustix::net::sockopt::socket_acceptconn(fd)
+}
+
 /// sendmsg(2) with MSG_NOSIGNAL and MSG_DONTWAIT; `fds` travel with the first byte. Returns how many bytes went.
 /// EAGAIN: the peer's queue is full. EPIPE: it is gone. EINVAL: more than [`MAX_FDS`].
 pub fn send(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
@@ -49,17 +55,21 @@ pub fn send_waiting(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {
 }
 
 fn send_flags(fd: Fd, bytes: &[u8], fds: &[Fd], flags: SendFlags) -> Result<usize> {
+    if fds.is_empty() {
+        return rustix::net::send(fd, bytes, flags);
+    }
     if fds.len() > MAX_FDS {
         return Err(Errno::INVAL);
     }
+    if !fds.iter().all(|fd| fd.is_some()) {
+        return Err(Errno::BADF);
+    }
+    // SAFETY: both are transparent around the number, of which a borrowed one must not be -1; the numbers stay open for
+    // as long as this call, for nobody else runs meanwhile.
+    let borrowed = unsafe { core::slice::from_raw_parts(fds.as_ptr().cast::<BorrowedFd<'_>>(), fds.len()) };
     let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = SendAncillaryBuffer::new(&mut space);
-    let filler = Fd::NONE;
-    let mut borrowed = [rustix::fd::AsFd::as_fd(&filler); MAX_FDS];
-    for (to, from) in borrowed.iter_mut().zip(fds) {
-        *to = rustix::fd::AsFd::as_fd(from);
-    }
-    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&borrowed[..fds.len()])) {
+    if !control.push(SendAncillaryMessage::ScmRights(borrowed)) {
         return Err(Errno::INVAL);
     }
     rustix::net::sendmsg(fd, &[IoSlice::new(bytes)], &mut control, flags)
@@ -80,6 +90,11 @@ pub struct Received {
 /// recvmsg(2) with MSG_DONTWAIT; received descriptors are close-on-exec. EAGAIN: nothing there.
 pub fn receive(fd: Fd, bytes: &mut [u8], fds: &mut [Fd]) -> Result<Received> {
     receive_flags(fd, bytes, fds, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC)
+}
+
+/// As [`receive`], but waits until something comes: for clients.
+pub fn receive_waiting(fd: Fd, bytes: &mut [u8], fds: &mut [Fd]) -> Result<Received> {
+    receive_flags(fd, bytes, fds, RecvFlags::CMSG_CLOEXEC)
 }
 
 fn receive_flags(fd: Fd, bytes: &mut [u8], fds: &mut [Fd], flags: RecvFlags) -> Result<Received> {

@@ -1,6 +1,10 @@
 //! The clients, ours and s6's, with every store: the same exit codes, output and messages.
 
 use crate::store::*;
+use crate::tmp::TempDir;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::Stdio;
 
 #[test]
 fn every_client_sees_the_same_from_every_store() {
@@ -63,16 +67,105 @@ fn every_client_sees_the_same_from_every_store() {
     }
 }
 
+/// Every client, with operands that are right.
+const CLIENTS: [(&[&str], &[&str]); 7] = [
+    (&["list"], &[]),
+    (&["delete"], &["id"]),
+    (&["store"], &["id"]),
+    (&["retrieve"], &["id", "true"]),
+    (&["getdump"], &["true"]),
+    (&["setdump"], &[]),
+    (&["transferdump"], &["/nonexistent"]),
+];
+
+fn seen(kind: Kind, command: &[&str], path: &Path, operands: &[&str]) -> (Option<i32>, String, String) {
+    let mut run = client(kind, command, path);
+    let run = run.args(operands).env("S6_FD#", "0").stdin(Stdio::null()).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (run.status.code(), text(run.stdout), text(run.stderr))
+}
+
 #[test]
-fn every_client_tells_that_it_cannot_reach_a_store() {
-    let nowhere = std::env::temp_dir().join("linchpin-no-such-socket");
-    for command in [&["list"][..], &["delete"], &["store"], &["retrieve"]] {
-        let [ours, s6] = [Kind::Ours, Kind::S6].map(|kind| {
-            let run = client(kind, command, &nowhere).args(["id", "true"]).output().unwrap();
-            (run.status.code(), String::from_utf8(run.stderr).unwrap())
-        });
-        assert_eq!(ours, s6);
+fn every_client_tells_why_it_cannot_reach_a_store() {
+    let dir = TempDir::new();
+    let [file, nobody] = ["file", "nobody"].map(|name| dir.path().join(name));
+    std::fs::write(&file, "").unwrap();
+    drop(UnixListener::bind(&nobody).unwrap());
+    let below = file.join("s");
+    for (path, reason) in [
+        (dir.path().join("nowhere"), "No such file or directory"),
+        (dir.path().to_owned(), "Connection refused"),
+        (file, "Connection refused"),
+        (nobody, "Connection refused"),
+        (below, "Not a directory"),
+    ] {
+        for (command, operands) in CLIENTS {
+            let [ours, s6] = [Kind::Ours, Kind::S6].map(|kind| seen(kind, command, &path, operands));
+            assert_eq!(ours, s6);
+            assert_eq!(ours.0, Some(111));
+            assert!(ours.2.ends_with(&format!("at {}: {reason}\n", path.display())), "{}", ours.2);
+        }
+    }
+}
+
+#[test]
+fn a_path_that_no_socket_can_have_is_told_by_what_is_wrong_with_it() {
+    let path = Path::new("/tmp").join("x".repeat(110));
+    for (command, operands) in CLIENTS {
+        let [ours, s6] = [Kind::Ours, Kind::S6].map(|kind| seen(kind, command, &path, operands));
         assert_eq!(ours.0, Some(111));
+        assert_eq!(ours.2.replace("File name too long", "Protocol error"), s6.2);
+    }
+}
+
+#[test]
+fn a_transfer_names_the_store_that_cannot_be_reached() {
+    let store = Store::start(Kind::Ours);
+    let nowhere = Path::new("/nonexistent");
+    let path = store.path.to_str().unwrap();
+    for kind in [Kind::Ours, Kind::S6] {
+        for (from, to, which) in [(&*store.path, "/nonexistent", "destination"), (nowhere, path, "source")] {
+            let err = format!(
+                "s6-fdholder-transferdump: fatal: unable to connect to a {which} fd-holder daemon at /nonexistent: \
+                 No such file or directory\n"
+            );
+            assert_eq!(seen(kind, &["transferdump"], from, &[to]), (Some(111), String::new(), err), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn every_client_refuses_wrong_words() {
+    let path = Path::new("/nonexistent");
+    let mut wrong = Vec::new();
+    for (command, operands) in CLIENTS {
+        for option in ["-t", "-tx", "-t-1", "-t4294967296", "-q", "--long"] {
+            wrong.push(([command, &[option]].concat(), operands.to_vec()));
+        }
+        if let Some((_, fewer)) = operands.split_last() {
+            wrong.push((command.to_vec(), fewer.to_vec()));
+        }
+    }
+    for command in [
+        &["store", "-d"][..],
+        &["store", "-dx"],
+        &["store", "-d-1"],
+        &["store", "-Tx"],
+        &["list", "-D"],
+        &["delete", "-D"],
+        &["transferdump", "-t5:6:7"],
+        &["transferdump", "-t5:x"],
+        &["transferdump", "-t5: "],
+    ] {
+        wrong.push((command.to_vec(), vec!["id"]));
+    }
+    for (command, operands) in wrong {
+        let [ours, s6] = [Kind::Ours, Kind::S6].map(|kind| seen(kind, &command, path, &operands));
+        let usage = format!("s6-fdholder-{}: usage: s6-fdholder-{} [", command[0], command[0]);
+        for (code, out, err) in [ours, s6] {
+            assert_eq!((code, out.as_str()), (Some(100), ""), "{command:?} {operands:?} {err}");
+            assert!(err.starts_with(&usage), "{command:?} {operands:?} {err}");
+        }
     }
 }
 

@@ -26,8 +26,16 @@ pub struct Store {
     pub process: Child,
 }
 
+/// Rights that s6's access rules can give.
+pub const RIGHTS: [&str; 5] = ["STORE_REGEX", "RETRIEVE_REGEX", "LIST", "GETDUMP", "SETDUMP"];
+
 impl Store {
     pub fn start(kind: Kind) -> Store {
+        Store::start_with(kind, &[], &RIGHTS)
+    }
+
+    /// s6's takes options, and gives only these rights.
+    pub fn start_with(kind: Kind, options: &[&str], rights: &[&str]) -> Store {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("linchpin-store-{}-{number}", std::process::id()));
@@ -43,11 +51,11 @@ impl Store {
                 let rules = dir.join("rules/uid/self");
                 fs::create_dir_all(rules.join("env")).unwrap();
                 fs::write(rules.join("allow"), "").unwrap();
-                for right in ["STORE_REGEX", "RETRIEVE_REGEX", "LIST", "GETDUMP", "SETDUMP"] {
+                for right in rights {
                     fs::write(rules.join("env").join(format!("S6_FDHOLDER_{right}")), "\n").unwrap();
                 }
                 let mut daemon = Command::new("s6-fdholder-daemon");
-                daemon.args(["-1", "-i"]).arg(dir.join("rules")).arg(dir.join("s"));
+                daemon.arg("-1").args(options).arg("-i").arg(dir.join("rules")).arg(dir.join("s"));
                 (daemon, dir.join("s"))
             }
         };

@@ -140,10 +140,12 @@ fn a_store_that_has_run_out_of_descriptors_lives_and_serves_those_who_wait_later
         early.send(LIST, &[]);
         assert_eq!(early.answer().0.len(), 16);
     }
-    let losing = early; // its next descriptor cannot be received
-    losing.send(&store_request(b"lost"), &[Fd(0)]);
-    assert!(losing.ended());
-    drop(losing);
+    // What cannot be received cannot be held; whoever sent it is told, and goes on.
+    early.send(&store_request(b"lost"), &[Fd(0)]);
+    assert_eq!(early.answer().0, b"\0\0\0\x01\0\0\x18");
+    early.send(LIST, &[]);
+    assert_eq!(early.answer().0, b"\0\0\0\x0a\0\0\0\0\0\0\x01kept\0");
+    drop(early);
     limit(&store, None);
     assert_eq!(late.answer().0, b"\0\0\0\x0a\0\0\0\0\0\0\x01kept\0");
     let log = store.log();

@@ -1,6 +1,8 @@
 //! Descriptors: the clients of a fd-holder, and what makes sockets for it.
 
 mod fdholder;
+mod fdholder_daemon;
+mod fdholderd;
 mod ipcserver_socketbinder;
 mod tcpserver_socketbinder;
 
@@ -38,6 +40,18 @@ pub(super) static APPLETS: &[Applet] = &[
         "[ -t timeoutfrom:timeoutto ] socketfrom socketto",
         "gives all that a fd-holder holds to another one too",
         fdholder::dump::transfer,
+    ),
+    s6(
+        "fdholderd",
+        fdholderd::USAGE,
+        "holds descriptors for others, whose socket is its standard input",
+        fdholderd::run,
+    ),
+    s6(
+        "fdholder-daemon",
+        fdholder_daemon::USAGE,
+        "makes a socket and holds descriptors for those who connect to it",
+        fdholder_daemon::run,
     ),
     s6(
         "ipcserver-socketbinder",

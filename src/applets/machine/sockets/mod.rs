@@ -133,7 +133,13 @@ impl Table<'_> {
         let listed = match told {
             Ok(()) => true,
             Err(Errno::PERM) => false,
-            Err(e) => return Err(self.refused("get fd list", e)),
+            Err(e) => {
+                let code = self.refused("get fd list", e);
+                if matches!(e, Errno::PIPE | Errno::CONNRESET) {
+                    self.cli.warn("it ended the connection, as it does when this user may not connect");
+                }
+                return Err(code);
+            }
         };
         self.list.sort();
         let mut diag = Diag::open().ok();

@@ -8,12 +8,14 @@
 //! * [`socket`]: addresses and the binders.
 //! * [`service`]: one service: its directory, its state machine, its status, tally and events.
 //! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
+//! * [`access`]: access rules of users and groups.
 //! * [`board`]: the board config: model, TOML reader, checker.
 //! * [`state`]: the arena, in which everything lives that must outlive a crash.
 //! * [`log`]: the logger. [`text`]: words and numbers. [`limits`]: every capacity.
 //! * [`sys`]: Linux, made safe. [`arch`]: the machine. The only rooms with `unsafe`.
 #![cfg_attr(not(test), no_std)]
 
+pub mod access;
 pub mod applets;
 #[allow(unsafe_code)]
 pub mod arch;

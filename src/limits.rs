@@ -20,14 +20,33 @@ pub const HELD_NAME: usize = 255;
 /// Simultaneous clients of the fd-holder. s6-fdholderd's default is 16; each costs a page or two while it talks.
 pub const FDHOLDER_CLIENTS: usize = 32;
 
+/// Simultaneous clients of the fd-holder that is a process of its own: s6-fdholderd's bound for `-c`.
+pub const FDHOLDERD_CLIENTS: usize = 256;
+
+/// Bytes of a file of access rules: 2 KiB for the tables, some 200 for each of a thousand users. It is read into memory,
+/// for a mapped file that somebody cuts off would end the process.
+pub const RULES_FILE: usize = 256 * 1024;
+
 /// Largest fd-holder request: a dump message of 253 entries with 255-byte identifiers, and its header.
 pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 
 /// Largest fd-holder reply: a list of all identifiers, and its header.
 pub const FDHOLDER_REPLY: usize = 6 + 1 + 4 + HELD * (HELD_NAME + 1);
 
+/// Descriptors that one command gets from a fd-holder or gives to it: a s6-fdholderd may be told (`-n`) to hold more
+/// than we do. A process may usually have 1024.
+pub const FDHOLDER_DUMP: usize = 2048;
+
 /// Requests of one fd-holder client that are served before others get their turn: s6-fdholderd's number.
 pub const FDHOLDER_TURN: usize = 128;
+
+/// With more clients than this each is served fewer requests in its turn, so that the turns of all take no longer than of
+/// so many.
+pub const FDHOLDER_CROWD: usize = 4;
+
+/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
+/// clients, and what it takes to start services.
+pub const FDHOLDER_SPARE: i32 = 96;
 
 /// Connections that the fd-holder accepts before other events get their turn.
 pub const FDHOLDER_ACCEPTS: usize = 8;
@@ -96,6 +115,16 @@ pub const LOG_LINE: usize = 400;
 /// Sockets in a board config.
 pub const BOARD_SOCKETS: usize = 128;
 
+/// Options that the record of a socket has room for that is to be bound later: all those that a board config knows, and
+/// some to come.
+pub const SOCKET_OPTIONS: usize = 24;
+
+/// Patterns of all entries `[[fdholder.allow]]` of a board config together: eight for each entry.
+pub const BOARD_GLOBS: usize = 8 * FDHOLDER_ALLOWS;
+
+/// Strings in one array of a board config.
+pub const BOARD_ARRAY: usize = 64;
+
 /// Mounts in a board config.
 pub const BOARD_MOUNTS: usize = 32;
 
@@ -133,8 +162,8 @@ pub const ACCOUNT_LINE: usize = 4096;
 /// Groups of one user, the primary one included.
 pub const ACCOUNT_GROUPS: usize = 256;
 
-/// Variables of an environment that a chain loader changes; the kernel's own bound is one of bytes.
-pub const ENV_ENTRIES: usize = 4096;
+/// Variables of an environment that a chain loader changes: three for each descriptor of a dump, and many of others.
+pub const ENV_ENTRIES: usize = 8192;
 
 /// Bytes of the variables that one chain loader adds to the environment. One variable may have 128 KiB (the kernel's
 /// MAX_ARG_STRLEN), all together usually 2 MiB (a quarter of the stack's limit); configuration has some kilobytes.

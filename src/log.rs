@@ -51,6 +51,8 @@ pub enum Target {
     Running = 2,
     /// On the console: all that an operator wants to see; everything, if there is no kmsg.
     Ending = 3,
+    /// Nowhere: it was asked for silence.
+    Nowhere = 4,
 }
 
 /// The last lines, in the arena. `head` counts all bytes ever written; the ring holds the last [`LOG_RING`] of them.
@@ -193,6 +195,9 @@ impl<const N: usize> Write for Line<N> {
 /// [`info!`](crate::info).
 pub fn write(level: Level, text: fmt::Arguments<'_>) {
     let target = TARGET.load(Relaxed);
+    if target == Target::Nowhere as u8 {
+        return;
+    }
     let mut line = Line::<LOG_LINE>::new();
     if target == Target::Stderr as u8 {
         if level != Level::Info {

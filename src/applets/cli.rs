@@ -75,6 +75,17 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         self.parser.value().map_err(|_| WrongUsage)
     }
 
+    /// The value of the option just read, as a C string.
+    pub fn text(&mut self) -> Result<&'static CStr, WrongUsage> {
+        let value = self.value()?;
+        // It is a word, or the end of one; the NUL is behind it.
+        let end = value.as_ptr_range().end;
+        let word = self.args.words().find(|word| word.to_bytes().as_ptr_range().end == end);
+        let bytes = word.map_or(&[][..], CStr::to_bytes_with_nul);
+        let text = bytes.len().checked_sub(value.len() + 1).and_then(|start| bytes.get(start..));
+        text.and_then(|text| CStr::from_bytes_with_nul(text).ok()).ok_or(WrongUsage)
+    }
+
     /// The value of the option just read, as an unsigned number.
     pub fn number(&mut self) -> Result<u32, WrongUsage> {
         parse_u32(self.value()?).ok_or(WrongUsage)
@@ -147,6 +158,12 @@ impl Cli {
     pub fn refuse(&self, text: impl Display) -> i32 {
         self.say("fatal", format_args!("{text}"));
         USAGE
+    }
+
+    /// `PROG: fatal: TEXT`; returns 111.
+    pub fn fail(&self, text: impl Display) -> i32 {
+        self.say("fatal", format_args!("{text}"));
+        SYSTEM
     }
 
     /// `PROG: warning: TEXT`.
@@ -274,6 +291,13 @@ impl Output {
     pub fn finish(mut self, cli: &Cli) -> i32 {
         self.flush();
         self.failed.map_or(0, |e| cli.unable("write to standard output", e))
+    }
+}
+
+impl Write for Output {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.put(text.as_bytes());
+        Ok(())
     }
 }
 

@@ -1,6 +1,9 @@
 //! What a board says, as a short table for people: `linchpin check`.
 
-use super::model::{Board, Signals, Socket};
+use super::model::{Allow, Board, DIRECTORY_MODE, Glob, Signals, Socket, Whom};
+use crate::fdholder::rights::{GETDUMP, SETDUMP, Use};
+use crate::socket::Address;
+use crate::socket::options::{KNOWN, Takes, V6ONLY};
 use crate::sys::listener::Kind;
 use crate::sys::time::MILLI;
 use crate::text::quote::Printable;
@@ -29,6 +32,13 @@ impl Display for Summary<'_, '_> {
         }
         let fdholder = board.fdholder();
         row(f, "fdholder", core::str::from_utf8(fdholder.as_bytes()).unwrap_or("?"), format_args!(""))?;
+        if let Some(rules) = board.rules() {
+            row(f, "rules", rules, format_args!(""))?;
+        }
+        for allow in board.allows() {
+            write!(f, "{:<9} ", "allow")?;
+            entry(f, allow, board.globs(allow))?;
+        }
         let signals = if board.signals() == Signals::S6 { "s6" } else { "busybox" };
         row(f, "signals", signals, format_args!(""))?;
         let (stop, kill) = (board.timeout() / MILLI, board.kill_timeout() / MILLI);
@@ -53,20 +63,55 @@ impl Display for Word<'_> {
     }
 }
 
+/// Who may do what with the fd-holder.
+fn entry(f: &mut fmt::Formatter<'_>, allow: &Allow<'_>, globs: &[Glob<'_>]) -> fmt::Result {
+    match allow.whom {
+        Whom::User(id) => write!(f, "user {id}")?,
+        Whom::Group(id) => write!(f, "group {id}")?,
+        Whom::Everybody => f.write_str("everybody")?,
+    }
+    for (what, verb) in
+        [(Use::Store, "store"), (Use::Retrieve, "retrieve"), (Use::Delete, "delete"), (Use::List, "list")]
+    {
+        for (i, glob) in globs.iter().filter(|glob| glob.what == what).enumerate() {
+            if i == 0 {
+                write!(f, ", {verb}")?;
+            }
+            write!(f, " {}", Word(glob.pattern))?;
+        }
+    }
+    for (right, name) in [(GETDUMP, "getdump"), (SETDUMP, "setdump")] {
+        if allow.rights & right != 0 {
+            write!(f, ", {name}")?;
+        }
+    }
+    if allow.held_max > 0 {
+        write!(f, ", {} at most", allow.held_max)?;
+    }
+    if allow.lifetime_max > 0 {
+        write!(f, ", for {} ms at most", allow.lifetime_max / MILLI)?;
+    }
+    writeln!(f)
+}
+
 struct Details<'b, 'a>(&'b Socket<'a>);
 
 impl Display for Details<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let socket = self.0;
-        f.write_str(match socket.kind {
-            Kind::Stream => "stream",
-            Kind::Datagram => "dgram",
-            Kind::SeqPacket => "seqpacket",
+        if socket.at != socket.name {
+            write!(f, "{}, ", Word(socket.at))?;
+        }
+        f.write_str(match (socket.address, socket.kind) {
+            (Address::Netlink { .. }, _) => "raw",
+            (_, Kind::Stream) => "stream",
+            (_, Kind::Datagram) => "dgram",
+            (_, Kind::SeqPacket) => "seqpacket",
         })?;
         if socket.kind != Kind::Datagram {
             write!(f, ", backlog {}", socket.backlog)?;
         }
-        if socket.address.is_unix() {
+        if matches!(socket.address, Address::Path(_)) {
             write!(f, ", mode {:04o}", socket.mode)?;
             if let Some(user) = socket.owner.user {
                 write!(f, ", user {user}")?;
@@ -74,12 +119,24 @@ impl Display for Details<'_, '_> {
             if let Some(group) = socket.owner.group {
                 write!(f, ", group {group}")?;
             }
-            return Ok(());
+            if socket.directory_mode != DIRECTORY_MODE {
+                write!(f, ", directories {:04o}", socket.directory_mode)?;
+            }
         }
-        for (on, name) in [(socket.freebind, "freebind"), (socket.reuseport, "reuseport"), (!socket.v6only, "and IPv4")]
-        {
-            if on {
-                write!(f, ", {name}")?;
+        if !socket.nonblocking {
+            f.write_str(", blocking")?;
+        }
+        if !socket.device.is_empty() {
+            write!(f, ", device {}", socket.device)?;
+        }
+        for (known, value) in socket.values.iter().filter(|(known, _)| known.is_for(&socket.address)) {
+            match (known.takes, value) {
+                // Its opposite is what is worth saying.
+                (_, 0) if *known == KNOWN[V6ONLY] => f.write_str(", and IPv4")?,
+                (Takes::Flag, on) if on == 0 || *known == KNOWN[V6ONLY] => {}
+                (Takes::Flag, _) => write!(f, ", {}", known.key)?,
+                (Takes::Number(_), _) => write!(f, ", {} {value}", known.key)?,
+                (Takes::Seconds, _) => write!(f, ", {} {value} s", known.key)?,
             }
         }
         Ok(())

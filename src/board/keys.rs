@@ -1,4 +1,9 @@
-//! The tables and keys that a board config may have. What they mean: [`model`](super::model).
+//! The tables and keys that a board config may have. What they mean: [`model`](super::model). A socket has the keys of
+//! [`KNOWN`] too.
+
+use super::syntax::Path;
+use crate::fdholder::rights::{GETDUMP, SETDUMP, Use};
+use crate::socket::options::KNOWN;
 
 /// The tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -15,6 +20,8 @@ pub enum Table {
     Socket,
     /// `[fdholder]`
     Fdholder,
+    /// `[[fdholder.allow]]`
+    Allow,
     /// `[shutdown]`
     Shutdown,
     /// Not known, or not readable: its keys are passed over.
@@ -31,18 +38,20 @@ impl Table {
             Table::Mount => "is not a key of [[mount]]",
             Table::Socket => "is not a key of [[socket]]",
             Table::Fdholder => "is not a key of [fdholder]",
+            Table::Allow => "is not a key of [[fdholder.allow]]",
             Table::Shutdown | Table::Lost => "is not a key of [shutdown]",
         }
     }
 }
 
 /// Name of a table and whether it is written in double brackets, once for each entry.
-pub const TABLES: [(&str, Table, bool); 6] = [
+pub const TABLES: [(&str, Table, bool); 7] = [
     ("board", Table::Board, false),
     ("boot", Table::Boot, false),
     ("mount", Table::Mount, true),
     ("socket", Table::Socket, true),
     ("fdholder", Table::Fdholder, false),
+    ("fdholder.allow", Table::Allow, true),
     ("shutdown", Table::Shutdown, false),
 ];
 
@@ -70,7 +79,15 @@ pub enum Key {
     /// `mount.options`
     Options,
     /// `socket.name`
+    Identifier,
+    /// `socket.address`
     Address,
+    /// `socket.directory-mode`
+    DirectoryMode,
+    /// `socket.device`
+    Device,
+    /// `socket.nonblocking`
+    Nonblocking,
     /// `socket.mode`
     Mode,
     /// `socket.owner`
@@ -79,14 +96,24 @@ pub enum Key {
     Backlog,
     /// `socket.type`
     Delivery,
-    /// `socket.freebind`
-    Freebind,
-    /// `socket.v6only`
-    V6Only,
-    /// `socket.reuseport`
-    ReusePort,
     /// `fdholder.path`
     HolderPath,
+    /// `fdholder.rules`
+    Rules,
+    /// `fdholder.allow.user`
+    User,
+    /// `fdholder.allow.group`
+    Group,
+    /// `fdholder.allow.everybody`
+    Everybody,
+    /// `fdholder.allow.store`, `.retrieve`, `.delete`, `.list`
+    Allowed(Use),
+    /// `fdholder.allow.getdump`, `.setdump`: a bit of an entry's `rights`
+    Dumps(u8),
+    /// `fdholder.allow.max-held`
+    MaxHeld,
+    /// `fdholder.allow.max-lifetime`
+    MaxLifetime,
     /// `shutdown.timeout`
     Timeout,
     /// `shutdown.kill-timeout`
@@ -94,7 +121,7 @@ pub enum Key {
 }
 
 /// Table and name of every key.
-pub const KEYS: [(Table, &str, Key); 21] = [
+pub const KEYS: [(Table, &str, Key); 34] = [
     (Table::Board, "name", Key::Name),
     (Table::Board, "hostname", Key::Hostname),
     (Table::Boot, "services", Key::Services),
@@ -105,20 +132,40 @@ pub const KEYS: [(Table, &str, Key); 21] = [
     (Table::Mount, "source", Key::Source),
     (Table::Mount, "type", Key::Type),
     (Table::Mount, "options", Key::Options),
-    (Table::Socket, "name", Key::Address),
+    (Table::Socket, "name", Key::Identifier),
+    (Table::Socket, "address", Key::Address),
     (Table::Socket, "mode", Key::Mode),
+    (Table::Socket, "directory-mode", Key::DirectoryMode),
+    (Table::Socket, "device", Key::Device),
+    (Table::Socket, "nonblocking", Key::Nonblocking),
     (Table::Socket, "owner", Key::Owner),
     (Table::Socket, "backlog", Key::Backlog),
     (Table::Socket, "type", Key::Delivery),
-    (Table::Socket, "freebind", Key::Freebind),
-    (Table::Socket, "v6only", Key::V6Only),
-    (Table::Socket, "reuseport", Key::ReusePort),
     (Table::Fdholder, "path", Key::HolderPath),
+    (Table::Fdholder, "rules", Key::Rules),
+    (Table::Allow, "user", Key::User),
+    (Table::Allow, "group", Key::Group),
+    (Table::Allow, "everybody", Key::Everybody),
+    (Table::Allow, "store", Key::Allowed(Use::Store)),
+    (Table::Allow, "retrieve", Key::Allowed(Use::Retrieve)),
+    (Table::Allow, "delete", Key::Allowed(Use::Delete)),
+    (Table::Allow, "list", Key::Allowed(Use::List)),
+    (Table::Allow, "getdump", Key::Dumps(GETDUMP)),
+    (Table::Allow, "setdump", Key::Dumps(SETDUMP)),
+    (Table::Allow, "max-held", Key::MaxHeld),
+    (Table::Allow, "max-lifetime", Key::MaxLifetime),
     (Table::Shutdown, "timeout", Key::Timeout),
     (Table::Shutdown, "kill-timeout", Key::KillTimeout),
 ];
 
+/// A bit for each of [`KEYS`], then for each of [`KNOWN`].
+pub type Seen = u64;
+const _: () = assert!(KEYS.len() + KNOWN.len() <= Seen::BITS as usize);
+
 /// The row of [`TABLES`] with this name.
-pub fn table(name: &str) -> Option<&'static (&'static str, Table, bool)> {
-    TABLES.iter().find(|row| row.0 == name)
+pub fn table(path: &Path<'_>) -> Option<&'static (&'static str, Table, bool)> {
+    TABLES.iter().find(|row| match row.0.split_once('.') {
+        Some(both) => path.two() == Some(both),
+        None => path.one() == Some(row.0),
+    })
 }

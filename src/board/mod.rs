@@ -5,6 +5,7 @@
 
 pub mod check;
 pub mod diagnostic;
+mod entries;
 pub mod file;
 mod keys;
 mod line;
@@ -16,5 +17,5 @@ pub mod users;
 
 pub use diagnostic::Diagnostic;
 pub use file::with_file;
-pub use model::{Board, Id, Mount, Owner, Signals, Socket};
+pub use model::{Allow, Board, Glob, Id, Mount, Owner, Signals, Socket, Whom};
 pub use reader::load;

@@ -1,8 +1,10 @@
 //! What a board config says. Strings are those of the file; what it does not say has its default.
 
-use crate::limits::{BOARD_MOUNTS, BOARD_SOCKETS};
+use crate::fdholder::rights::Use;
+use crate::limits::{BOARD_GLOBS, BOARD_MOUNTS, BOARD_SOCKETS, FDHOLDER_ALLOWS};
 use crate::socket::Address;
-use crate::socket::bind::{Access, Options};
+use crate::socket::options::{FREEBIND, V6ONLY, Values};
+use crate::socket::pending::Wanted;
 use crate::sys::listener::Kind;
 use crate::sys::time::{Nanos, SECOND};
 use crate::text::CPath;
@@ -20,10 +22,14 @@ pub struct Board<'a> {
     pub(super) init: Option<&'a str>,
     pub(super) signals: Signals,
     pub(super) fdholder: Option<&'a str>,
+    pub(super) rules: Option<&'a str>,
     pub(super) timeout: Option<Nanos>,
     pub(super) kill_timeout: Option<Nanos>,
     pub(super) mounts: Vec<Mount<'a>, BOARD_MOUNTS>,
     pub(super) sockets: Vec<Socket<'a>, BOARD_SOCKETS>,
+    pub(super) allows: Vec<Allow<'a>, FDHOLDER_ALLOWS>,
+    /// Those of all entries, in their order.
+    pub(super) globs: Vec<Glob<'a>, BOARD_GLOBS>,
 }
 
 /// What signals to PID 1 mean.
@@ -54,46 +60,94 @@ pub struct Mount<'a> {
 /// A socket to make before anything runs, `[[socket]]`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Socket<'a> {
-    /// Its identifier in the fd-holder, which is its address, as written.
+    /// Its identifier in the fd-holder. Default: its address, as written.
     pub name: &'a str,
+    /// Its address, as written. Default: its name.
+    pub at: &'a str,
     /// Its address.
     pub address: Address<'a>,
     /// How it delivers. Default: stream; UDP is always datagram.
     pub kind: Kind,
     /// Permissions of a path. Default: 0600.
     pub mode: u16,
+    /// Permissions of the directories above a path that are not there. Default: 0755.
+    pub directory_mode: u16,
     /// Owner of a path. Default: root.
     pub owner: Owner<'a>,
     /// For listen(2). Default: 4096, which the kernel cuts to net.core.somaxconn; datagram sockets have 0.
     pub backlog: u32,
-    /// IP: the address need not be there yet. Default: yes.
-    pub freebind: bool,
-    /// IPv6: no IPv4 connections. Default: yes.
-    pub v6only: bool,
-    /// IP: SO_REUSEPORT. Default: no.
-    pub reuseport: bool,
+    /// O_NONBLOCK. Default: yes.
+    pub nonblocking: bool,
+    /// IP: the network interface that it is for. Default: any, which is empty.
+    pub device: &'a str,
+    /// Further options. Default: [`SOCKET_VALUES`].
+    pub values: Values,
     /// Line of its header in the file.
     pub line: u32,
 }
 
 /// Default permissions of a socket that has a path.
 pub const SOCKET_MODE: u16 = 0o600;
+/// Default permissions of the directories that are made for it.
+pub const DIRECTORY_MODE: u16 = 0o755;
+/// Options that are on unless the file says otherwise: the address need not be there yet, and IPv6 sockets take no IPv4
+/// connections.
+pub const SOCKET_VALUES: Values = Values::NONE.with(FREEBIND, 1).with(V6ONLY, 1);
 
-impl Socket<'_> {
+impl<'a> Socket<'a> {
     /// How to bind it, given the ids of its owner ([`resolve`](super::users::resolve)).
-    pub fn options(&self, (uid, gid): (Option<u32>, Option<u32>)) -> Options {
-        Options {
+    pub fn wanted(&self, (uid, gid): (Option<u32>, Option<u32>)) -> Wanted<'a> {
+        Wanted {
+            name: self.name,
+            address: self.at,
             kind: self.kind,
+            nonblocking: self.nonblocking,
             backlog: self.backlog,
-            nonblocking: true,
-            reuse: true,
-            access: Access::Exact { mode: self.mode.into(), uid, gid },
-            parents: true,
-            freebind: self.freebind,
-            v6only: self.v6only,
-            reuseport: self.reuseport,
+            mode: self.mode,
+            directory_mode: self.directory_mode,
+            uid,
+            gid,
+            device: self.device,
+            values: self.values,
         }
     }
+}
+
+/// Whom an [`Allow`] is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Whom<'a> {
+    /// `user`
+    User(Id<'a>),
+    /// `group`
+    Group(Id<'a>),
+    /// `everybody`
+    Everybody,
+}
+
+/// What somebody may do with the fd-holder, `[[fdholder.allow]]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Allow<'a> {
+    /// Who.
+    pub whom: Whom<'a>,
+    /// [`GETDUMP`](crate::fdholder::rights::GETDUMP) and [`SETDUMP`](crate::fdholder::rights::SETDUMP).
+    pub rights: u8,
+    /// Most descriptors that they may have stored at a time. Default: 0, no limit.
+    pub held_max: u32,
+    /// The longest that a descriptor of theirs is held. Default: 0, no limit.
+    pub lifetime_max: Nanos,
+    /// How many patterns it has, and which of the board's is the first.
+    pub(super) globs: (usize, usize),
+    /// Line of its header in the file.
+    pub line: u32,
+}
+
+/// A pattern of identifiers, and what may be done with them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Glob<'a> {
+    /// `store`, `retrieve`, `delete` or `list`.
+    pub what: Use,
+    /// See [`glob`](crate::text::glob).
+    pub pattern: &'a str,
 }
 
 /// A user or a group.
@@ -135,7 +189,7 @@ impl<'a> Owner<'a> {
 }
 
 /// A name or a number; all ones is nobody's.
-fn id(word: &str) -> Option<Id<'_>> {
+pub(super) fn id(word: &str) -> Option<Id<'_>> {
     if word.is_empty() || word.bytes().any(|byte| byte == b':' || byte <= b' ' || byte == 0x7f) {
         return None;
     }
@@ -165,10 +219,13 @@ impl<'a> Board<'a> {
             init: None,
             signals: Signals::S6,
             fdholder: None,
+            rules: None,
             timeout: None,
             kill_timeout: None,
             mounts: Vec::new(),
             sockets: Vec::new(),
+            allows: Vec::new(),
+            globs: Vec::new(),
         }
     }
 
@@ -181,10 +238,13 @@ impl<'a> Board<'a> {
         self.init = None;
         self.signals = Signals::S6;
         self.fdholder = None;
+        self.rules = None;
         self.timeout = None;
         self.kill_timeout = None;
         self.mounts.clear();
         self.sockets.clear();
+        self.allows.clear();
+        self.globs.clear();
     }
 
     /// `[board] name`: what the machine type is called. Default: none.
@@ -222,7 +282,7 @@ impl<'a> Board<'a> {
         &self.mounts
     }
 
-    /// `[[socket]]`, in the order of the file; no address twice.
+    /// `[[socket]]`, in the order of the file; no name twice.
     pub fn sockets(&self) -> &[Socket<'a>] {
         &self.sockets
     }
@@ -233,6 +293,22 @@ impl<'a> Board<'a> {
             Some(path) => CPath::of(&[path.as_bytes()]),
             None => CPath::of(&[self.scandir().as_bytes(), b"/fdholder/s"]),
         }
+    }
+
+    /// `[fdholder] rules`: the directory of access rules for those that no entry is for. Default: none.
+    pub fn rules(&self) -> Option<&'a str> {
+        self.rules
+    }
+
+    /// `[[fdholder.allow]]`, in the order of the file.
+    pub fn allows(&self) -> &[Allow<'a>] {
+        &self.allows
+    }
+
+    /// The patterns of an entry, in the order of the file.
+    pub fn globs(&self, allow: &Allow<'_>) -> &[Glob<'a>] {
+        let (count, first) = allow.globs;
+        self.globs.get(first..).and_then(|from| from.get(..count)).unwrap_or_default()
     }
 
     /// `[shutdown] timeout`: how long services get before SIGKILL. Default: 10 s.

@@ -1,22 +1,30 @@
-//! From the file's lines to the board's values: what each key may hold, and what a mistake costs. Pure. A mistake in a value costs that value, a socket or mount that lacks what it must have costs that entry; the
+//! From the file's lines to the board's values: what each key may hold, and what a mistake costs. Pure. A mistake in a
+//! value costs that value, a socket, mount or entry of the fd-holder that lacks what it must have costs that entry; the
 //! rest counts.
 
 use super::diagnostic::{Diagnostic, Mistake, position};
-use super::keys::{KEYS, Key, Table, table};
-use super::model::{Board, Mount, Owner, SOCKET_MODE, Signals, Socket};
-use super::syntax::{Item, Parser, Path, Value};
-use crate::limits::BOARD_MISTAKES;
-use crate::socket::Address;
-use crate::socket::bind::BACKLOG;
+use super::entries::{self, Place};
+use super::keys::{KEYS, Key, Seen, TABLES, Table, table};
+use super::model::{Allow, Board, Glob, Id, Mount, Owner, Signals, Socket, Whom, id};
+use super::syntax::{Item, List, Parser, Path, Value};
+use crate::fdholder::rights::Use;
+use crate::limits::{BOARD_MISTAKES, FDHOLDER_GLOBS, HELD_NAME};
+use crate::socket::address::is_interface;
+use crate::socket::options::{KNOWN, Takes};
 use crate::sys::listener::{Kind, UNIX_NAME};
-use crate::text::duration;
+use crate::sys::time::SECOND;
 use crate::text::number::parse_octal;
+use crate::text::{duration, glob};
 
 const DEFAULT_KEPT: &str = "the default is kept";
 const IGNORED: &str = "it is ignored";
+const LEFT_OUT: &str = "it is left out";
 
 /// Longest host name, gethostname(2).
 const HOST_NAME: usize = 64;
+
+/// Longest path of the directory of access rules: what the arena has room for.
+const RULES_PATH: usize = 255;
 
 /// Reads a board config into `board` (which is cleared first). Strings with escapes are decoded into `scratch`
 /// ([`BOARD_SCRATCH`](crate::limits::BOARD_SCRATCH) bytes do for a sensible file). Every mistake is given to `report`,
@@ -37,17 +45,20 @@ pub fn load<'a>(
         entry_at: 0,
         seen: 0,
         spoilt: false,
-        mount: NO_MOUNT,
-        socket: NO_SOCKET,
-        address: None,
-        kind: None,
-        backlog: None,
+        mount: entries::MOUNT,
+        socket: entries::SOCKET,
+        allow: entries::ALLOW,
+        nobody: true,
+        glob_bytes: 0,
+        places: [None; PLACES],
     };
-    for item in Parser::new(text, scratch) {
+    let mut parser = Parser::new(text, scratch);
+    while let Some(item) = parser.next() {
         match item {
             Item::Header { at, array, path, read } => reader.header(at, array, &path, read),
             Item::Pair { at, path, read, value_at, value, value_read } => {
-                reader.pair(Place { at, read }, &path, value, Place { at: value_at, read: value_read });
+                let (key, value_place) = (Place { at, read }, Place { at: value_at, read: value_read });
+                reader.pair(key, &path, value, value_place, parser.list());
             }
             Item::Broken { at, header, mistake } => {
                 reader.say(at, mistake);
@@ -62,26 +73,8 @@ pub fn load<'a>(
     reader.mistakes
 }
 
-/// Something in the file: where, and how it is written.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    at: usize,
-    read: &'a str,
-}
-
-const NO_MOUNT: Mount<'static> = Mount { target: "", source: "", kind: "", options: "", line: 0 };
-const NO_SOCKET: Socket<'static> = Socket {
-    name: "",
-    address: Address::Abstract(b""),
-    kind: Kind::Stream,
-    mode: SOCKET_MODE,
-    owner: Owner { user: None, group: None },
-    backlog: BACKLOG,
-    freebind: true,
-    v6only: true,
-    reuseport: false,
-    line: 0,
-};
+/// Keys of an entry: rows of [`KEYS`], then those of [`KNOWN`].
+const PLACES: usize = KEYS.len() + KNOWN.len();
 
 struct Reader<'a, 'r> {
     text: &'a [u8],
@@ -91,17 +84,19 @@ struct Reader<'a, 'r> {
     table: Table,
     /// Where the header of the current entry is.
     entry_at: usize,
-    /// Keys that have been read: bits are rows of [`KEYS`]; those of entries are cleared with each entry.
-    seen: u32,
+    /// Keys that have been read; those of entries are cleared with each entry.
+    seen: Seen,
     /// What makes the current entry unusable has been said.
     spoilt: bool,
     mount: Mount<'a>,
     socket: Socket<'a>,
-    address: Option<Address<'a>>,
-    /// Where the socket's type is said.
-    kind: Option<Place<'a>>,
-    /// Where its backlog is said.
-    backlog: Option<Place<'a>>,
+    allow: Allow<'a>,
+    /// The current entry of the fd-holder does not say whom it is for.
+    nobody: bool,
+    /// Bytes that its patterns will need.
+    glob_bytes: usize,
+    /// Where the current entry says what.
+    places: [Option<Place<'a>>; PLACES],
 }
 
 impl<'a> Reader<'a, '_> {
@@ -126,7 +121,7 @@ impl<'a> Reader<'a, '_> {
     fn header(&mut self, at: usize, array: bool, path: &Path<'a>, read: &'a str) {
         self.end_entry();
         let place = Place { at, read };
-        let Some((_, table, entries)) = path.one().and_then(table) else {
+        let Some((_, table, entries)) = table(path) else {
             self.table = Table::Lost;
             return self.wrong("the table", place, "is not known", "its keys are ignored");
         };
@@ -144,21 +139,27 @@ impl<'a> Reader<'a, '_> {
         let (line, _) = position(self.text, at);
         self.entry_at = at;
         self.spoilt = false;
-        self.mount = Mount { line, ..NO_MOUNT };
-        self.socket = Socket { line, ..NO_SOCKET };
-        (self.address, self.kind, self.backlog) = (None, None, None);
+        self.mount = Mount { line, ..entries::MOUNT };
+        self.socket = Socket { line, ..entries::SOCKET };
+        self.allow = Allow { line, globs: (0, self.board.globs.len()), ..entries::ALLOW };
+        (self.nobody, self.glob_bytes) = (true, 0);
+        self.places = [None; PLACES];
         for (bit, (table, ..)) in KEYS.iter().enumerate() {
             if *table == self.table {
                 self.seen &= !(1 << bit);
             }
         }
+        if self.table == Table::Socket {
+            self.seen &= (1 << KEYS.len()) - 1;
+        }
     }
 
-    /// The current mount or socket is complete.
+    /// The current mount, socket or entry of the fd-holder is complete.
     fn end_entry(&mut self) {
         match self.table {
             Table::Mount => self.end_mount(),
             Table::Socket => self.end_socket(),
+            Table::Allow => self.end_allow(),
             _ => {}
         }
         self.table = Table::Lost;
@@ -166,7 +167,7 @@ impl<'a> Reader<'a, '_> {
 
     fn drop_entry(&mut self, subject: &'static str, wrong: &'static str) {
         if !self.spoilt {
-            self.wrong(subject, Place { at: self.entry_at, read: "" }, wrong, "it is left out");
+            self.wrong(subject, Place { at: self.entry_at, read: "" }, wrong, LEFT_OUT);
         }
     }
 
@@ -184,49 +185,140 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
+    /// Where the current entry says what `key` is.
+    fn said(&self, key: Key) -> Option<Place<'a>> {
+        let row = KEYS.iter().position(|(.., known)| *known == key)?;
+        self.places.get(row).copied().flatten()
+    }
+
     fn end_socket(&mut self) {
-        let Some(address) = self.address else {
-            return self.drop_entry("the socket", "has no name");
-        };
-        let ip_kind = match address {
-            Address::Tcp(_) => Some((Kind::Stream, "is not TCP's", "the socket is a stream socket")),
-            Address::Udp(_) => Some((Kind::Datagram, "is not UDP's", "the socket is a datagram socket")),
-            Address::Path(_) | Address::Abstract(_) => None,
-        };
-        let socket = &mut self.socket;
-        socket.address = address;
-        if let Some((kind, wrong, now)) = ip_kind {
+        if self.spoilt {
+            return;
+        }
+        let mut socket = self.socket;
+        match (socket.name, socket.at) {
+            ("", "") => return self.drop_entry("the socket", "has no name"),
+            (name, "") => socket.at = name,
+            ("", at) => socket.name = at,
+            _ => {}
+        }
+        match entries::address(&socket) {
+            Ok(address) => socket.address = address,
+            Err(wrong) => {
+                let (subject, place) = match (self.said(Key::Address), self.said(Key::Identifier)) {
+                    (Some(place), _) => ("address", place),
+                    (None, place) => ("name", place.unwrap_or(Place { at: self.entry_at, read: "" })),
+                };
+                return self.wrong(subject, place, wrong, LEFT_OUT);
+            }
+        }
+        if let Some((kind, wrong, now)) = entries::only_kind(&socket.address) {
             let asked = core::mem::replace(&mut socket.kind, kind);
-            if let Some(place) = self.kind.filter(|_| asked != kind) {
+            if let Some(place) = self.said(Key::Delivery).filter(|_| asked != kind) {
                 self.wrong("type", place, wrong, now);
             }
         }
-        if self.socket.kind == Kind::Datagram {
-            self.socket.backlog = 0;
-            if let Some(place) = self.backlog {
-                self.wrong("backlog", place, "means nothing to a datagram socket", IGNORED);
+        if socket.kind == Kind::Datagram {
+            socket.backlog = 0;
+        }
+        for (row, (_, subject, key)) in KEYS.iter().enumerate() {
+            let place = self.places.get(row).copied().flatten();
+            if let (Some(place), Some(wrong)) = (place, entries::meaningless(&socket, *key)) {
+                self.wrong(subject, place, wrong, IGNORED);
             }
         }
-        if self.board.sockets.iter().any(|other| other.address == address) {
-            self.drop_entry("the socket", "has the address of one above");
-        } else if self.board.sockets.push(self.socket).is_err() {
+        for (i, known) in KNOWN.iter().enumerate() {
+            let place = self.places.get(KEYS.len() + i).copied().flatten();
+            if let Some(place) = place.filter(|_| !known.is_for(&socket.address)) {
+                self.wrong(known.key, place, entries::nothing_to(&socket.address), IGNORED);
+            }
+        }
+        if let Some(wrong) = self.board.sockets.iter().find_map(|other| entries::clash(&socket, other)) {
+            self.drop_entry("the socket", wrong);
+        } else if self.board.sockets.push(socket).is_err() {
             self.drop_entry("the socket", "is one too many (128 at most)");
         }
     }
 
-    fn pair(&mut self, key: Place<'a>, path: &Path<'a>, value: Value<'a>, at: Place<'a>) {
+    fn end_allow(&mut self) {
+        let first = self.allow.globs.1;
+        self.allow.globs.0 = self.board.globs.len().saturating_sub(first);
+        let wrong = if self.nobody {
+            Some("names neither a user nor a group nor everybody")
+        } else if self.allow.globs.0 == 0 && self.allow.rights == 0 {
+            Some("allows nothing")
+        } else if self.spoilt {
+            Some("") // said already
+        } else {
+            self.board.allows.push(self.allow).is_err().then_some("is one too many (64 at most)")
+        };
+        if let Some(wrong) = wrong {
+            self.board.globs.truncate(first);
+            self.drop_entry("the entry", wrong);
+        }
+    }
+
+    /// Whom an entry of the fd-holder is for.
+    fn set_whom(&mut self, whom: Option<Whom<'a>>, wrong: &'static str) -> Read<()> {
+        let twice = !self.nobody;
+        self.nobody = false;
+        self.allow.whom = whom.ok_or(wrong)?;
+        if twice { Err("is a second one: an entry is for a user, a group or everybody") } else { Ok(()) }
+    }
+
+    /// What may be done with which identifiers: a pattern, or an array of them.
+    fn allow_globs(&mut self, what: Use, subject: &'static str, value: Value<'a>, at: Place<'a>, list: &List<'a>) {
+        match value {
+            Value::Text(text) => self.allow_glob(what, subject, Some(text), at),
+            Value::List => {
+                for element in &list.elements {
+                    self.allow_glob(what, subject, element.text, Place { at: element.at, read: element.read });
+                }
+                if list.more {
+                    self.wrong(subject, at, "holds more than 64 patterns", "the rest is ignored");
+                }
+            }
+            _ => self.wrong(subject, at, "is neither a string nor an array of strings", IGNORED),
+        }
+    }
+
+    fn allow_glob(&mut self, what: Use, subject: &'static str, pattern: Option<&'a str>, at: Place<'a>) {
+        let wrong = match pattern {
+            None => "is not a string",
+            Some(pattern) if pattern.contains('\0') => "holds a NUL",
+            Some(pattern) if pattern.is_empty() || pattern.len() > HELD_NAME => "is not 1 to 255 bytes long",
+            Some(pattern) if !glob::is_sound(pattern.as_bytes()) => {
+                "is no pattern (a [ without its ], or a \\ at the end)"
+            }
+            // A byte that says for what it is, and a NUL.
+            Some(pattern) if self.glob_bytes + pattern.len() + 2 > FDHOLDER_GLOBS => {
+                "does not fit: the patterns of an entry have 1000 bytes"
+            }
+            Some(pattern) => match self.board.globs.push(Glob { what, pattern }) {
+                Ok(()) => {
+                    self.glob_bytes += pattern.len() + 2;
+                    return;
+                }
+                Err(_) => "is one pattern too many (512 in all entries)",
+            },
+        };
+        self.wrong(subject, at, wrong, LEFT_OUT);
+    }
+
+    fn pair(&mut self, key: Place<'a>, path: &Path<'a>, value: Value<'a>, at: Place<'a>, list: &List<'a>) {
         let table = match (self.table, path.two()) {
             (Table::Lost, _) => return,
-            (Table::Root, Some((first, _))) => table(first).filter(|row| !row.2).map_or(Table::Root, |row| row.1),
+            (Table::Root, Some((first, _))) => single_table(first),
             (table, _) => table,
         };
         let name = if self.table == Table::Root { path.two().map(|(_, name)| name) } else { path.one() };
-        let row = KEYS.iter().enumerate().find(|(_, (of, known, _))| *of == table && Some(*known) == name);
-        let Some((bit, (_, subject, key_read))) = row else {
+        let row = KEYS.iter().position(|(of, known, _)| *of == table && Some(*known) == name);
+        let option = KNOWN.iter().position(|known| table == Table::Socket && Some(known.key) == name);
+        let Some(bit) = row.or(option.map(|option| KEYS.len() + option)) else {
             return self.wrong("the key", key, table.not_its_key(), IGNORED);
         };
         if self.seen & 1 << bit != 0 {
-            if !matches!(table, Table::Mount | Table::Socket) {
+            if !matches!(table, Table::Mount | Table::Socket | Table::Allow) {
                 return self.wrong("the key", key, "is there twice", "the first one counts");
             }
             // Most likely a header went missing: these lines are another entry's.
@@ -234,23 +326,53 @@ impl<'a> Reader<'a, '_> {
             return self.end_entry();
         }
         self.seen |= 1 << bit;
-        if let Err((wrong, now)) = self.set(*key_read, value, at) {
+        if let Some(place) = self.places.get_mut(bit) {
+            *place = Some(at);
+        }
+        let (subject, done) = match (row.and_then(|row| KEYS.get(row)), option.and_then(|i| Some((i, KNOWN.get(i)?)))) {
+            (Some((_, subject, Key::Allowed(what))), _) => {
+                return self.allow_globs(*what, subject, value, at, list);
+            }
+            (Some((_, subject, key)), _) => (*subject, self.set(*key, value)),
+            (None, Some((i, known))) => {
+                let read = option_value(known.takes, value);
+                if let Ok(value) = read {
+                    self.socket.values = self.socket.values.with(i, value);
+                }
+                (known.key, read.map(drop).map_err(|wrong| (wrong, DEFAULT_KEPT)))
+            }
+            (None, None) => return,
+        };
+        if let Err((wrong, now)) = done {
             self.wrong(subject, at, wrong, now);
         }
     }
 
     /// Sets what a key says. Errors: what is wrong, and what happens now.
-    fn set(&mut self, key: Key, value: Value<'a>, at: Place<'a>) -> Result<(), (&'static str, &'static str)> {
+    fn set(&mut self, key: Key, value: Value<'a>) -> Result<(), (&'static str, &'static str)> {
         let now = match key {
-            Key::Address | Key::Target => "it is left out",
+            Key::Identifier | Key::Address | Key::Target => LEFT_OUT,
+            Key::User | Key::Group | Key::Everybody | Key::MaxHeld | Key::MaxLifetime => "the entry is left out",
+            // Others than those that it is for might get in.
+            Key::Device => "the socket is left out",
             Key::Mode => "the socket keeps 0600",
+            Key::DirectoryMode => "they keep 0755",
             Key::Owner => "the socket is root's",
             Key::Init => "no script is run",
-            Key::Name | Key::Hostname | Key::Source | Key::Type | Key::Options => IGNORED,
+            Key::Rules => "there are no rules",
+            Key::Name | Key::Hostname | Key::Source | Key::Type | Key::Options | Key::Dumps(_) => IGNORED,
             _ => DEFAULT_KEPT,
         };
+        let done = self.store(key, value);
+        if done.is_err() {
+            self.spoilt |= matches!(now, LEFT_OUT | "the entry is left out" | "the socket is left out");
+        }
+        done.map_err(|wrong| (wrong, now))
+    }
+
+    fn store(&mut self, key: Key, value: Value<'a>) -> Read<()> {
         let (board, socket, mount) = (&mut *self.board, &mut self.socket, &mut self.mount);
-        let done = match key {
+        match key {
             Key::Name => text(value).map(|text| board.name = Some(text)),
             Key::Hostname => text(value).and_then(|text| {
                 let fits = !text.is_empty() && text.len() <= HOST_NAME;
@@ -266,59 +388,69 @@ impl<'a> Reader<'a, '_> {
             Key::Source => text(value).map(|text| mount.source = text),
             Key::Type => text(value).map(|text| mount.kind = text),
             Key::Options => text(value).map(|text| mount.options = text),
-            Key::Address => text(value).and_then(|text| {
-                socket.name = text;
-                self.address = Some(Address::parse(text.as_bytes()).map_err(|wrong| wrong.text())?);
-                Ok(())
-            }),
-            Key::Mode => match value {
-                Value::Text(text) => match parse_octal(text.as_bytes()) {
-                    Some(mode @ 0..=0o777) => {
-                        socket.mode = mode as u16;
-                        Ok(())
-                    }
-                    Some(_) => Err("is more than 0777"),
-                    None => Err("is not an octal number"),
-                },
-                _ => Err("is not a string (like \"0660\")"),
-            },
+            Key::Identifier => identifier(value).map(|text| socket.name = text),
+            Key::Address => identifier(value).map(|text| socket.at = text),
+            Key::Mode => permissions(value).map(|mode| socket.mode = mode),
+            Key::DirectoryMode => permissions(value).map(|mode| socket.directory_mode = mode),
             Key::Owner => match value {
                 Value::Text(text) => Owner::parse(text),
                 _ => None,
             }
             .map(|owner| socket.owner = owner)
             .ok_or("is not \"user:group\", \"user\" or \":group\""),
-            Key::Backlog => match value {
-                Value::Number(backlog) => {
-                    socket.backlog = backlog;
-                    self.backlog = Some(at);
-                    Ok(())
-                }
-                _ => Err("is not a number"),
-            },
+            Key::Backlog => number(value, u32::MAX).map(|backlog| socket.backlog = backlog),
             Key::Delivery => {
                 let wrong = "is not \"stream\", \"dgram\" or \"seqpacket\"";
                 choice(value, ["stream", "dgram", "seqpacket"], wrong).map(|i| {
                     socket.kind = [Kind::Stream, Kind::Datagram, Kind::SeqPacket].get(i).copied().unwrap_or_default();
-                    self.kind = Some(at);
                 })
             }
-            Key::Freebind => flag(value).map(|on| socket.freebind = on),
-            Key::V6Only => flag(value).map(|on| socket.v6only = on),
-            Key::ReusePort => flag(value).map(|on| socket.reuseport = on),
+            Key::Device => match value {
+                Value::Text(text) if is_interface(text.as_bytes()) => {
+                    socket.device = text;
+                    Ok(())
+                }
+                _ => Err("is no name of a network interface (1 to 15 characters)"),
+            },
+            Key::Nonblocking => flag(value).map(|on| socket.nonblocking = on),
             Key::HolderPath => path(value).and_then(|path| {
                 let fits = path.len() <= UNIX_NAME;
                 board.fdholder = fits.then_some(path);
                 if fits { Ok(()) } else { Err("is longer than a unix socket's 107 bytes") }
             }),
+            Key::Rules => path(value).and_then(|path| {
+                let fits = path.len() <= RULES_PATH;
+                board.rules = fits.then_some(path);
+                if fits { Ok(()) } else { Err("is longer than 255 bytes") }
+            }),
+            Key::User => self.set_whom(account(value).map(Whom::User), "is no user (a name or a number)"),
+            Key::Group => self.set_whom(account(value).map(Whom::Group), "is no group (a name or a number)"),
+            Key::Everybody => self.set_whom((value == Value::Flag(true)).then_some(Whom::Everybody), "is not true"),
+            Key::Allowed(_) => Ok(()), // done by the caller
+            Key::Dumps(right) => flag(value).map(|on| self.allow.rights |= if on { right } else { 0 }),
+            Key::MaxHeld => match number(value, u32::MAX)? {
+                0 => Err("is not a number from 1 on"),
+                most => {
+                    self.allow.held_max = most;
+                    Ok(())
+                }
+            },
+            Key::MaxLifetime => match duration(value)? {
+                0 => Err("is no time"),
+                longest => {
+                    self.allow.lifetime_max = longest;
+                    Ok(())
+                }
+            },
             Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
             Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
-        };
-        if done.is_err() {
-            self.spoilt |= key == Key::Address || key == Key::Target;
         }
-        done.map_err(|wrong| (wrong, now))
     }
+}
+
+/// The table that the first part of a dotted key names.
+fn single_table(first: &str) -> Table {
+    TABLES.iter().find(|(name, _, entries)| *name == first && !entries).map_or(Table::Root, |row| row.1)
 }
 
 /// What a value is instead of what it should be.
@@ -334,6 +466,55 @@ fn text(value: Value<'_>) -> Read<&str> {
 
 fn path(value: Value<'_>) -> Read<&str> {
     text(value).and_then(|text| if text.starts_with('/') { Ok(text) } else { Err("is not an absolute path") })
+}
+
+/// What may be the name of a held descriptor.
+fn identifier(value: Value<'_>) -> Read<&str> {
+    text(value).and_then(|text| match text.len() {
+        1..=HELD_NAME => Ok(text),
+        _ => Err("is not 1 to 255 bytes long"),
+    })
+}
+
+fn permissions(value: Value<'_>) -> Read<u16> {
+    let Value::Text(text) = value else { return Err("is not a string (like \"0660\")") };
+    match parse_octal(text.as_bytes()) {
+        Some(mode @ 0..=0o777) => Ok(mode as u16),
+        Some(_) => Err("is more than 0777"),
+        None => Err("is not an octal number"),
+    }
+}
+
+fn account(value: Value<'_>) -> Option<Id<'_>> {
+    match value {
+        Value::Text(text) => id(text),
+        Value::Number(number) => Some(Id::Number(number)).filter(|_| number != u32::MAX),
+        _ => None,
+    }
+}
+
+fn number(value: Value<'_>, most: u32) -> Read<u32> {
+    match value {
+        Value::Number(number) if number <= most => Ok(number),
+        Value::Number(_) => Err(match most {
+            63 => "is more than 63",
+            255 => "is more than 255",
+            _ => "is more than 2147483647",
+        }),
+        _ => Err("is not a number"),
+    }
+}
+
+/// What is given to setsockopt(2).
+fn option_value(takes: Takes, value: Value<'_>) -> Read<u32> {
+    match takes {
+        Takes::Flag => flag(value).map(u32::from),
+        Takes::Number(most) => number(value, most),
+        Takes::Seconds => match u32::try_from(duration(value)?.div_ceil(SECOND)) {
+            Ok(seconds) if seconds <= i32::MAX as u32 => Ok(seconds),
+            _ => Err("is more than 2147483647 seconds"),
+        },
+    }
 }
 
 fn choice(value: Value<'_>, words: [&str; 3], wrong: &'static str) -> Read<usize> {

@@ -2,13 +2,15 @@
 //!
 //! The grammar is here, not toml_parser's own, so that no token table is needed (a file may be one big array), nesting
 //! costs no stack, and a mistake costs the line it is in: what is not closed (a bracket, a multi-line string) ends with
-//! its first line instead of swallowing the file. Arrays, inline tables, floats and dates are recognised and skipped:
-//! no key of a board wants one.
+//! its first line instead of swallowing the file. Of arrays the strings are read. Inline tables, arrays in arrays, floats
+//! and dates are recognised and skipped: no key of a board wants one.
 
 use super::diagnostic::Mistake;
 use super::line::{Fault, Line, Result};
 use super::string::{self, Wrong};
+use crate::limits::BOARD_ARRAY;
 use core::str::from_utf8;
+use heapless::Vec;
 use toml_parser::lexer::TokenKind;
 
 /// A dotted key or table name, decoded. Only the first parts are kept: none of ours has more.
@@ -46,8 +48,30 @@ pub enum Value<'a> {
     Number(u32),
     /// `true` or `false`
     Flag(bool),
+    /// An array: what is in it is in [`Parser::list`].
+    List,
     /// Anything else.
     Other,
+}
+
+/// What is in an array.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct List<'a> {
+    /// The first [`BOARD_ARRAY`] elements.
+    pub elements: Vec<Element<'a>, BOARD_ARRAY>,
+    /// There are more.
+    pub more: bool,
+}
+
+/// An element of an array.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Element<'a> {
+    /// Where it is in the file.
+    pub at: usize,
+    /// How it is written there.
+    pub read: &'a str,
+    /// The string that it is, if it is one.
+    pub text: Option<&'a str>,
 }
 
 /// A piece of the file. `at` counts bytes from its beginning; `read` is how it is written there.
@@ -102,6 +126,7 @@ pub struct Parser<'a> {
     bad: Option<usize>,
     /// Room for strings with escapes.
     scratch: &'a mut [u8],
+    list: List<'a>,
 }
 
 const LINE_IGNORED: &str = "the line is ignored";
@@ -110,12 +135,17 @@ const TABLE_IGNORED: &str = "the lines up to the next header are ignored";
 impl<'a> Parser<'a> {
     /// Reads `text`; strings with escapes are decoded into `scratch`.
     pub fn new(text: &'a [u8], scratch: &'a mut [u8]) -> Parser<'a> {
-        let mut parser = Parser { text, at: 0, segment: "", base: 0, bad: None, scratch };
+        let mut parser = Parser { text, at: 0, segment: "", base: 0, bad: None, scratch, list: List::default() };
         if text.starts_with(b"\xef\xbb\xbf") {
             parser.at = 3;
         }
         parser.open_segment();
         parser
+    }
+
+    /// What is in the array that the last pair had as its value.
+    pub fn list(&self) -> &List<'a> {
+        &self.list
     }
 
     fn open_segment(&mut self) {
@@ -173,7 +203,10 @@ impl<'a> Parser<'a> {
                 line.advance();
                 line.blanks();
                 let value_at = line.start();
-                let value = self.value(line)?;
+                let value = match line.kind() {
+                    TokenKind::LeftSquareBracket => self.array(line, offset)?,
+                    _ => self.value(line)?,
+                };
                 let value_read = line.since(value_at);
                 Some(Item::Pair { at: offset + at, path, read, value_at: offset + value_at, value, value_read })
             }
@@ -189,6 +222,44 @@ impl<'a> Parser<'a> {
         Ok(item)
     }
 
+    /// Reads an array into the list. `offset` is where the line begins.
+    fn array(&mut self, line: &mut Line<'a>, offset: usize) -> Result<'a, Value<'a>> {
+        let at = line.start();
+        skip_nested(line)?;
+        self.list.elements.clear();
+        self.list.more = false;
+        let mut inner = Line::new(line.since(at));
+        match self.elements(&mut inner, offset + at) {
+            Ok(()) => Ok(Value::List),
+            Err(fault) => Err(Fault { at: at + fault.at, resume: line.end_of_line(), ..fault }),
+        }
+    }
+
+    /// Reads what is in brackets that are known to be closed; the first of them is at hand.
+    fn elements(&mut self, line: &mut Line<'a>, offset: usize) -> Result<'a, ()> {
+        line.advance();
+        loop {
+            blank_lines(line);
+            if line.kind() == TokenKind::RightSquareBracket {
+                return Ok(());
+            }
+            let at = line.start();
+            let text = match self.value(line)? {
+                Value::Text(text) => Some(text),
+                _ => None,
+            };
+            let element = Element { at: offset + at, read: line.since(at), text };
+            self.list.more |= self.list.elements.push(element).is_err();
+            blank_lines(line);
+            match line.kind() {
+                TokenKind::Comma => line.advance(),
+                TokenKind::RightSquareBracket => return Ok(()),
+                _ => return Err(line.fault("the text", line.rest_of_line(), "does not belong there")),
+            }
+        }
+    }
+
+    /// A value; what is in brackets or braces is skipped.
     fn value(&mut self, line: &mut Line<'a>) -> Result<'a, Value<'a>> {
         match line.kind() {
             TokenKind::LiteralString
@@ -290,6 +361,13 @@ impl<'a> Iterator for Parser<'a> {
                 }
             }
         }
+    }
+}
+
+/// Passes over what may be between the elements of an array.
+fn blank_lines(line: &mut Line<'_>) {
+    while matches!(line.kind(), TokenKind::Whitespace | TokenKind::Newline | TokenKind::Comment) {
+        line.advance();
     }
 }
 

@@ -112,6 +112,7 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
     }
     mounts::mount_board(board.mounts());
     let place = scandir::prepare(board, &mut tables.header);
+    sockets::take_rights(board, tables);
     let bound = sockets::bind_all(board, tables);
     notice!("{bound} of {} sockets are held; no process has been started yet", board.sockets().len());
     progress(tables, Progress::SocketsBound);

@@ -2,13 +2,20 @@
 //!
 //! * [`wire`]: what goes over a connection, as bytes. Pure.
 //! * [`table`]: the held descriptors. Pure.
+//! * `dump`: all of it to one client, much of it from one; `journal`: what is logged of clients.
+//! * [`rights`]: what a client may do.
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
+//! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!
 //! Follows s6-fdholderd and s6-fdholder-*(8). Who may connect: root, and the user that the store runs as.
 
 pub mod client;
+mod dump;
+pub mod info;
+pub mod journal;
+pub mod rights;
 pub mod server;
 pub mod session;
 pub mod table;

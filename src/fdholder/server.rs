@@ -5,11 +5,16 @@
 //!
 //! Everything that must outlive a crash is in the arena's records; [`Server::new`] makes the rest from them.
 
-use super::session::{self, End};
+use super::journal::{Journal, Who};
+use super::rights::{Known, Source};
+use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
-use crate::limits::{FDHOLDER_ACCEPTS, FDHOLDER_PATIENCE, FDHOLDER_PAUSE};
-use crate::state::{Client, Tables};
+use crate::limits::{
+    FDHOLDER_ACCEPTS, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE,
+    FDHOLDER_TURN, HELD,
+};
+use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, memory, socket, unix};
@@ -17,7 +22,7 @@ use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
 use core::ffi::CStr;
-use core::fmt;
+use rustix::process::{Resource, getrlimit};
 use zerocopy::IntoBytes;
 
 /// [`Token::kind`] of the listener; slot and generation are 0.
@@ -59,6 +64,10 @@ pub struct Records<'a> {
     pub top: &'a mut u32,
     /// The generation of the next client.
     pub next_generation: &'a mut u32,
+    /// What the board config says of users and groups.
+    pub allows: &'a [Allow],
+    /// The board config's directory of access rules.
+    pub rules: Option<&'a CStr>,
 }
 
 impl<'a> Records<'a> {
@@ -71,6 +80,11 @@ impl<'a> Records<'a> {
             clients: &mut tables.clients,
             top: &mut header.clients_top,
             next_generation: &mut header.next_generation,
+            allows: &tables.allows,
+            rules: match header.fdholder_rules_len {
+                0 => None,
+                _ => CStr::from_bytes_until_nul(&header.fdholder_rules).ok(),
+            },
         }
     }
 
@@ -89,19 +103,24 @@ impl<'a> Records<'a> {
         memory::release(self.clients.get_mut(freed).unwrap_or_default().as_mut_bytes());
     }
 
-    /// If all places are taken: who is to make room, and when, unless something comes from it until then.
-    fn longest_waited_for(&self) -> Option<(usize, Nanos)> {
-        if self.free().is_some() {
+    /// How many descriptors are held, and how many clients are connected.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.held.count(), self.connected().count())
+    }
+
+    /// If all of `max` places are taken: who is to make room, and when, unless something comes from it until then.
+    fn longest_waited_for(&self, max: usize) -> Option<(usize, Nanos)> {
+        if self.free(max).is_some() {
             return None;
         }
         let (slot, client) = self.connected().min_by_key(|(_, client)| client.since)?;
         Some((slot, client.since.saturating_add(FDHOLDER_PATIENCE)))
     }
 
-    fn free(&self) -> Option<usize> {
+    fn free(&self, max: usize) -> Option<usize> {
         let top = *self.top as usize;
         let free = self.clients.iter().take(top).position(|client| client.used == 0).unwrap_or(top);
-        (free < self.clients.len()).then_some(free)
+        (free < self.clients.len() && self.connected().count() < max).then_some(free)
     }
 }
 
@@ -124,10 +143,31 @@ pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, origin: Origin, now: &
     held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity }).map(drop)
 }
 
+/// How a store is to behave. [`Settings::default`] is how it does in process 1.
+#[derive(Clone, Copy)]
+pub struct Settings {
+    /// Who may do what.
+    pub source: Source,
+    /// Most clients at a time; more wait until one leaves. No more than there are records.
+    pub clients_max: usize,
+    /// Most descriptors that clients can have it hold. No more than there are records.
+    pub held_max: usize,
+    /// A client is cut off that has not been answered so long after it connected, in nanoseconds; 0: when it is idle
+    /// for very long, or when others wait for its place.
+    pub timeout: Nanos,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { source: Source::Board(None), clients_max: FDHOLDER_CLIENTS, held_max: HELD, timeout: 0 }
+    }
+}
+
 /// The server: what is derived from the records, and the listener.
 pub struct Server {
     listener: Fd,
-    /// Who may connect besides root.
+    settings: Settings,
+    /// The user that we run as.
     owner: u32,
     /// Whether the listener is watched.
     watched: bool,
@@ -139,25 +179,34 @@ pub struct Server {
     retry: Option<Nanos>,
     /// A failure to accept has been reported.
     troubled: bool,
-    /// When the last line about a client was logged, and how many were left out since.
-    logged: Option<Nanos>,
-    unlogged: u32,
+    /// See [`Server::end_soon`].
+    ending: bool,
+    /// Received descriptors with this number or a higher one are not kept.
+    spare_from: i32,
+    journal: Journal,
 }
 
 impl Server {
     /// Serves `listener`, and the clients that the records already have. Errors: epoll_ctl(2)'s, for the listener.
-    pub fn new(listener: Fd, records: &mut Records<'_>, epoll: &Epoll, now: &Now) -> Result<Server> {
-        let owner = rustix::process::geteuid().as_raw();
+    pub fn new(
+        listener: Fd,
+        settings: Settings,
+        records: &mut Records<'_>,
+        epoll: &Epoll,
+        now: &Now,
+    ) -> Result<Server> {
         let mut server = Server {
             listener,
-            owner,
+            settings,
+            owner: rustix::process::geteuid().as_raw(),
             watched: true,
             earliest: records.held.earliest(),
             touched: records.held.top(),
             retry: None,
             troubled: false,
-            logged: None,
-            unlogged: 0,
+            ending: false,
+            spare_from: spare_from(getrlimit(Resource::Nofile).current),
+            journal: Journal::default(),
         };
         epoll.add(listener, LISTENER, Flags::IN)?;
         for (slot, client) in records.clients.iter_mut().enumerate().take(*records.top as usize) {
@@ -167,7 +216,7 @@ impl Server {
             if !session::intact(client) {
                 client.fds_len = client.fds_len.min(client.fds.len() as u32);
                 session::close(client);
-            } else if epoll.add(Fd(client.fd), token(slot, client), session::interest(client)).is_err() {
+            } else if epoll.add(Fd(client.fd), token(slot, client), session::interest(client, false)).is_err() {
                 session::close(client);
             }
         }
@@ -179,7 +228,7 @@ impl Server {
     /// The listener is readable: lets in those who wait, a few at a time.
     pub fn accept(&mut self, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
         for _ in 0..FDHOLDER_ACCEPTS {
-            let Some(slot) = records.free() else { break };
+            let Some(slot) = self.free(records) else { break };
             match unix::accept(self.listener) {
                 Ok(fd) => self.admit(fd, slot, records, epoll, now),
                 Err(Errno::AGAIN) => break,
@@ -203,17 +252,35 @@ impl Server {
             Ok(peer) => peer,
             Err(_) => return fd.close(),
         };
-        if peer.uid != 0 && peer.uid != self.owner {
-            fd.close();
-            return self.tell(now, peer.pid, peer.uid, format_args!("is refused: only root may connect"));
-        }
+        let trusted = peer.uid == 0 || peer.uid == self.owner;
+        let same = records.connected().filter(|(_, client)| client.uid == peer.uid).count();
+        let refused = if !trusted && same >= self.places().div_ceil(2) {
+            Some("is refused: its user has half of all places")
+        } else {
+            None
+        };
         *records.top = (*records.top).max(slot as u32 + 1);
         let Some(client) = records.clients.get_mut(slot) else { return fd.close() };
         session::open(client, *records.next_generation, fd, peer, now.boot);
         *records.next_generation = records.next_generation.wrapping_add(1).max(1);
-        if let Err(e) = epoll.add(fd, token(slot, client), Flags::IN) {
+        let who = Who::of(client);
+        let known = Known { allows: records.allows, rules: records.rules, owner: self.owner };
+        let refused = match refused {
+            None if !self.settings.source.admit(client, &known) => Some("is refused: it may not connect"),
+            other => other,
+        };
+        let done = match refused {
+            None => epoll.add(fd, token(slot, client), Flags::IN),
+            Some(_) => Ok(()),
+        };
+        if refused.is_some() || done.is_err() {
             session::close(client);
-            self.tell(now, peer.pid, peer.uid, format_args!("cannot be watched: {}", Reason(e)));
+            records.give_back(slot);
+        }
+        match (refused, done) {
+            (Some(why), _) => self.journal.tell(now.boot, who, format_args!("{why}")),
+            (None, Err(e)) => self.journal.tell(now.boot, who, format_args!("cannot be watched: {}", Reason(e))),
+            (None, Ok(())) => {}
         }
     }
 
@@ -232,24 +299,40 @@ impl Server {
             return false;
         }
         self.purge(records, now);
+        let turn = FDHOLDER_TURN.min(FDHOLDER_TURN * FDHOLDER_CROWD / *records.top as usize);
         let Some(client) = records.clients.get_mut(slot) else { return false };
         if client.used == 0 || client.generation != generation {
             return false;
         }
-        let before = session::interest(client);
-        let mut done = session::serve(client, &mut records.held, now);
+        records.held.set_max(self.settings.held_max);
+        let before = session::interest(client, self.ending);
+        let mut context = Context {
+            held: &mut records.held,
+            allows: records.allows,
+            now,
+            journal: &mut self.journal,
+            listener: self.listener,
+            spare_from: self.spare_from,
+            turn,
+            ending: self.ending,
+        };
+        let mut done = session::serve(client, &mut context);
         self.note_changes(&mut records.held);
-        let after = session::interest(client);
+        let after = session::interest(client, self.ending);
         if done.is_ok() && before != after {
             done = epoll.modify(Fd(client.fd), token(slot, client), after).map_err(End::Failed);
         }
-        let (pid, uid) = (client.pid, client.uid);
+        let who = Who::of(client);
         if let Err(end) = done {
             self.end(slot, records, epoll);
             match end {
                 End::Left => {}
-                End::Broke(what) => self.tell(now, pid, uid, format_args!("is cut off: it sent {what}")),
-                End::Failed(e) => self.tell(now, pid, uid, format_args!("is cut off: {}", Reason(e))),
+                End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
+                End::Vanished => {
+                    let why = "what was announced to it was let go of before it took it";
+                    self.journal.tell(now.boot, who, format_args!("is cut off: {why}"));
+                }
+                End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
             }
         }
         true
@@ -261,21 +344,23 @@ impl Server {
         self.purge(records, now);
         for slot in 0..*records.top as usize {
             let Some(client) = records.clients.get(slot).filter(|client| client.used != 0) else { continue };
-            if session::deadline(client) > now.boot {
+            if session::deadline(client, self.settings.timeout) > now.boot {
                 continue;
             }
-            let (pid, uid, busy) = (client.pid, client.uid, session::busy(client));
+            let (who, busy) = (Who::of(client), session::busy(client));
             self.end(slot, records, epoll);
             if busy {
-                self.tell(now, pid, uid, format_args!("is cut off: it neither sends nor reads on"));
+                self.journal.tell(now.boot, who, format_args!("is cut off: it neither sends nor reads on"));
             } else {
-                info!("fdholder: client pid {pid} uid {uid} is cut off: idle");
+                info!("fdholder: {who} is cut off: idle");
             }
         }
-        if let Some((slot, _)) = records.longest_waited_for().filter(|(_, until)| *until <= now.boot) {
-            let who = records.clients.get(slot).map_or((0, 0), |client| (client.pid, client.uid));
+        if let Some((slot, _)) = records.longest_waited_for(self.places()).filter(|(_, until)| *until <= now.boot) {
+            let who = records.clients.get(slot).map(Who::of);
             self.end(slot, records, epoll);
-            self.tell(now, who.0, who.1, format_args!("is cut off: idle, and all places are taken"));
+            if let Some(who) = who {
+                self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
+            }
         }
         if self.retry.is_some_and(|retry| retry <= now.boot) {
             self.retry = None;
@@ -285,10 +370,49 @@ impl Server {
 
     /// When [`Server::expire`] is to be called next, on the boot-time clock.
     pub fn next_deadline(&self, records: &Records<'_>, now: &Now) -> Option<Nanos> {
-        let clients = records.connected().map(|(_, client)| session::deadline(client)).min();
-        let crowded = records.longest_waited_for().map(|(_, until)| until);
+        let timeout = self.settings.timeout;
+        let clients = records.connected().map(|(_, client)| session::deadline(client, timeout)).min();
+        let crowded = records.longest_waited_for(self.places()).map(|(_, until)| until);
         let expiry = self.earliest.and_then(|limit| time_until(limit, now));
         [clients, crowded, expiry, self.retry].into_iter().flatten().min()
+    }
+
+    /// The access rules are elsewhere from now on; clients that are connected keep their rights.
+    pub fn set_source(&mut self, source: Source) {
+        self.settings.source = source;
+    }
+
+    /// The store is to end soon (s6-fdholderd's lame duck time): nobody is accepted any more, and of clients nothing is
+    /// read but the rest of what they have begun to ask. When [`Server::is_done`], nobody is owed an answer.
+    pub fn end_soon(&mut self, records: &mut Records<'_>, epoll: &Epoll) {
+        self.ending = true;
+        self.watch(records, epoll);
+        for slot in 0..*records.top as usize {
+            let Some(client) = records.clients.get(slot).filter(|client| client.used != 0) else { continue };
+            if epoll.modify(Fd(client.fd), token(slot, client), session::interest(client, true)).is_err() {
+                self.end(slot, records, epoll);
+            }
+        }
+    }
+
+    /// Whether every client has been answered what it asked, after [`Server::end_soon`].
+    pub fn is_done(&self, records: &Records<'_>) -> bool {
+        self.ending && !records.connected().any(|(_, client)| session::begun(client))
+    }
+
+    /// As if the process had no numbers to spare from this one on.
+    #[cfg(test)]
+    pub(super) fn keep_numbers_from(&mut self, first: i32) {
+        self.spare_from = first;
+    }
+
+    /// Places for clients.
+    fn places(&self) -> usize {
+        self.settings.clients_max.max(1)
+    }
+
+    fn free(&self, records: &Records<'_>) -> Option<usize> {
+        records.free(self.places())
     }
 
     /// Closes what has expired: before anything is served, so that nobody is ever served it.
@@ -309,6 +433,7 @@ impl Server {
         }
         self.earliest = held.earliest();
         self.touched = self.touched.max(held.top());
+        held.shrink(HELD_KEPT);
         if self.touched - held.top() >= HELD_KEPT {
             memory::release(held.unused(self.touched));
             self.touched = held.top();
@@ -327,7 +452,7 @@ impl Server {
 
     /// Watches the listener if a newcomer could be let in.
     fn watch(&mut self, records: &Records<'_>, epoll: &Epoll) {
-        let want = self.retry.is_none() && records.free().is_some();
+        let want = !self.ending && self.retry.is_none() && self.free(records).is_some();
         if want != self.watched {
             let flags = if want { Flags::IN } else { Flags::empty() };
             if epoll.modify(self.listener, LISTENER, flags).is_ok() {
@@ -335,20 +460,13 @@ impl Server {
             }
         }
     }
+}
 
-    /// Logs a line about a client, unless there was one a moment ago.
-    fn tell(&mut self, now: &Now, pid: u32, uid: u32, what: fmt::Arguments<'_>) {
-        if self.logged.is_some_and(|last| now.boot < last.saturating_add(FDHOLDER_PAUSE)) {
-            self.unlogged = self.unlogged.saturating_add(1);
-            return;
-        }
-        if self.unlogged > 0 {
-            warning!("fdholder: {} more lines like the last were left out", self.unlogged);
-        }
-        self.logged = Some(now.boot);
-        self.unlogged = 0;
-        warning!("fdholder: client pid {pid} uid {uid} {what}");
-    }
+/// The last numbers that the limit of descriptors allows are kept for connections, and for what else this process
+/// has to do: an eighth of all, but no more than it needs.
+fn spare_from(limit: Option<u64>) -> i32 {
+    let limit = limit.map_or(i32::MAX, |limit| i32::try_from(limit).unwrap_or(i32::MAX));
+    limit - (limit / 8).min(FDHOLDER_SPARE)
 }
 
 const LISTENER: Token = Token { kind: LISTENER_KIND, slot: 0, generation: 0 };

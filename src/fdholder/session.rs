@@ -6,18 +6,25 @@
 //! * Messages may come in pieces, many at once, and with the descriptors of later ones in front: the queue of received
 //!   descriptors is the connection's, not the message's.
 //! * A client that breaks the protocol, or keeps the store waiting for longer than [`FDHOLDER_PATIENCE`], is cut off.
+//! * Descriptors of a client that may not store any are closed as they come, and those whose numbers we cannot spare:
+//!   the request that they belong to finds none in their place, and is refused.
 //!
 //! What is known of a client is in its record in the arena; `serving` marks one that is being worked on.
 
+use super::dump;
+use super::info;
+use super::journal::{Journal, Who};
+use super::rights::{self, Quota, Use, Viewer};
 use super::server::Now;
 use super::table::{self, New, Origin, Table};
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
-use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE, FDHOLDER_TURN};
-use crate::state::Client;
+use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE};
+use crate::state::{Allow, Client};
 use crate::sys::epoll::Flags;
 use crate::sys::socket::{self, MAX_FDS, Peer};
 use crate::sys::time::Nanos;
 use crate::sys::{Errno, Fd, file, memory};
+use crate::text::quote::Printable;
 use core::sync::atomic::{Ordering, compiler_fence};
 
 /// As much is read ahead as fits here, and given back to the kernel what is used beyond.
@@ -26,6 +33,38 @@ const PAGE: usize = 4096;
 /// Times that one client is read from before others get their turn.
 const READS: usize = 16;
 
+/// What a client's requests have to do with.
+pub struct Context<'c, 'r> {
+    /// What is held.
+    pub held: &'c mut Table<'r>,
+    /// The board config's entries.
+    pub allows: &'c [Allow],
+    /// The time.
+    pub now: &'c Now,
+    /// Where refusals are told.
+    pub journal: &'c mut Journal,
+    /// The store's own socket.
+    pub listener: Fd,
+    /// Received descriptors with this number or a higher one are not kept: the last numbers are for ourselves.
+    pub spare_from: i32,
+    /// Requests that are served before others get their turn.
+    pub turn: usize,
+    /// The store is about to end: what has been begun is finished, nothing else is read.
+    pub ending: bool,
+}
+
+impl Context<'_, '_> {
+    /// Whether a user may have `more` descriptors stored.
+    pub fn within(&self, quota: Quota, uid: u32, more: usize) -> bool {
+        quota.held_max.is_none_or(|max| self.held.count_of(uid) + more <= max as usize)
+    }
+
+    /// Whether a descriptor is the other end of a connection to this very store: held, it would keep it from ending.
+    pub fn leads_here(&self, fd: Fd) -> bool {
+        socket::is_connection_to(fd, self.listener)
+    }
+}
+
 /// Why a connection is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -33,6 +72,8 @@ pub enum End {
     Left,
     /// The client did what it must not.
     Broke(&'static str),
+    /// What its dump had announced was let go of before it was sent.
+    Vanished,
     /// A system call failed.
     Failed(Errno),
 }
@@ -44,7 +85,7 @@ impl From<Violation> for End {
 }
 
 /// What became of a request.
-enum Progress {
+pub enum Progress {
     /// It is answered.
     Answered,
     /// The answer, or a part of it, waits until the client reads.
@@ -59,7 +100,6 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     compiler_fence(Ordering::SeqCst);
     client.generation = generation;
     client.closing = 0;
-    client.rights = 0;
     client.serving = 0;
     client.stalled = 0;
     client.fd = fd.0;
@@ -67,12 +107,13 @@ pub fn open(client: &mut Client, generation: u32, fd: Fd, peer: Peer, now: Nanos
     client.uid = peer.uid;
     client.gid = peer.gid;
     client.since = now;
+    client.connected = now;
+    client.answered = 0;
+    client.dump_since = 0;
     client.dump_left = 0;
     client.dump_next = 0;
     client.dump_give = 0;
-    client.basis = 0;
-    client.store_len = u16::MAX;
-    client.retrieve_len = u16::MAX;
+    rights::forbid(client);
     client.request_len = 0;
     client.request_done = 0;
     client.reply_len = 0;
@@ -105,51 +146,87 @@ pub fn intact(client: &Client) -> bool {
 
 /// Whether the store waits for the client to finish something.
 pub fn busy(client: &Client) -> bool {
-    client.request_len > client.request_done || client.fds_len > 0 || client.reply_len > 0 || client.stalled != 0
+    begun(client) || client.dump_left > 0
 }
 
-/// When the client is cut off.
-pub fn deadline(client: &Client) -> Nanos {
-    client.since.saturating_add(if busy(client) { FDHOLDER_PATIENCE } else { FDHOLDER_IDLE })
+/// Whether there is something that only has to be finished.
+pub fn begun(client: &Client) -> bool {
+    client.request_len > client.request_done
+        || client.fds_len > 0
+        || client.reply_len > 0
+        || client.dump_give > 0
+        || client.stalled != 0
 }
 
-/// What to wait for: a client that has an answer to take, or requests that were left for the next turn, is not read.
-pub fn interest(client: &Client) -> Flags {
-    if client.reply_len > 0 || client.stalled != 0 { Flags::OUT } else { Flags::IN }
+/// When the client is cut off. `timeout` is how long it has from its connection to its first answer, and to take any
+/// later one; 0: as long as the store's patience lasts.
+pub fn deadline(client: &Client, timeout: Nanos) -> Nanos {
+    let patience = client.since.saturating_add(if busy(client) { FDHOLDER_PATIENCE } else { FDHOLDER_IDLE });
+    match (timeout, client.answered) {
+        (0, _) => patience,
+        (_, 0) => patience.min(client.connected.saturating_add(timeout)),
+        _ if client.reply_len > 0 => patience.min(client.since.saturating_add(timeout)),
+        _ => patience,
+    }
+}
+
+/// What to wait for: a client that has an answer to take, or requests that were left for the next turn, is not read;
+/// neither is one that has begun nothing, if the store is about to end.
+pub fn interest(client: &Client, ending: bool) -> Flags {
+    if client.reply_len > 0 || client.stalled != 0 {
+        Flags::OUT
+    } else if ending && !begun(client) {
+        Flags::empty()
+    } else {
+        Flags::IN
+    }
 }
 
 /// Does what can be done for the client without waiting, as far as its turn goes. After an error, [`close`] it.
-pub fn serve(client: &mut Client, held: &mut Table<'_>, now: &Now) -> Result<(), End> {
+pub fn serve(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
     client.serving = 1;
     compiler_fence(Ordering::SeqCst);
-    let done = turn(client, held, now);
+    let done = turn(client, context);
     compiler_fence(Ordering::SeqCst);
     client.serving = 0;
     done
 }
 
-fn turn(client: &mut Client, held: &mut Table<'_>, now: &Now) -> Result<(), End> {
+fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
     if !drain(client)? {
         return Ok(());
     }
     client.stalled = 0;
-    let (mut requests, mut reads) = (FDHOLDER_TURN, READS);
+    let (mut requests, mut reads) = (context.turn, READS);
     loop {
-        let (size, takes, whole) = next(client)?;
-        if whole && takes <= client.fds_len as usize {
-            if requests == 0 {
-                client.stalled = 1;
-                return Ok(());
-            }
+        // What comes behind the request for a dump is not looked at before the dump is sent.
+        let (size, takes, whole) = if client.dump_give > 0 { (0, 0, true) } else { next(client)? };
+        let ready = whole && takes <= client.fds_len as usize;
+        if ready && requests == 0 {
+            client.stalled = 1;
+            return Ok(());
+        }
+        if ready {
             requests -= 1;
-            let progress = carry_out(client, held, now, size, takes)?;
-            if matches!(progress, Progress::Deferred) {
-                client.stalled = 1;
-                return Ok(());
+            let progress = if client.dump_give > 0 {
+                dump::go_on(client, context)?
+            } else {
+                let progress = carry_out(client, context, size, takes)?;
+                if !matches!(progress, Progress::Deferred) {
+                    client.request_done += size as u32;
+                }
+                progress
+            };
+            match progress {
+                Progress::Answered => client.answered = 1,
+                Progress::Queued => {}
+                Progress::Deferred => {
+                    client.stalled = 1;
+                    return Ok(());
+                }
             }
-            client.request_done += size as u32;
-            client.since = now.boot;
-            if matches!(progress, Progress::Queued) {
+            client.since = context.now.boot;
+            if client.reply_len > 0 {
                 return Ok(());
             }
         } else if client.closing != 0 {
@@ -158,11 +235,11 @@ fn turn(client: &mut Client, held: &mut Table<'_>, now: &Now) -> Result<(), End>
                 (false, true) => End::Broke("descriptors without a request"),
                 (false, false) => End::Left,
             });
-        } else if reads == 0 {
+        } else if reads == 0 || context.ending && !begun(client) {
             return Ok(());
         } else {
             reads -= 1;
-            if !read(client, size, now)? {
+            if !read(client, size, context)? {
                 // All that was sent is here: descriptors that the unfinished request does not take belong to none.
                 let unfinished = client.request_len as usize;
                 if client.fds_len as usize > takes && (unfinished == 0 || unfinished >= HEADER) {
@@ -177,7 +254,7 @@ fn turn(client: &mut Client, held: &mut Table<'_>, now: &Now) -> Result<(), End>
 /// The next request: its size as far as that is known, how many descriptors it takes, whether all its bytes are there.
 fn next(client: &Client) -> Result<(usize, usize, bool), End> {
     let bytes = client.request.get(client.request_done as usize..client.request_len as usize).unwrap_or(&[]);
-    if bytes.get(HEADER) == Some(&b'.') && client.dump_left == 0 {
+    if bytes.get(HEADER).is_some_and(|operation| (*operation == b'.') != (client.dump_left > 0)) {
         return Err(Violation::Operation.into());
     }
     Ok(match wire::frame(bytes)? {
@@ -186,8 +263,9 @@ fn next(client: &Client) -> Result<(usize, usize, bool), End> {
     })
 }
 
-/// Reads what is there, at least a page's worth, or what the request at hand still needs. False: there is nothing.
-fn read(client: &mut Client, size: usize, now: &Now) -> Result<bool, End> {
+/// Reads what is there, at least a page's worth, or what the request at hand still needs: it will have `size` bytes as
+/// far as is known. False: there is nothing.
+fn read(client: &mut Client, size: usize, context: &Context<'_, '_>) -> Result<bool, End> {
     let (done, len) = (client.request_done as usize, client.request_len as usize);
     if done > 0 {
         client.request.copy_within(done..len, 0);
@@ -211,24 +289,67 @@ fn read(client: &mut Client, size: usize, now: &Now) -> Result<bool, End> {
         Err(Errno::CONNRESET) => return Err(End::Left),
         Err(e) => return Err(End::Failed(e)),
     };
-    for fd in fds.iter().take(got.fds) {
-        match client.fds.get_mut(client.fds_len as usize) {
-            Some(place) => {
-                *place = fd.0;
-                client.fds_len += 1;
-            }
-            None => Fd(fd.0).close(),
+    let welcome = got.fds == 0 || rights::may_send_descriptors(client, context.allows);
+    for fd in fds.iter_mut().take(got.fds) {
+        if !welcome || fd.0 >= context.spare_from {
+            fd.close();
         }
-    }
-    if got.fds_lost {
-        return Err(End::Broke("more descriptors than can be taken"));
+        push(client, *fd);
     }
     client.request_len += got.bytes as u32;
     client.closing = (got.bytes == 0).into();
+    if got.fds_lost && (got.fds >= free || !stand_in(client)) {
+        return Err(End::Broke("more descriptors than can be taken"));
+    }
     if !was_busy {
-        client.since = now.boot;
+        client.since = context.now.boot;
     }
     Ok(true)
+}
+
+/// Puts a received descriptor in the queue.
+fn push(client: &mut Client, mut fd: Fd) -> bool {
+    match client.fds.get_mut(client.fds_len as usize) {
+        Some(place) => {
+            *place = fd.0;
+            client.fds_len += 1;
+            true
+        }
+        None => {
+            fd.close();
+            false
+        }
+    }
+}
+
+/// The process had no numbers left for descriptors that came with what was just read: puts nothing in their places, in
+/// the queue, so that the requests that they belong to can be refused. False: it is not known how many they were.
+fn stand_in(client: &mut Client) -> bool {
+    let (mut at, mut needed) = (client.request_done as usize, 0);
+    let end = client.request_len as usize;
+    while at < end {
+        let Some((length, fds)) = client.request.get(at..end).and_then(wire::header) else { return false };
+        needed += fds;
+        at = at.saturating_add(HEADER).saturating_add(length);
+    }
+    while (client.fds_len as usize) < needed {
+        if !push(client, Fd::NONE) {
+            return false;
+        }
+    }
+    true
+}
+
+/// Takes descriptors from the front of the queue.
+fn pop(queue: &mut [i32], len: &mut u32, fds: &mut [Fd]) {
+    for (to, from) in fds.iter_mut().zip(&*queue) {
+        *to = Fd(*from);
+    }
+    let there = (*len as usize).min(queue.len());
+    let taken = fds.len().min(there);
+    queue.copy_within(taken..there, 0);
+    *len = (there - taken) as u32;
+    compiler_fence(Ordering::SeqCst);
 }
 
 /// What a request comes to.
@@ -236,23 +357,49 @@ enum Answer {
     Status(Errno),
     Done,
     Give(usize, bool),
-    List,
 }
 
-fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, takes: usize) -> Result<Progress, End> {
-    let start = client.request_done as usize;
-    let payload = client.request.get(start + HEADER..start + size).unwrap_or(&[]);
-    let answer = match Request::decode(payload, takes)? {
+fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, takes: usize) -> Result<Progress, End> {
+    let start = client.request_done as usize + HEADER;
+    let end = start + size - HEADER;
+    let payload = client.request.get(start..end).unwrap_or(&[]);
+    let allows = context.allows;
+    let request = Request::decode(payload, takes)?;
+    if let Some(denied) = denial(client, allows, &request) {
+        let who = Who::of(client);
+        match denied {
+            (what, Some(id)) => {
+                let id = Printable(id);
+                context.journal.tell(context.now.boot, who, format_args!("may not {what} {id}: refused"));
+            }
+            (what, None) => context.journal.tell(context.now.boot, who, format_args!("may not {what}: refused")),
+        }
+        let mut fds = [Fd::NONE; MAX_FDS];
+        let fds = fds.get_mut(..takes).unwrap_or(&mut []);
+        pop(&mut client.fds, &mut client.fds_len, fds);
+        fds.iter_mut().for_each(Fd::close);
+        return refuse(client, Errno::PERM);
+    }
+    let answer = match request {
         Request::Store(entry) => {
-            let mut fd = Fd(client.fds.first().copied().unwrap_or(-1));
-            client.fds.copy_within(1..client.fds_len as usize, 0);
-            client.fds_len -= 1;
-            compiler_fence(Ordering::SeqCst);
+            let (quota, id) = (rights::quota(client, allows, Some(entry.id)), entry.id);
+            let mut fd = Fd::NONE;
+            pop(&mut client.fds, &mut client.fds_len, core::slice::from_mut(&mut fd));
             let (pid, uid) = (client.pid, client.uid);
-            let identity = file::identity(fd).unwrap_or((0, 0));
-            let new =
-                New { id: entry.id, limit: entry.limit, fd, origin: Origin::Client, pid, uid, now: now.boot, identity };
-            match held.store(&new) {
+            let about = file::about(fd).unwrap_or_default();
+            let limit = context.held.unused_limit(quota.shorten(entry.limit, context.now.wall));
+            let (now, identity) = (context.now.boot, about.identity);
+            let new = New { id, limit, fd, origin: Origin::Client, pid, uid, now, identity };
+            let done = if !fd.is_some() {
+                Err(Errno::MFILE)
+            } else if about.is_socket && context.leads_here(fd) {
+                Err(Errno::INVAL)
+            } else if !context.within(quota, uid, 1) {
+                Err(Errno::NFILE)
+            } else {
+                context.held.store(&new)
+            };
+            match done {
                 Ok(_) => Answer::Done,
                 Err(e) => {
                     fd.close();
@@ -260,36 +407,63 @@ fn carry_out(client: &mut Client, held: &mut Table<'_>, now: &Now, size: usize, 
                 }
             }
         }
-        Request::Delete(id) => match held.find(id).and_then(|slot| held.remove(slot)) {
+        Request::Delete(id) => match context.held.find(id).and_then(|slot| context.held.remove(slot)) {
             Some(mut fd) => {
                 fd.close();
                 Answer::Done
             }
             None => Answer::Status(Errno::NOENT),
         },
-        Request::Retrieve(id, delete) => match held.find(id) {
+        Request::Retrieve(id, delete) => match context.held.find(id) {
             Some(slot) => Answer::Give(slot, delete),
             None => Answer::Status(Errno::NOENT),
         },
-        Request::List => Answer::List,
-        // Rights that nobody has yet.
-        Request::GetDump | Request::SetDump(_) => Answer::Status(Errno::PERM),
-        Request::DumpData(_) => return Err(Violation::Operation.into()),
+        Request::List => return list(client, context),
+        Request::Info(from) => {
+            let viewer = Viewer::of(client);
+            let sees = |id: &[u8]| viewer.sees(allows, id);
+            let length = info::answer(&mut client.reply, from, context.held, context.now.boot, sees);
+            return built(client, length);
+        }
+        Request::GetDump => return dump::begin(client, context),
+        Request::SetDump(total) => return dump::announce(client, context, total),
+        Request::DumpData(_) if takes > client.dump_left as usize => return Err(Violation::Descriptors.into()),
+        Request::DumpData(_) => {
+            let mut fds = [Fd::NONE; MAX_FDS];
+            let fds = fds.get_mut(..takes).unwrap_or(&mut []);
+            pop(&mut client.fds, &mut client.fds_len, fds);
+            return dump::take(client, context, fds, start + 1, end);
+        }
     };
     match answer {
         Answer::Done => reply(client, &wire::status(0)),
         Answer::Status(errno) => refuse(client, errno),
-        Answer::Give(slot, delete) => give(client, held, slot, delete, now),
-        Answer::List => list(client, held),
+        Answer::Give(slot, delete) => give(client, context, slot, delete),
     }
 }
 
-fn refuse(client: &mut Client, errno: Errno) -> Result<Progress, End> {
+/// What of a request the client has no right to.
+fn denial<'p>(client: &Client, allows: &[Allow], request: &Request<'p>) -> Option<(&'static str, Option<&'p [u8]>)> {
+    let may = |what, id| rights::may(client, allows, what, id);
+    match *request {
+        Request::Store(entry) if !may(Use::Store, entry.id) => Some(("store", Some(entry.id))),
+        Request::Delete(id) if !may(Use::Delete, id) => Some(("delete", Some(id))),
+        Request::Retrieve(id, _) if !may(Use::Retrieve, id) => Some(("retrieve", Some(id))),
+        Request::Retrieve(id, true) if !may(Use::Delete, id) => Some(("delete", Some(id))),
+        Request::List | Request::Info(_) if !Viewer::of(client).may_list(allows) => Some(("list", None)),
+        Request::GetDump if client.rights & rights::GETDUMP == 0 => Some(("get a dump", None)),
+        Request::SetDump(_) if client.rights & rights::SETDUMP == 0 => Some(("set a dump", None)),
+        _ => None,
+    }
+}
+
+/// Answers with an errno.
+pub fn refuse(client: &mut Client, errno: Errno) -> Result<Progress, End> {
     reply(client, &wire::status(errno.raw_os_error() as u8))
 }
 
 /// Sends a short answer; what the client does not take now is queued.
-fn reply(client: &mut Client, bytes: &[u8]) -> Result<Progress, End> {
+pub fn reply(client: &mut Client, bytes: &[u8]) -> Result<Progress, End> {
     let sent = send(client.fd, bytes, &[])?.unwrap_or(0);
     Ok(queue(client, bytes.get(sent..).unwrap_or(&[])))
 }
@@ -307,11 +481,12 @@ fn queue(client: &mut Client, rest: &[u8]) -> Progress {
 }
 
 /// Sends a held descriptor, or leaves the request for later.
-fn give(client: &mut Client, held: &mut Table<'_>, slot: usize, delete: bool, now: &Now) -> Result<Progress, End> {
+fn give(client: &mut Client, context: &mut Context<'_, '_>, slot: usize, delete: bool) -> Result<Progress, End> {
+    let held = &mut *context.held;
     let fd = Fd(held.get(slot).map_or(-1, |held| held.fd));
     match send(client.fd, &wire::DESCRIPTOR, &[fd]) {
         Ok(Some(sent)) => {
-            held.retrieved(slot, client.pid, now.boot);
+            held.retrieved(slot, client.pid, context.now.boot);
             if delete {
                 if let Some(mut fd) = held.remove(slot) {
                     fd.close();
@@ -326,16 +501,30 @@ fn give(client: &mut Client, held: &mut Table<'_>, slot: usize, delete: bool, no
     }
 }
 
-fn list(client: &mut Client, held: &Table<'_>) -> Result<Progress, End> {
-    let count = held.iter().count() as u32;
+fn list(client: &mut Client, context: &Context<'_, '_>) -> Result<Progress, End> {
+    // What it may not see is left out.
+    let viewer = Viewer::of(client);
+    let seen = || context.held.iter().map(|(_, held)| table::name(held)).filter(|id| viewer.sees(context.allows, id));
+    let count = seen().count() as u32;
     let mut message = Builder::new(&mut client.reply);
     message.bytes(&[0]).bytes(&count.to_be_bytes());
-    for (_, held) in held.iter() {
-        message.bytes(table::name(held)).bytes(&[0]);
-    }
-    let Some(length) = message.finish(0).map(<[u8]>::len) else { return refuse(client, Errno::NOMEM) };
+    seen().for_each(|id| {
+        message.bytes(id).bytes(&[0]);
+    });
+    let length = message.finish(0).map(<[u8]>::len);
+    built(client, length)
+}
+
+/// Sends an answer that was written into the client's buffer, as far as it goes.
+fn built(client: &mut Client, length: Option<usize>) -> Result<Progress, End> {
+    let Some(length) = length else { return refuse(client, Errno::NOMEM) };
     client.reply_sent = 0;
     client.reply_len = length as u32;
+    drained(client)
+}
+
+/// Sends the answer that is in the client's record as far as it takes it now.
+pub fn drained(client: &mut Client) -> Result<Progress, End> {
     Ok(if drain(client)? { Progress::Answered } else { Progress::Queued })
 }
 
@@ -348,6 +537,9 @@ fn drain(client: &mut Client) -> Result<bool, End> {
             None => return Ok(false),
         }
     }
+    if client.reply_len > 0 {
+        client.answered = 1;
+    }
     if client.reply_len as usize > PAGE {
         memory::release(&mut client.reply);
     }
@@ -357,7 +549,7 @@ fn drain(client: &mut Client) -> Result<bool, End> {
 }
 
 /// How much was sent; `None`: the client must read first.
-fn send(fd: i32, bytes: &[u8], fds: &[Fd]) -> Result<Option<usize>, End> {
+pub fn send(fd: i32, bytes: &[u8], fds: &[Fd]) -> Result<Option<usize>, End> {
     match socket::send(Fd(fd), bytes, fds) {
         Ok(sent) => Ok(Some(sent)),
         Err(Errno::AGAIN | Errno::INTR) => Ok(None),

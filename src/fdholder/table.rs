@@ -2,12 +2,19 @@
 //! removed is handed to the caller to be closed.
 //!
 //! A record is written whole before it becomes valid (`used`), and becomes invalid before its descriptor is closed: a
-//! program that is entered again between any two instructions finds each descriptor named once, or not at all.
+//! program that is entered again between any two instructions finds each descriptor named once, or not at all. While a
+//! record gets another descriptor it is marked ([`REPLACING`]), and [`mend`] makes it whole.
+//!
+//! As in s6 the slot that became free last is used first: lists and dumps have its order. A free slot keeps in `stored`
+//! when that was, as a number of its own.
 
-use crate::limits::HELD_NAME;
+use crate::limits::{HELD, HELD_NAME};
 use crate::state::Held;
 use crate::state::slot::{Handle, checksum};
-use crate::sys::{Errno, Fd, time::Nanos};
+use crate::sys::{
+    Errno, Fd,
+    time::{Nanos, SECOND},
+};
 use crate::text::tai::Stamp;
 use core::sync::atomic::{Ordering, compiler_fence};
 use zerocopy::IntoBytes;
@@ -48,11 +55,12 @@ pub enum Origin {
 impl Origin {
     /// That of a record; a number that is none is a client's.
     pub fn of(held: &Held) -> Origin {
-        match held.origin {
-            1 => Origin::Board,
-            2 => Origin::Service,
-            _ => Origin::Client,
-        }
+        Origin::from_number(held.origin).unwrap_or(Origin::Client)
+    }
+
+    /// The one with this number.
+    pub fn from_number(number: u8) -> Option<Origin> {
+        [Origin::Client, Origin::Board, Origin::Service].get(usize::from(number)).copied()
     }
 }
 
@@ -61,14 +69,38 @@ impl Origin {
 pub struct Table<'a> {
     slots: &'a mut [Held],
     top: &'a mut u32,
+    max: usize,
     changed: bool,
 }
+
+/// In [`Held::used`]: in use, and its descriptor and limit are being replaced.
+pub const REPLACING: u8 = 2;
 
 impl<'a> Table<'a> {
     /// A view of the arena's records.
     pub fn new(slots: &'a mut [Held], top: &'a mut u32) -> Table<'a> {
         *top = (*top).min(slots.len() as u32);
-        Table { slots, top, changed: false }
+        Table { max: slots.len(), slots, top, changed: false }
+    }
+
+    /// From now on no more than `max` are held (those that are stay).
+    pub fn set_max(&mut self, max: usize) {
+        self.max = max.min(self.slots.len());
+    }
+
+    /// How many are held.
+    pub fn count(&self) -> usize {
+        self.iter().count()
+    }
+
+    /// How many more can be held.
+    pub fn room(&self) -> usize {
+        self.max.saturating_sub(self.count())
+    }
+
+    /// How many descriptors user `uid` has stored that are held.
+    pub fn count_of(&self, uid: u32) -> usize {
+        self.iter().filter(|(_, held)| held.uid == uid && Origin::of(held) == Origin::Client).count()
     }
 
     /// Whether something was stored or removed since this was last asked.
@@ -109,44 +141,73 @@ impl<'a> Table<'a> {
     /// empty, longer than [`HELD_NAME`] or holds a NUL, or the limit's nanoseconds are too many. After an error the
     /// descriptor is still the caller's.
     pub fn store(&mut self, new: &New<'_>) -> Result<usize, Errno> {
-        let length = u8::try_from(new.id.len()).map_err(|_| Errno::INVAL)?;
-        if length == 0 || new.id.contains(&0) || new.limit.nano >= 1_000_000_000 {
-            return Err(Errno::INVAL);
+        let length = check(new)?;
+        let (mut count, mut taken, mut free) = (0, false, None);
+        for (slot, held) in self.touched().iter().enumerate() {
+            if held.used == 0 {
+                free = free.max(Some((held.stored, slot)));
+            } else {
+                count += 1;
+                taken |= name(held) == new.id;
+            }
         }
-        let free = self.touched().iter().position(|held| held.used == 0).unwrap_or(*self.top as usize);
-        if free >= self.slots.len() {
+        let slot = free.map_or(*self.top as usize, |(_, slot)| slot);
+        if count >= self.max || slot >= self.slots.len() {
             return Err(Errno::NFILE);
         }
-        if self.find(new.id).is_some() {
+        if taken {
             return Err(Errno::BUSY);
         }
-        *self.top = (*self.top).max(free as u32 + 1);
+        *self.top = (*self.top).max(slot as u32 + 1);
         self.changed = true;
-        let Some(held) = self.slots.get_mut(free) else { return Err(Errno::NFILE) };
+        let Some(held) = self.slots.get_mut(slot) else { return Err(Errno::NFILE) };
         held.used = 0;
         compiler_fence(Ordering::SeqCst);
         held.name_len = length;
-        held.origin = new.origin as u8;
-        held.polled = 0;
-        held.fd = new.fd.0;
-        held.limit_sec = new.limit.sec;
-        held.limit_nano = new.limit.nano;
-        held.stored = new.now;
-        held.uid = new.uid;
-        held.pid = new.pid;
-        held.last_pid = 0;
-        held.retrievals = 0;
-        held.retrieved = 0;
-        (held.service, held.service_generation) = (-1, 0);
-        (held.dev, held.ino) = new.identity;
         for (to, from) in held.name.iter_mut().zip(new.id.iter().chain(&[0])) {
             *to = *from;
         }
-        held.checksum = identity_sum(held);
+        describe(held, new);
         compiler_fence(Ordering::SeqCst);
         held.used = 1;
         compiler_fence(Ordering::SeqCst);
-        Ok(free)
+        Ok(slot)
+    }
+
+    /// Holds a descriptor, in the place of what is held under its identifier, if anything is: that is the answer, to be
+    /// closed by the caller, or [`Fd::NONE`]. Errors: as [`Table::store`]'s, but not EBUSY.
+    pub fn put(&mut self, new: &New<'_>) -> Result<Fd, Errno> {
+        check(new)?;
+        let Some(slot) = self.find(new.id) else { return self.store(new).map(|_| Fd::NONE) };
+        self.changed = true;
+        let Some(held) = self.slots.get_mut(slot) else { return Err(Errno::NFILE) };
+        let old = Fd(held.fd);
+        held.used = REPLACING;
+        compiler_fence(Ordering::SeqCst);
+        describe(held, new);
+        compiler_fence(Ordering::SeqCst);
+        held.used = 1;
+        compiler_fence(Ordering::SeqCst);
+        Ok(old)
+    }
+
+    /// A limit that no other record has: `wanted`, or as many nanoseconds later as it takes. s6 does so for what is
+    /// stored singly.
+    pub fn unused_limit(&self, wanted: Stamp) -> Stamp {
+        let mut taken = [0u64; HELD / 64 + 1];
+        for (_, held) in self.iter() {
+            let later = match held.limit_sec.checked_sub(wanted.sec) {
+                Some(seconds @ 0..=1) => seconds * SECOND + u64::from(held.limit_nano),
+                _ => continue,
+            };
+            let Some(later) = later.checked_sub(wanted.nano.into()) else { continue };
+            if let Some(word) = taken.get_mut((later / 64) as usize) {
+                *word |= 1 << (later % 64);
+            }
+        }
+        let full = taken.iter().take_while(|word| **word == u64::MAX).count();
+        let bit = taken.get(full).map_or(0, |word| word.trailing_ones());
+        wanted.plus(full as u64 * 64 + u64::from(bit))
     }
 
     /// Notes that process `pid` was given the descriptor in `slot`, at `now` on the boot-time clock.
@@ -169,13 +230,22 @@ impl<'a> Table<'a> {
     /// Lets go of `slot`: its descriptor, which is the caller's to close.
     pub fn remove(&mut self, slot: usize) -> Option<Fd> {
         let fd = Fd(self.get(slot)?.fd);
+        let latest = self.touched().iter().filter(|held| held.used == 0).map(|held| held.stored).max().unwrap_or(0);
         self.changed = true;
-        self.slots.get_mut(slot)?.used = 0;
+        let held = self.slots.get_mut(slot)?;
+        held.used = 0;
         compiler_fence(Ordering::SeqCst);
-        while self.touched().last().is_some_and(|held| held.used == 0) {
-            *self.top -= 1;
-        }
+        held.stored = latest.saturating_add(1);
         Some(fd)
+    }
+
+    /// Forgets the free slots above the highest that is used, if there are at least `many`: from then on nobody looks at
+    /// them, nor at which of them became free last.
+    pub fn shrink(&mut self, many: usize) {
+        let unused = self.touched().iter().rev().take_while(|held| held.used == 0).count();
+        if unused >= many {
+            *self.top -= unused as u32;
+        }
     }
 
     /// Lets go of one descriptor whose limit has come by `wall`, if there is one. Call it until there is none.
@@ -198,6 +268,44 @@ pub fn name(held: &Held) -> &[u8] {
 /// Until when it is held.
 pub fn limit(held: &Held) -> Stamp {
     Stamp { sec: held.limit_sec, nano: held.limit_nano }
+}
+
+/// What is wrong with it; the length of its identifier.
+fn check(new: &New<'_>) -> Result<u8, Errno> {
+    match u8::try_from(new.id.len()) {
+        Ok(length @ 1..) if !new.id.contains(&0) && new.limit.nano < 1_000_000_000 => Ok(length),
+        _ => Err(Errno::INVAL),
+    }
+}
+
+/// Fills in all but the identifier. The descriptor comes first: of what is being replaced it is one or the other.
+fn describe(held: &mut Held, new: &New<'_>) {
+    held.fd = new.fd.0;
+    compiler_fence(Ordering::SeqCst);
+    held.origin = new.origin as u8;
+    held.polled = 0;
+    held.limit_sec = new.limit.sec;
+    held.limit_nano = new.limit.nano;
+    held.stored = new.now;
+    held.uid = new.uid;
+    held.pid = new.pid;
+    held.last_pid = 0;
+    held.retrievals = 0;
+    held.retrieved = 0;
+    (held.service, held.service_generation) = (-1, 0);
+    (held.dev, held.ino) = new.identity;
+    held.checksum = identity_sum(held);
+}
+
+/// Makes a record whole whose owner was interrupted while it was replaced: its identifier is what it was, its descriptor
+/// the old or the new one, and its limit may be a mixture of both.
+pub fn mend(held: &mut Held) {
+    if held.used == REPLACING {
+        held.limit_nano = held.limit_nano.min(999_999_999);
+        held.checksum = identity_sum(held);
+        compiler_fence(Ordering::SeqCst);
+        held.used = 1;
+    }
 }
 
 fn identity_sum(held: &Held) -> u32 {

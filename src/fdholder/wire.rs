@@ -102,7 +102,7 @@ fn check(operation: u8, length: usize, fds: usize) -> Result<()> {
         b'D' => (1 + ID[0], 1 + ID[1], 0),
         b'R' => (2 + ID[0], 2 + ID[1], 0),
         b'L' | b'?' => (1, 1, 0),
-        b'!' => (5, 5, 0),
+        b'!' | b'i' => (5, 5, 0),
         b'.' => (1 + fds * (Stamp::SIZE + ID[0]), 1 + fds * (Stamp::SIZE + ID[1]), fds.max(1)),
         _ => return Err(Violation::Operation),
     };
@@ -129,6 +129,8 @@ pub enum Request<'a> {
     SetDump(u32),
     /// `.`: here are some of them.
     DumpData(Entries<'a>),
+    /// `i`: tell about what is held, from this slot on (not in s6; see [`info`](super::info)).
+    Info(u32),
 }
 
 impl<'a> Request<'a> {
@@ -146,6 +148,7 @@ impl<'a> Request<'a> {
             b'L' => Request::List,
             b'?' => Request::GetDump,
             b'!' => Request::SetDump(u32::from_be_bytes(*rest.first_chunk().ok_or(Violation::Length)?)),
+            b'i' => Request::Info(u32::from_be_bytes(*rest.first_chunk().ok_or(Violation::Length)?)),
             b'.' => Request::DumpData(Entries::decode(rest, fds)?),
             _ => return Err(Violation::Operation),
         })
@@ -172,6 +175,7 @@ impl<'a> Request<'a> {
             Request::GetDump => message.bytes(b"?"),
             Request::SetDump(total) => message.bytes(b"!").bytes(&total.to_be_bytes()),
             Request::DumpData(entries) => message.bytes(b".").bytes(entries.bytes),
+            Request::Info(slot) => message.bytes(b"i").bytes(&slot.to_be_bytes()),
         };
         message.finish(self.fds())
     }
@@ -215,7 +219,7 @@ impl<'a> Entries<'a> {
 }
 
 /// An identifier in front of `bytes`, and what is behind it.
-fn id(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
+pub(super) fn id(bytes: &[u8]) -> Result<(&[u8], &[u8])> {
     let (length, rest) = bytes.split_first().ok_or(Violation::Length)?;
     let (id, rest) = rest.split_at_checked((*length).into()).ok_or(Violation::Identifier)?;
     match rest.split_first() {

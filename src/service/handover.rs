@@ -218,7 +218,7 @@ pub struct Room {
     /// …and of the one that becomes descriptor 0.
     stdin: Option<u16>,
     /// What `LISTEN_FDNAMES` says.
-    names: heapless::Vec<u8, { HANDED * (fdname::LONGEST + 1) }>,
+    names: heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
     /// The file, and a byte more.
     text: [u8; SOCKETS_FILE + 1],
 }
@@ -371,7 +371,7 @@ struct Gifts<'a> {
     fds: &'a mut heapless::Vec<(Fd, i32), EXTRA_FDS>,
     slots: &'a mut heapless::Vec<u16, HANDED>,
     stdin: &'a mut Option<u16>,
-    names: &'a mut heapless::Vec<u8, { HANDED * (fdname::LONGEST + 1) }>,
+    names: &'a mut heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
 }
 
 impl Gifts<'_> {
@@ -392,7 +392,7 @@ impl Gifts<'_> {
             }
             match wanted.name {
                 Some(name) => self.push(slot, held, &mut name.iter().copied())?,
-                None => self.push(slot, held, &mut fdname::of_identifier(id))?,
+                None => self.push(slot, held, &mut fdname::of(id))?,
             }
         }
         if found || wanted.optional { Ok(()) } else { Err(Problem::Lacks(wanted.pattern)) }
@@ -437,7 +437,7 @@ impl Gifts<'_> {
     }
 
     fn tell_s6(&self, env: &mut Environment) -> sys::Result<()> {
-        env.unset_all(|name| name.starts_with(b"S6_FD"));
+        env.retain(|name| !name.starts_with(b"S6_FD"));
         env.set(b"S6_FD#", Decimal::new(self.slots.len() as u64).as_bytes())?;
         for (slot, number) in self.slots.iter().zip(0..) {
             let Some(held) = self.held.get((*slot).into()) else { continue };

@@ -15,8 +15,9 @@
 //! that outlives its daemon and still has the socket counts too. The lock (which conflicts with s6's) remains, and
 //! makes question, removal and binding one step among binders: EBUSY, another one is at it.
 
-use super::address::Address;
-use crate::sys::listener::{self, Family, Kind, Setting};
+use super::address::{Address, Host};
+use super::options::{self, Known, Values};
+use crate::sys::listener::{self, Family, Kind};
 use crate::sys::{Errno, Fd, file, identity};
 use crate::text::CPath;
 use core::ffi::CStr;
@@ -44,7 +45,7 @@ pub enum Access {
 
 /// What the socket shall be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Options {
+pub struct Options<'a> {
     /// How it delivers. UDP is always [`Kind::Datagram`], whatever this says.
     pub kind: Kind,
     /// For listen(2); 0: do not listen.
@@ -55,28 +56,25 @@ pub struct Options {
     pub reuse: bool,
     /// For paths.
     pub access: Access,
-    /// For paths: make missing directories, mode 0755.
-    pub parents: bool,
-    /// For IP: an address that no interface has yet will do (IP_FREEBIND).
-    pub freebind: bool,
-    /// For IPv6: take no IPv4 connections.
-    pub v6only: bool,
-    /// For IP: share the port with others that say so too (SO_REUSEPORT).
-    pub reuseport: bool,
+    /// For paths: make missing directories, with these permissions.
+    pub parents: Option<u32>,
+    /// For IP: only what goes through this network interface (SO_BINDTODEVICE); empty for any.
+    pub device: &'a [u8],
+    /// Further options.
+    pub values: Values,
 }
 
-impl Options {
+impl Options<'_> {
     /// As s6's binders do it by default.
-    pub const S6: Options = Options {
+    pub const S6: Options<'static> = Options {
         kind: Kind::Stream,
         backlog: BACKLOG,
         nonblocking: true,
         reuse: true,
         access: Access::Umask(0o777),
-        parents: false,
-        freebind: false,
-        v6only: true,
-        reuseport: false,
+        parents: None,
+        device: b"",
+        values: Values::NONE.with(options::V6ONLY, 1),
     };
 }
 
@@ -87,6 +85,8 @@ pub enum Step {
     Create,
     /// setsockopt(2)
     Configure,
+    /// Looking for the network interface. ENODEV: it is not there.
+    Interface,
     /// Making the directories above the path.
     Parents,
     /// Locking `PATH.lock`. EBUSY: another binder is at it.
@@ -107,6 +107,7 @@ impl Step {
         match self {
             Step::Create => "create a socket for",
             Step::Configure => "configure the socket for",
+            Step::Interface => "find the network interface of",
             Step::Parents => "make the directories of",
             Step::Lock => "lock",
             Step::Bind => "bind to",
@@ -134,18 +135,29 @@ fn at<T>(step: Step, result: crate::sys::Result<T>) -> Result<T> {
 
 /// Makes a close-on-exec socket at `address`. If it fails, no descriptor is left open and no file of ours is left at
 /// the path (the lock file and directories stay).
-pub fn bind(address: &Address<'_>, options: &Options) -> Result<Fd> {
+pub fn bind(address: &Address<'_>, options: &Options<'_>) -> Result<Fd> {
+    bind_telling(address, options, &mut |_, _| ())
+}
+
+/// As [`bind`]. `report` hears of each option that cannot be set; the socket may be had without it.
+pub fn bind_telling(
+    address: &Address<'_>,
+    options: &Options<'_>,
+    report: &mut dyn FnMut(&'static Known, Errno),
+) -> Result<Fd> {
     let (family, kind) = match address {
         Address::Path(_) | Address::Abstract(_) => (Family::Unix, options.kind),
-        Address::Tcp(ip) => (family_of(ip), options.kind),
-        Address::Udp(ip) => (family_of(ip), Kind::Datagram),
+        Address::Tcp(host) => (family_of(host), options.kind),
+        Address::Udp(host) => (family_of(host), Kind::Datagram),
+        Address::Netlink { family, .. } => (Family::Netlink(*family), Kind::Datagram),
     };
     let mut fd = at(Step::Create, listener::create(family, kind, options.nonblocking))?;
-    let done = match address {
+    let done = at(Step::Configure, options.values.apply(fd, address, report)).and_then(|()| match address {
         Address::Path(path) => bind_path(fd, path, options),
         Address::Abstract(name) => at(Step::Bind, listener::bind_abstract(fd, name)).and_then(|()| listen(fd, options)),
-        Address::Tcp(ip) | Address::Udp(ip) => bind_ip(fd, ip, options),
-    };
+        Address::Tcp(host) | Address::Udp(host) => bind_ip(fd, host, options),
+        Address::Netlink { groups, .. } => at(Step::Bind, listener::bind_netlink(fd, *groups)),
+    });
     match done {
         Ok(()) => Ok(fd),
         Err(failure) => {
@@ -155,41 +167,37 @@ pub fn bind(address: &Address<'_>, options: &Options) -> Result<Fd> {
     }
 }
 
-fn family_of(ip: &SocketAddr) -> Family {
-    if ip.is_ipv6() { Family::V6 } else { Family::V4 }
+fn family_of(host: &Host<'_>) -> Family {
+    if host.ip.is_ipv6() { Family::V6 } else { Family::V4 }
 }
 
-fn listen(fd: Fd, options: &Options) -> Result<()> {
+fn listen(fd: Fd, options: &Options<'_>) -> Result<()> {
     if options.backlog == 0 { Ok(()) } else { at(Step::Listen, listener::listen(fd, options.backlog)) }
 }
 
-fn bind_ip(fd: Fd, ip: &SocketAddr, options: &Options) -> Result<()> {
-    let v6 = ip.is_ipv6();
-    if v6 {
-        at(Step::Configure, listener::set(fd, Setting::V6Only(options.v6only)))?;
-    }
+fn bind_ip(fd: Fd, host: &Host<'_>, options: &Options<'_>) -> Result<()> {
     if options.reuse {
-        let _ = listener::set(fd, Setting::ReuseAddress);
+        let _ = listener::reuse_address(fd);
     }
-    if options.freebind {
-        let setting = if v6 { Setting::FreebindV6 } else { Setting::FreebindV4 };
-        at(Step::Configure, listener::set(fd, setting))?;
+    if !options.device.is_empty() {
+        at(Step::Interface, listener::bind_to_device(fd, options.device))?;
     }
-    if options.reuseport {
-        at(Step::Configure, listener::set(fd, Setting::ReusePort))?;
+    let mut ip = host.ip;
+    if let (SocketAddr::V6(v6), false) = (&mut ip, host.interface.is_empty()) {
+        v6.set_scope_id(at(Step::Interface, listener::interface_index(fd, host.interface))?);
     }
-    at(Step::Bind, listener::bind_ip(fd, ip))?;
+    at(Step::Bind, listener::bind_ip(fd, &ip))?;
     listen(fd, options)
 }
 
-fn bind_path(fd: Fd, path: &[u8], options: &Options) -> Result<()> {
+fn bind_path(fd: Fd, path: &[u8], options: &Options<'_>) -> Result<()> {
     let path = CPath::<{ listener::UNIX_NAME + 1 }>::of(&[path]);
     let path = at(Step::Bind, path.path())?;
     if path.is_empty() {
         return Err(Failure { step: Step::Bind, errno: Errno::INVAL });
     }
-    if options.parents {
-        at(Step::Parents, make_parents(path))?;
+    if let Some(mode) = options.parents {
+        at(Step::Parents, make_parents(path, mode))?;
     }
     // With exact permissions nobody is let in before they are what they shall be.
     let mask = match options.access {
@@ -212,7 +220,7 @@ fn take_over(fd: Fd, path: &CStr) -> Result<()> {
     let lock = CPath::<{ listener::UNIX_NAME + 6 }>::of(&[path.to_bytes(), b".lock"]);
     let busy = |e| if e == Errno::AGAIN { Errno::BUSY } else { e };
     let mut lock = at(Step::Lock, lock.path().and_then(|lock| file::lock(Fd::CWD, lock, 0o600)).map_err(busy))?;
-    let _ = listener::set(fd, Setting::ReuseAddress);
+    let _ = listener::reuse_address(fd);
     let bound = match listener::is_bound(path) {
         Ok(true) => Err(Errno::ADDRINUSE),
         Ok(false) => {
@@ -226,19 +234,19 @@ fn take_over(fd: Fd, path: &CStr) -> Result<()> {
 }
 
 /// Gives the file its owner and permissions. Nobody can connect yet: it does not listen, and its mode is 0.
-fn open_up(path: &CStr, options: &Options) -> Result<()> {
+fn open_up(path: &CStr, options: &Options<'_>) -> Result<()> {
     let Access::Exact { mode, uid, gid } = options.access else { return Ok(()) };
     at(Step::Owner, file::set_owner(Fd::CWD, path, uid, gid))?;
     at(Step::Mode, file::set_mode(Fd::CWD, path, mode & 0o777))
 }
 
-fn make_parents(path: &CStr) -> crate::sys::Result<()> {
+fn make_parents(path: &CStr, mode: u32) -> crate::sys::Result<()> {
     let bytes = path.to_bytes();
-    let old = identity::set_umask(0o022);
+    let old = identity::set_umask(0);
     let mut done = Ok(());
     for (i, _) in bytes.iter().enumerate().filter(|(i, byte)| *i > 0 && **byte == b'/') {
         let parent = CPath::<{ listener::UNIX_NAME + 1 }>::of(&[&bytes[..i]]);
-        done = parent.path().and_then(|parent| file::make_dir(Fd::CWD, parent, 0o755));
+        done = parent.path().and_then(|parent| file::make_dir(Fd::CWD, parent, mode & 0o7777));
         if done.is_err() {
             break;
         }
@@ -256,14 +264,18 @@ mod tests {
     /// The umask belongs to the whole process; tests have threads.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-    const EXACT: Options =
-        Options { access: Access::Exact { mode: 0o640, uid: None, gid: None }, parents: true, ..Options::S6 };
+    const EXACT: Options<'static> =
+        Options { access: Access::Exact { mode: 0o640, uid: None, gid: None }, parents: Some(0o750), ..Options::S6 };
 
     fn scratch(name: &str) -> String {
         let path = format!("/tmp/linchpin-bind-{}/{name}", std::process::id());
         std::fs::create_dir_all(std::path::Path::new(&path).parent().unwrap()).unwrap();
         let _ = std::fs::remove_file(&path);
         path
+    }
+
+    fn ip(text: &str) -> Host<'_> {
+        Host::from(text.parse::<SocketAddr>().unwrap())
     }
 
     fn failure(step: Step, errno: Errno) -> Result<Fd> {
@@ -282,7 +294,7 @@ mod tests {
             let meta = std::fs::symlink_metadata(&path).unwrap();
             assert_eq!(meta.mode(), libc::S_IFSOCK | 0o640);
             let parent = std::fs::metadata(std::path::Path::new(&path).parent().unwrap()).unwrap();
-            assert_eq!(parent.permissions().mode() & 0o7777, 0o755);
+            assert_eq!(parent.permissions().mode() & 0o7777, 0o750);
             fd.close();
         }
     }
@@ -320,21 +332,45 @@ mod tests {
         );
         assert_eq!(bind(&Address::Path(b"/dev/null/x"), &EXACT), failure(Step::Parents, Errno::NOTDIR));
         let seqpacket = Options { kind: Kind::SeqPacket, ..Options::S6 };
-        let ip = Address::Tcp("127.0.0.1:0".parse().unwrap());
-        assert_eq!(bind(&ip, &seqpacket).unwrap_err().step, Step::Create);
-        let foreign = Address::Tcp("192.0.2.1:0".parse().unwrap());
+        let loopback = Address::Tcp(ip("127.0.0.1:0"));
+        assert_eq!(bind(&loopback, &seqpacket).unwrap_err().step, Step::Create);
+        let foreign = Address::Tcp(ip("192.0.2.1:0"));
         assert_eq!(bind(&foreign, &Options::S6), failure(Step::Bind, Errno::ADDRNOTAVAIL));
     }
 
     #[test]
     fn an_address_that_no_interface_has_can_be_bound_early() {
-        let options = Options { freebind: true, ..Options::S6 };
-        for ip in ["192.0.2.1:0", "[2001:db8::1]:0"] {
-            let mut fd = bind(&Address::Tcp(ip.parse().unwrap()), &options).unwrap();
+        let options = Options { values: Values::NONE.with(options::FREEBIND, 1), ..Options::S6 };
+        for host in ["192.0.2.1:0", "[2001:db8::1]:0"] {
+            let mut fd = bind(&Address::Tcp(ip(host)), &options).unwrap();
             fd.close();
-            let mut fd = bind(&Address::Udp(ip.parse().unwrap()), &Options { backlog: 0, ..options }).unwrap();
+            let mut fd = bind(&Address::Udp(ip(host)), &Options { backlog: 0, ..options }).unwrap();
             fd.close();
         }
+    }
+
+    #[test]
+    fn an_interface_is_found_by_its_name_or_missed() {
+        let options = Options { values: Values::NONE.with(options::FREEBIND, 1), ..Options::S6 };
+        let named = |interface| Address::Tcp(Host { interface, ..ip("[fe80::1]:0") });
+        bind(&named(b"lo"), &options).unwrap().close();
+        assert_eq!(bind(&named(b"none-such"), &options), failure(Step::Interface, Errno::NODEV));
+        assert_eq!(bind(&named(b"\xff"), &options), failure(Step::Interface, Errno::NODEV));
+        let device = Options { device: b"none-such", ..options };
+        let loopback = Address::Tcp(ip("127.0.0.1:0"));
+        let refused = bind(&loopback, &device).unwrap_err();
+        assert_eq!(refused.step, Step::Interface);
+        if rustix::process::geteuid().is_root() {
+            assert_eq!(refused.errno, Errno::NODEV);
+            bind(&loopback, &Options { device: b"lo", ..options }).unwrap().close();
+        }
+    }
+
+    #[test]
+    fn a_netlink_socket_is_bound() {
+        bind(&Address::Netlink { family: 0, groups: 1 }, &Options::S6).unwrap().close();
+        let none = Address::Netlink { family: 31, groups: 0 };
+        assert_eq!(bind(&none, &Options::S6), failure(Step::Create, Errno::PROTONOSUPPORT));
     }
 
     #[test]

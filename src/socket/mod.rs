@@ -2,6 +2,8 @@
 
 pub mod address;
 pub mod bind;
+pub mod options;
+pub mod pending;
 
 pub use address::Address;
 pub use bind::bind;

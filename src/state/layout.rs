@@ -4,8 +4,8 @@
 
 use super::slot::checksum;
 use crate::limits::{
-    FDHOLDER_ALLOWS, FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_GLOBS, FDHOLDER_PATTERN, FDHOLDER_REPLY,
-    FDHOLDER_REQUEST, HELD, JOBS, NOTIFY_STATUS, SERVICES,
+    BOARD_SOCKETS, FDHOLDER_ALLOWS, FDHOLDER_CLIENTS, FDHOLDER_FDS, FDHOLDER_GLOBS, FDHOLDER_PATTERN, FDHOLDER_REPLY,
+    FDHOLDER_REQUEST, HELD, JOBS, NOTIFY_STATUS, SERVICES, SOCKET_OPTIONS,
 };
 use crate::log::Ring;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -111,8 +111,10 @@ record! {
         pub nofile_hard: u64,
         /// Length of `fdholder_rules`; 0 if there is no such directory.
         pub fdholder_rules_len: u32,
-        /// For later.
-        pub spare2: u32,
+        /// Slots of sockets to be bound from here on are free.
+        pub pending_top: u32,
+        /// When the next of them is tried again; 0 if there is none.
+        pub pending_deadline: u64,
         /// Held slots from here on are free.
         pub held_top: u32,
         /// Client slots from here on are free.
@@ -306,14 +308,20 @@ record! {
         pub uid: u32,
         /// See above.
         pub gid: u32,
+        /// When it connected.
+        pub connected: u64,
+        /// When it asked for a dump.
+        pub dump_since: u64,
         /// Since when it has been waited for: to ask, to finish a request, to take an answer.
         pub since: u64,
         /// 1 if something in `request` is to be served before more is read.
         pub stalled: u8,
         /// What decides about identifiers (`fdholder::rights::Basis`).
         pub basis: u8,
+        /// 1 once it has been answered.
+        pub answered: u8,
         /// For later.
-        pub spare: [u8; 2],
+        pub spare: u8,
         /// Descriptors that a dump still has to bring.
         pub dump_left: u32,
         /// The held slot with which a dump goes on.
@@ -410,6 +418,53 @@ record! {
 }
 
 record! {
+    /// A socket of the board config that could not be bound yet: all that it takes to try again, when the board config has
+    /// been forgotten.
+    pub struct Pending {
+        /// 1 if the slot is in use.
+        pub used: u8,
+        /// How it delivers (`sys::listener::Kind`).
+        pub kind: u8,
+        /// 1 for O_NONBLOCK.
+        pub nonblocking: u8,
+        /// Length of `name`.
+        pub name_len: u8,
+        /// Length of `address`.
+        pub address_len: u8,
+        /// Length of `device`; 0 for any.
+        pub device_len: u8,
+        /// Permissions of a path.
+        pub mode: u16,
+        /// Permissions of the directories above it that are not there.
+        pub directory_mode: u16,
+        /// For later.
+        pub spare: u16,
+        /// For listen(2).
+        pub backlog: u32,
+        /// Owner of a path.
+        pub uid: u32,
+        /// See above.
+        pub gid: u32,
+        /// How often it was tried since somebody asked for it.
+        pub attempts: u32,
+        /// Which of `options` are set: a bit for each (`socket::options`).
+        pub asked: u32,
+        /// When it was first tried.
+        pub since: u64,
+        /// When it is tried again.
+        pub deadline: u64,
+        /// Values of options.
+        pub options: [u32; SOCKET_OPTIONS],
+        /// Name of the network interface that it is for.
+        pub device: [u8; 16],
+        /// Its address, as text.
+        pub address: [u8; 128],
+        /// Its identifier in the fd-holder.
+        pub name: [u8; 256],
+    }
+}
+
+record! {
     /// A child that is not a service: init script, signal handler, unmounter.
     pub struct Job {
         /// 1 if the slot is in use.
@@ -474,6 +529,8 @@ record! {
         pub notifies: [Notify; SERVICES],
         /// Who may use the fd-holder besides root.
         pub allows: [Allow; FDHOLDER_ALLOWS],
+        /// Sockets that could not be bound yet.
+        pub pending: [Pending; BOARD_SOCKETS],
         /// The fd-holder's clients.
         pub clients: [Client; FDHOLDER_CLIENTS],
     }
@@ -523,8 +580,18 @@ impl State {
     /// Shape of the whole arena.
     pub const LAYOUT: u64 = {
         let mut hash = mix(Tables::HASH, size_of::<State>() as u64);
-        let parts =
-            [Header::HASH, Epitaph::HASH, Redo::HASH, Job::HASH, Service::HASH, Held::HASH, Client::HASH, Notify::HASH];
+        let parts = [
+            Header::HASH,
+            Epitaph::HASH,
+            Redo::HASH,
+            Job::HASH,
+            Service::HASH,
+            Held::HASH,
+            Client::HASH,
+            Allow::HASH,
+            Pending::HASH,
+            Notify::HASH,
+        ];
         let mut i = 0;
         while i < parts.len() {
             hash = mix(hash, parts[i]);

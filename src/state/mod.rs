@@ -7,4 +7,4 @@ pub mod layout;
 pub mod slot;
 
 pub use arena::{Arena, open};
-pub use layout::{Client, Header, Held, Job, Notify, Service, Tables};
+pub use layout::{Allow, Client, Header, Held, Job, Notify, Pending, Service, Tables};

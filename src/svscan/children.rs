@@ -52,7 +52,11 @@ impl Engine {
                 self.service_died(slot, death.pid, death.wstat, now);
                 services += 1;
             } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
+                let prepared = job.kind == JobKind::InitScript as u8;
                 job_ended(job, death.wstat);
+                if prepared {
+                    self.ask_for_sockets(now); // it may have mounted a file system, or brought an interface up
+                }
             }
             process::reap(death.pid);
             if services == STARTS_PER_TURN {

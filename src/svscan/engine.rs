@@ -8,7 +8,9 @@ use super::dependencies::{is_ready, is_up};
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
-use crate::fdholder::server::{self, Now, Records, Server};
+use crate::access::fdholder::check_others;
+use crate::fdholder::rights::Source;
+use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::handover::{self, Room};
@@ -156,7 +158,8 @@ impl Engine {
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            engine.holder = Some(Server::new(listener, &mut records, &engine.epoll, &Now::read())?);
+            let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
+            engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
         if !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
@@ -255,6 +258,7 @@ impl Engine {
             holder,
             nonzero(header.scan_deadline),
             nonzero(header.stop_deadline),
+            nonzero(header.pending_deadline),
             self.job_deadline(),
         ]
         .into_iter()
@@ -281,6 +285,10 @@ impl Engine {
         if header.scan_deadline > 0 && header.scan_deadline <= now {
             self.scan(now);
             memory::forget_seldom();
+        }
+        let pending = self.tables.header.pending_deadline;
+        if pending > 0 && pending <= now {
+            self.bind_sockets();
         }
         if self.dependant_gone {
             self.tell_deferred(now);

@@ -4,7 +4,7 @@
 //! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
 //!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
-//! * [`slots`]: what is derived from the records, for speed.
+//! * [`sockets`]: those of the board that are to be bound. * [`slots`]: what is derived from the records, for speed.
 
 pub mod alone;
 pub mod children;
@@ -16,6 +16,7 @@ pub mod orders;
 pub mod records;
 pub mod scan;
 pub mod slots;
+pub mod sockets;
 pub mod start;
 pub mod stop;
 

@@ -60,9 +60,9 @@ impl Engine {
         for byte in read {
             match ScanCommand::from_byte(*byte) {
                 Some(ScanCommand::Reap) => self.more_deaths = true,
-                Some(ScanCommand::Scan) => self.scan_soon(),
+                Some(ScanCommand::Scan) => self.look_again(now),
                 Some(ScanCommand::Rescan) => {
-                    self.scan_soon();
+                    self.look_again(now);
                     nuke = Some(Manner::LoggersDrain);
                 }
                 Some(ScanCommand::Nuke) => nuke = Some(Manner::LoggersDrain),
@@ -123,7 +123,7 @@ impl Engine {
         match signal {
             sig::CHLD => self.more_deaths = true,
             _ if self.config.role.only_service().is_some() => self.supervise_signal(signal, now),
-            sig::ALRM => self.scan_soon(),
+            sig::ALRM => self.look_again(now),
             sig::ABRT => {
                 if let Some(plan) = self.leave_plan() {
                     self.stop(plan, None, now);
@@ -135,6 +135,12 @@ impl Engine {
                 Role::Init(dialect) => self.init_signal(dialect, received, now),
             },
         }
+    }
+
+    /// Somebody has changed something.
+    fn look_again(&mut self, now: Nanos) {
+        self.scan_soon();
+        self.ask_for_sockets(now);
     }
 
     fn svscan_signal(&mut self, signal: i32, now: Nanos) {
@@ -156,6 +162,7 @@ impl Engine {
             (sig::USR2 | sig::PWR, Dialect::Busybox) => Plan::Poweroff,
             (shutdown_signal::REBOOT | sig::INT, _) | (sig::TERM, Dialect::Busybox) => Plan::Reboot,
             (sig::HUP, _) => {
+                self.ask_for_sockets(now);
                 self.scan(now);
                 return self.nuke(Manner::LoggersDrain, now);
             }

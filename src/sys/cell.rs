@@ -30,6 +30,33 @@ impl<T> TakeCell<T> {
     }
 }
 
+/// A value in `.bss` or `.data` that is lent to one caller at a time.
+pub struct LendCell<T> {
+    lent: AtomicBool,
+    value: UnsafeCell<T>,
+}
+
+// SAFETY: `lend` gives the value to one caller at a time.
+unsafe impl<T: Send> Sync for LendCell<T> {}
+
+impl<T> LendCell<T> {
+    /// A cell holding `value`.
+    pub const fn new(value: T) -> Self {
+        LendCell { lent: AtomicBool::new(false), value: UnsafeCell::new(value) }
+    }
+
+    /// What `body` makes of the value; `None`: somebody else has it. (A `body` that panics keeps it.)
+    pub fn lend<R>(&self, body: impl FnOnce(&mut T) -> R) -> Option<R> {
+        if self.lent.swap(true, Ordering::Acquire) {
+            return None;
+        }
+        // SAFETY: the flag lets one caller through until it is cleared, after the reference is gone.
+        let result = body(unsafe { &mut *self.value.get() });
+        self.lent.store(false, Ordering::Release);
+        Some(result)
+    }
+}
+
 /// A reference that becomes known during start-up.
 pub struct LateRef<T>(AtomicPtr<T>);
 

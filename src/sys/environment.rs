@@ -73,19 +73,19 @@ impl Environment {
 
     /// Takes `name` out, every entry of it.
     pub fn unset(&mut self, name: &[u8]) {
-        self.unset_all(|known| known == name);
+        self.retain(|other| other != name);
     }
 
-    /// Takes out every variable of which the name is one of those.
-    pub fn unset_all(&mut self, mut those: impl FnMut(&[u8]) -> bool) {
+    /// Takes out every variable whose name `keep` does not want. An entry without a `=` is no variable, and stays.
+    pub fn retain(&mut self, mut keep: impl FnMut(&[u8]) -> bool) {
         let mut kept = 0;
         for at in 0..self.count {
             let entry = self.entries[at];
             // SAFETY: the entries below `count` are C strings, of the process's environment, which lives as long as the
             // process, or of `text`, of which nothing that an entry points to is written before it is cleared.
             let bytes = unsafe { CStr::from_ptr(entry) }.to_bytes();
-            let name = bytes.split(|byte| *byte == b'=').next().unwrap_or_default();
-            if name.len() < bytes.len() && those(name) {
+            let name = bytes.iter().position(|byte| *byte == b'=').and_then(|end| bytes.get(..end));
+            if name.is_some_and(|name| !keep(name)) {
                 continue;
             }
             self.entries[kept] = entry;
@@ -100,6 +100,25 @@ impl Environment {
     /// the value holds a NUL.
     pub fn set_with(&mut self, name: &[u8], fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>>) -> Result<()> {
         self.unset(name);
+        self.append(name, fill)
+    }
+
+    /// Gives `name` a value; errors as [`Environment::set_with`].
+    pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
+        self.unset(name);
+        self.add(name, value)
+    }
+
+    /// Gives `name`, which is known not to be there, a value: for thousands of variables. Errors as
+    /// [`Environment::set_with`].
+    pub fn add(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
+        self.append(name, |room| {
+            room.get_mut(..value.len()).ok_or(Errno::TOOBIG)?.copy_from_slice(value);
+            Ok(Some(value.len()))
+        })
+    }
+
+    fn append(&mut self, name: &[u8], fill: impl FnOnce(&mut [u8]) -> Result<Option<usize>>) -> Result<()> {
         let room = self.text.get_mut(self.used..).unwrap_or_default();
         let (head, room) = room.split_at_mut_checked(name.len() + 1).ok_or(Errno::TOOBIG)?;
         head[..name.len()].copy_from_slice(name);
@@ -114,14 +133,6 @@ impl Environment {
         let entry = head.as_ptr().cast();
         self.used += name.len() + 1 + len + 1;
         self.push(entry)
-    }
-
-    /// Gives `name` a value; errors as [`Environment::set_with`].
-    pub fn set(&mut self, name: &[u8], value: &[u8]) -> Result<()> {
-        self.set_with(name, |room| {
-            room.get_mut(..value.len()).ok_or(Errno::TOOBIG)?.copy_from_slice(value);
-            Ok(Some(value.len()))
-        })
     }
 
     /// Gives `name` the pid of the program that gets the environment, as that itself sees it: the child of
@@ -139,7 +150,7 @@ impl Environment {
 
     /// Its variables, `NAME=VALUE`.
     pub fn iter(&self) -> impl Iterator<Item = &CStr> {
-        // SAFETY: as in `unset_all`; the entries live as long as this borrow.
+        // SAFETY: as in `retain`; the entries live as long as this borrow.
         self.entries.iter().take(self.count).map(|entry| unsafe { CStr::from_ptr(*entry) })
     }
 
@@ -194,6 +205,17 @@ mod tests {
     }
 
     #[test]
+    fn many_are_taken_out_at_once() {
+        let env = environment();
+        for entry in [c"A=1", c"no variable", c"B=2=3", c"=x", c"A=4", c"C="] {
+            env.push(entry.as_ptr()).unwrap();
+        }
+        env.retain(|name| name != b"A" && name != b"C");
+        env.add(b"C", b"5").unwrap();
+        assert_eq!(all(env), ["no variable", "B=2=3", "=x", "C=5"]);
+    }
+
+    #[test]
     fn what_does_not_fit_is_an_error() {
         let env = environment();
         assert_eq!(env.set(b"BIG", &vec![b'x'; ENV_BYTES]), Err(Errno::TOOBIG));
@@ -203,7 +225,7 @@ mod tests {
         assert_eq!(env.set(b"", b""), Err(Errno::TOOBIG));
         let env = environment();
         for i in 0..ENV_ENTRIES {
-            env.set(format!("V{i}").as_bytes(), b"").unwrap();
+            env.add(format!("V{i}").as_bytes(), b"").unwrap();
         }
         assert_eq!(env.set(b"ONE_MORE", b""), Err(Errno::TOOBIG));
     }
@@ -227,7 +249,7 @@ mod tests {
         for entry in [c"S6_FD#=1", c"S6_FD_0=3", c"S6=S6_FD", c"no variable", c"B=S6_FD_0"] {
             env.push(entry.as_ptr()).unwrap();
         }
-        env.unset_all(|name| name.starts_with(b"S6_FD"));
+        env.retain(|name| !name.starts_with(b"S6_FD"));
         assert_eq!(all(env), ["S6=S6_FD", "no variable", "B=S6_FD_0"]);
     }
 

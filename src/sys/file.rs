@@ -212,12 +212,29 @@ pub fn read_fifo(fd: Fd, buf: &mut [u8]) -> Result<Option<usize>> {
     }
 }
 
-/// st_dev and st_ino of what an open descriptor is, to recognise it again. Does not wait for a remote file system
-/// (AT_STATX_DONT_SYNC). ENOSYS: a kernel before 4.11.
-pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+/// What an open descriptor is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct About {
+    /// st_dev and st_ino, to recognise it again.
+    pub identity: (u64, u64),
+    /// Whether it is a socket.
+    pub is_socket: bool,
+}
+
+/// Looks at an open descriptor. Does not wait for a remote file system (AT_STATX_DONT_SYNC). ENOSYS: a kernel before
+/// 4.11.
+pub fn about(fd: Fd) -> Result<About> {
     let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
-    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::INO)?;
-    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+    let stat = rustix::fs::statx(fd, c"", flags, rustix::fs::StatxFlags::TYPE | rustix::fs::StatxFlags::INO)?;
+    Ok(About {
+        identity: (rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino),
+        is_socket: FileType::from_raw_mode(stat.stx_mode.into()) == FileType::Socket,
+    })
+}
+
+/// st_dev and st_ino of what an open descriptor is. See [`about`].
+pub fn identity(fd: Fd) -> Result<(u64, u64)> {
+    about(fd).map(|about| about.identity)
 }
 
 /// The absolute path of an open file, as /proc tells. ENAMETOOLONG: it does not fit `buf` with a byte to spare. ENOENT:

@@ -1,9 +1,12 @@
 //! Sockets before anybody talks on them: create, set options, bind, listen; and whether a path is somebody's.
 
-use super::{Errno, Fd, Result};
+use super::{Errno, Fd, Result, raw};
 use core::ffi::CStr;
 use core::net::SocketAddr;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use core::num::NonZeroU32;
+use linux_raw_sys::net::{SO_BINDTODEVICE, SOL_SOCKET};
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{self, AddressFamily, Protocol, SocketAddrUnix, SocketFlags, SocketType};
 
 /// Longest path or abstract name of a unix socket, in bytes: sun_path less its NUL.
 pub const UNIX_NAME: usize = 107;
@@ -29,49 +32,49 @@ pub enum Family {
     V4,
     /// AF_INET6
     V6,
+    /// AF_NETLINK, with its protocol; always SOCK_RAW.
+    Netlink(u8),
 }
 
-/// An option that a socket gets before it is bound.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Setting {
-    /// SO_REUSEADDR
-    ReuseAddress,
-    /// SO_REUSEPORT
-    ReusePort,
-    /// IP_FREEBIND
-    FreebindV4,
-    /// IPV6_FREEBIND
-    FreebindV6,
-    /// IPV6_V6ONLY, on or off
-    V6Only(bool),
-}
-
-/// A new close-on-exec socket. EAFNOSUPPORT: the kernel has no such family.
+/// A new close-on-exec socket. EAFNOSUPPORT, EPROTONOSUPPORT: the kernel has no such family.
 pub fn create(family: Family, kind: Kind, nonblocking: bool) -> Result<Fd> {
-    let family = match family {
-        Family::Unix => AddressFamily::UNIX,
-        Family::V4 => AddressFamily::INET,
-        Family::V6 => AddressFamily::INET6,
+    let kind = match (family, kind) {
+        (Family::Netlink(_), _) => SocketType::RAW,
+        (_, Kind::Stream) => SocketType::STREAM,
+        (_, Kind::Datagram) => SocketType::DGRAM,
+        (_, Kind::SeqPacket) => SocketType::SEQPACKET,
     };
-    let kind = match kind {
-        Kind::Stream => SocketType::STREAM,
-        Kind::Datagram => SocketType::DGRAM,
-        Kind::SeqPacket => SocketType::SEQPACKET,
+    let (family, protocol) = match family {
+        Family::Unix => (AddressFamily::UNIX, 0),
+        Family::V4 => (AddressFamily::INET, 0),
+        Family::V6 => (AddressFamily::INET6, 0),
+        Family::Netlink(protocol) => (AddressFamily::NETLINK, protocol),
     };
     let mut flags = SocketFlags::CLOEXEC;
     flags.set(SocketFlags::NONBLOCK, nonblocking);
-    net::socket_with(family, kind, flags, None).map(Fd::from_owned)
+    let protocol = NonZeroU32::new(protocol.into()).map(Protocol::from_raw);
+    net::socket_with(family, kind, flags, protocol).map(Fd::from_owned)
 }
 
-/// Sets an option.
-pub fn set(fd: Fd, setting: Setting) -> Result<()> {
-    match setting {
-        Setting::ReuseAddress => net::sockopt::set_socket_reuseaddr(fd, true),
-        Setting::ReusePort => net::sockopt::set_socket_reuseport(fd, true),
-        Setting::FreebindV4 => net::sockopt::set_ip_freebind(fd, true),
-        Setting::FreebindV6 => net::sockopt::set_ipv6_freebind(fd, true),
-        Setting::V6Only(on) => net::sockopt::set_ipv6_v6only(fd, on),
-    }
+/// setsockopt(2) of a number; a flag is 0 or 1. ENOPROTOOPT: the kernel does not know the option. EPERM: it is root's.
+pub fn set(fd: Fd, level: u32, option: u32, value: u32) -> Result<()> {
+    raw::set_socket_option(fd.0, level, option, &value.to_ne_bytes())
+}
+
+/// SO_REUSEADDR
+pub fn reuse_address(fd: Fd) -> Result<()> {
+    net::sockopt::set_socket_reuseaddr(fd, true)
+}
+
+/// SO_BINDTODEVICE: what goes through another network interface is not for this socket. ENODEV: there is none of this
+/// name.
+pub fn bind_to_device(fd: Fd, name: &[u8]) -> Result<()> {
+    raw::set_socket_option(fd.0, SOL_SOCKET, SO_BINDTODEVICE, name)
+}
+
+/// The number of a network interface, netdevice(7), as any socket knows it. ENODEV: there is none of this name.
+pub fn interface_index(fd: Fd, name: &[u8]) -> Result<u32> {
+    net::netdevice::name_to_index(fd, core::str::from_utf8(name).map_err(|_| Errno::NODEV)?)
 }
 
 /// Gives a unix socket a path, which must not exist: EADDRINUSE. ENAMETOOLONG: more than [`UNIX_NAME`] bytes. EINVAL:
@@ -88,6 +91,12 @@ pub fn bind_abstract(fd: Fd, name: &[u8]) -> Result<()> {
 /// Gives an IP socket an address.
 pub fn bind_ip(fd: Fd, address: &SocketAddr) -> Result<()> {
     net::bind(fd, address)
+}
+
+/// Gives a netlink socket an address that the kernel picks, and makes it a member of multicast groups: a bit for each of
+/// the first 32. EPERM: they are root's.
+pub fn bind_netlink(fd: Fd, groups: u32) -> Result<()> {
+    net::bind(fd, &SocketAddrNetlink::new(0, groups))
 }
 
 /// listen(2); the kernel cuts `backlog` to net.core.somaxconn. EOPNOTSUPP: a datagram socket.

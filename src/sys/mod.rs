@@ -9,8 +9,10 @@
 pub mod args;
 pub mod cell;
 pub mod datagram;
+pub mod diag;
 pub mod dir;
 pub mod entry;
+pub mod envfile;
 pub mod environment;
 pub mod epoll;
 pub mod fd;

@@ -196,14 +196,39 @@ pub fn file_lock(fd: i32, command: u32, kind: u32) -> Result<u32> {
     Ok(lock.l_type as u32)
 }
 
+/// setsockopt(2), for any option.
+pub fn set_socket_option(fd: i32, level: u32, option: u32, value: &[u8]) -> Result<()> {
+    // SAFETY: the kernel reads the given number of bytes.
+    unsafe { syscall!(__NR_setsockopt, fd, level, option, value.as_ptr(), value.len()) }.map(drop)
+}
+
 /// getsockopt(SOL_SOCKET, SO_PEERCRED): pid, uid, gid. (rustix's type cannot hold the pid 0 of a peer that lives
 /// outside our pid namespace.)
 pub fn peer_credentials(fd: i32) -> Result<[u32; 3]> {
     let mut cred = [0u32; 3];
-    let mut len = size_of_val(&cred) as u32;
-    const SOL_SOCKET: usize = 1;
-    const SO_PEERCRED: usize = 17;
-    // SAFETY: struct ucred is three 32-bit words; both live across the call.
-    unsafe { syscall!(__NR_getsockopt, fd, SOL_SOCKET, SO_PEERCRED, cred.as_mut_ptr(), &raw mut len) }?;
+    const SOL_SOCKET: u32 = 1;
+    const SO_PEERCRED: u32 = 17;
+    socket_option(fd, SOL_SOCKET, SO_PEERCRED, &mut cred)?;
     Ok(cred)
+}
+
+/// getsockopt(2) for an option that is made of 32-bit words: how many it has.
+pub fn socket_option(fd: i32, level: u32, option: u32, words: &mut [u32]) -> Result<usize> {
+    let mut len = size_of_val(words) as u32;
+    // SAFETY: the kernel writes at most the given length; both live across the call.
+    unsafe { syscall!(__NR_getsockopt, fd, level, option, words.as_mut_ptr(), &raw mut len) }?;
+    Ok(len as usize / 4)
+}
+
+/// getsockname(2), or getpeername(2): how many bytes the address has.
+pub fn socket_name(fd: i32, peer: bool, room: &mut [u8; 128]) -> Result<usize> {
+    let mut len = room.len() as u32;
+    // SAFETY: the kernel writes at most the given length; both live across the call.
+    let done = unsafe {
+        match peer {
+            true => syscall!(__NR_getpeername, fd, room.as_mut_ptr(), &raw mut len),
+            false => syscall!(__NR_getsockname, fd, room.as_mut_ptr(), &raw mut len),
+        }
+    };
+    done.map(|_| len as usize)
 }

@@ -44,6 +44,11 @@ fn changed(now: Rlimit, which: Which, limit: Limit) -> Rlimit {
     }
 }
 
+/// The soft limit, which holds; `None`: there is none.
+pub fn soft(resource: Resource) -> Option<u64> {
+    getrlimit(resource).current
+}
+
 /// Sets a limit. EPERM: only root raises hard limits.
 pub fn set(resource: Resource, which: Which, limit: Limit) -> Result<()> {
     setrlimit(resource, changed(getrlimit(resource), which, limit))

@@ -28,6 +28,20 @@ pub fn peer(fd: Fd) -> Result<Peer> {
     raw::peer_credentials(fd.0).map(|[pid, uid, gid]| Peer { pid, uid, gid })
 }
 
+/// Whether `fd` is the client's end of a connection to `listener`, a unix socket of our own: both have the same name and
+/// were made to listen by the same process.
+pub fn is_connection_to(fd: Fd, listener: Fd) -> bool {
+    let Ok(Some(name)) = rustix::net::getpeername(fd) else { return false };
+    name.address_family() == rustix::net::AddressFamily::UNIX
+        && rustix::net::getsockname(listener).is_ok_and(|own| own == name)
+        && peer(fd).is_ok_and(|peer| raw::peer_credentials(listener.0) == Ok([peer.pid, peer.uid, peer.gid]))
+}
+
+/// Whether a socket listens.
+pub fn listens(fd: Fd) -> Result<bool> {
+    rustix::net::sockopt::socket_acceptconn(fd)
+}
+
 /// sendmsg(2) with MSG_NOSIGNAL and MSG_DONTWAIT; `fds` travel with the first byte. Returns how many bytes went.
 /// EAGAIN: the peer's queue is full. EPIPE: it is gone. EINVAL: more than [`MAX_FDS`].
 pub fn send(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {

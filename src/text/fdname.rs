@@ -1,22 +1,21 @@
-//! Names of descriptors in `LISTEN_FDNAMES`, sd_listen_fds_with_names(3): printable ASCII without a colon, which
-//! separates them there. Pure.
+//! Names of handed-over descriptors, as `LISTEN_FDNAMES` has them, sd_listen_fds_with_names(3): printable ASCII without
+//! `:`, at most 255 bytes.
 
-/// Bytes that a name may have: sd_notify(3)'s limit for `FDNAME=`, and as many as an identifier.
-pub const LONGEST: usize = 255;
+/// Longest name.
+pub const MAX: usize = 255;
 
-/// Whether daemons take this for a name.
+/// Whether `name` can be one as it is.
 pub fn is_valid(name: &[u8]) -> bool {
-    (1..=LONGEST).contains(&name.len()) && name.iter().all(may_be_in_name)
+    !name.is_empty() && name.len() <= MAX && name.iter().all(|byte| acceptable(*byte))
 }
 
-/// The name of a held descriptor that was not given another: its identifier, in which `_` stands for each byte that a
-/// name cannot have (`unix_/run/web.sock` is `unix:/run/web.sock`).
-pub fn of_identifier(id: &[u8]) -> impl Iterator<Item = u8> {
-    id.iter().map(|byte| if may_be_in_name(byte) { *byte } else { b'_' })
+/// `identifier` made a name: what cannot be in one becomes `_`, and what is too long is cut.
+pub fn of(identifier: &[u8]) -> impl Iterator<Item = u8> {
+    identifier.iter().take(MAX).map(|byte| if acceptable(*byte) { *byte } else { b'_' })
 }
 
-fn may_be_in_name(byte: &u8) -> bool {
-    matches!(byte, b' '..=b'~') && *byte != b':'
+fn acceptable(byte: u8) -> bool {
+    (0x20..0x7f).contains(&byte) && byte != b':'
 }
 
 #[cfg(test)]
@@ -24,32 +23,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn named(id: &[u8]) -> Vec<u8> {
-        of_identifier(id).collect()
-    }
-
     #[test]
-    fn an_identifier_becomes_a_name_without_colons() {
-        assert_eq!(named(b"unix:/run/web.sock"), b"unix_/run/web.sock");
-        assert_eq!(named(b"tcp:[::1]:80"), b"tcp_[__1]_80");
-        assert_eq!(named(b"a b\nc\xe9"), b"a b_c_");
-        assert_eq!(named(b"http"), b"http");
-    }
-
-    #[test]
-    fn names_are_printable_and_have_1_to_255_bytes() {
-        for good in [&b"x"[..], b"http", b"a b#2", &[b'x'; 255]] {
-            assert!(is_valid(good));
-        }
-        for bad in [&b""[..], b"a:b", b"a\nb", b"\x7f", "é".as_bytes(), &[b'x'; 256]] {
-            assert!(!is_valid(bad));
+    fn colons_controls_and_bytes_beyond_ascii_are_replaced() {
+        let name: Vec<u8> = of(b"unix:/run/a b=c\n\x7f\xc3\xa9~").collect();
+        assert_eq!(name, b"unix_/run/a b=c____~");
+        for bad in [&b""[..], b"a:b", b"a\n", b"\xff", &[b'x'; 256]] {
+            assert!(!is_valid(bad), "{bad:x?}");
         }
     }
 
     proptest! {
         #[test]
-        fn every_identifier_becomes_a_name_that_is_one(id in prop::collection::vec(1u8.., 1..=255)) {
-            prop_assert!(is_valid(&named(&id)));
+        fn a_name_made_of_an_identifier_is_valid_and_a_valid_one_stays_itself(id: Vec<u8>) {
+            let name: Vec<u8> = of(&id).collect();
+            prop_assert_eq!(is_valid(&name), !id.is_empty());
+            prop_assert!(!is_valid(&id) || name == id);
         }
     }
 }

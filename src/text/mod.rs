@@ -1,5 +1,6 @@
 //! Words and numbers that several rooms read or print. Pure: no system call.
 
+pub mod cdb;
 pub mod cpath;
 pub mod duration;
 pub mod errno;

@@ -62,6 +62,19 @@ impl Stamp {
         Stamp { sec: u64::from_be_bytes([a, b, c, d, e, f, g, h]), nano: u32::from_be_bytes([i, j, k, l]) }
     }
 
+    /// From the text form at the beginning of `text`; as s6 does, it does not mind what follows. `None`: there is none,
+    /// or it has a billion nanoseconds or more.
+    pub fn from_text(text: &[u8]) -> Option<Stamp> {
+        let mut bytes = [0; Self::SIZE];
+        let digits = text.strip_prefix(b"@")?.get(..2 * Self::SIZE)?;
+        for (byte, digits) in bytes.iter_mut().zip(digits.chunks(2)) {
+            for digit in digits {
+                *byte = *byte << 4 | u8::try_from(char::from(*digit).to_digit(16)?).ok()?;
+            }
+        }
+        Some(Stamp::from_bytes(&bytes)).filter(|stamp| stamp.nano < 1_000_000_000)
+    }
+
     /// The text form: `@` and 24 lower-case hex digits.
     pub fn to_text(self) -> [u8; 25] {
         let mut out = [b'@'; 25];
@@ -99,6 +112,19 @@ mod tests {
     }
 
     #[test]
+    fn a_text_is_a_stamp_if_it_begins_with_all_digits() {
+        let stamp = Some(Stamp { sec: 0x4000_0000_6b09_8bdd, nano: 0x2bfa_5d34 });
+        for text in ["@400000006b098bdd2bfa5d34", "@400000006B098BDD2BFA5D34", "@400000006b098bdd2bfa5d34 and more"] {
+            assert_eq!(Stamp::from_text(text.as_bytes()), stamp, "{text}");
+        }
+        let over = "@400000006b098bdd3b9aca00"; // a billion
+        for text in ["", "@", "400000006b098bdd2bfa5d34", "@400000006b098bdd2bfa5d3", "@40000000zb098bdd2bfa5d34", over]
+        {
+            assert_eq!(Stamp::from_text(text.as_bytes()), None, "{text}");
+        }
+    }
+
+    #[test]
     fn kernel_style_has_six_decimals() {
         let (text, n) = kernel_style(12_000_345_999);
         assert_eq!(&text[..n], b"12.000345");
@@ -109,6 +135,7 @@ mod tests {
         fn bytes_read_back(sec: u64, nano in 0u32..1_000_000_000) {
             let stamp = Stamp { sec, nano };
             prop_assert_eq!(Stamp::from_bytes(&stamp.to_bytes()), stamp);
+            prop_assert_eq!(Stamp::from_text(&stamp.to_text()), Some(stamp));
         }
 
         #[test]

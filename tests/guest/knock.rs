@@ -113,7 +113,7 @@ impl Visitor {
     fn knock(address: &Address<'_>) -> Result<Visitor, Errno> {
         let family = match address {
             Address::Path(_) | Address::Abstract(_) => listener::Family::Unix,
-            Address::Tcp(ip) | Address::Udp(ip) if ip.is_ipv4() => listener::Family::V4,
+            Address::Tcp(host) | Address::Udp(host) if host.ip.is_ipv4() => listener::Family::V4,
             _ => listener::Family::V6,
         };
         let mut fd = listener::create(family, listener::Kind::Stream, false)?;
@@ -152,7 +152,8 @@ fn ask(fd: Fd, address: &Address<'_>) -> Result<(), Errno> {
     match address {
         Address::Path(path) => net::connect(fd, &SocketAddrUnix::new(CPath::<128>::of(&[path]).path()?)?),
         Address::Abstract(name) => net::connect(fd, &SocketAddrUnix::new_abstract_name(name)?),
-        Address::Tcp(ip) | Address::Udp(ip) => net::connect(fd, ip),
+        Address::Tcp(host) | Address::Udp(host) => net::connect(fd, &host.ip),
+        Address::Netlink { .. } => Err(Errno::AFNOSUPPORT),
     }?;
     net::send(fd, REQUEST, net::SendFlags::NOSIGNAL)?;
     fd.set_nonblocking(true)

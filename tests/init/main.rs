@@ -8,6 +8,7 @@
 #[path = "../common/tmp.rs"]
 mod tmp;
 
+mod binding;
 mod boots;
 mod broken;
 mod console;

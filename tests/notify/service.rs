@@ -72,6 +72,11 @@ impl Talking {
         list.lines().map(str::to_owned).collect()
     }
 
+    /// Waits until a service is seen to be ready. (Of one that was started again that may be a little after it said so.)
+    pub fn until_ready(&self, name: &str) {
+        eventually(|| self.status(name).ready);
+    }
+
     /// Open descriptors of the engine when it has told all there is to tell of a start.
     pub fn fds_at_rest(&self, process: &Process) -> usize {
         eventually(|| self.try_status("web").is_some_and(|status| status.pid == process.pid));

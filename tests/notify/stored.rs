@@ -74,7 +74,7 @@ fn what_comes_in_several_messages_or_in_one_is_there_at_the_next_start_with_its_
     web.say_with("FDNAME=two words#2\nFDSTORE=1\nREADY=1", &[pipes[3].0, pipes[4].0]);
     store(&web, "FDNAME=one", pipes[5].0);
     [pipes[3].0, pipes[4].0].into_iter().for_each(close);
-    assert!(talking.status("web").ready);
+    talking.until_ready("web");
     let web = talking.restart(web);
     let mut found: Vec<_> =
         web.names().into_iter().zip(&web.listened).map(|(n, fd)| (n, read(Fd(fd.as_raw_fd())))).collect();
@@ -183,7 +183,8 @@ fn a_client_of_the_fd_holder_may_take_what_a_service_has_stored_and_nothing_is_h
     close(write);
     eventually(|| talking.fds() == before);
     web.say("READY=1");
-    assert!(talking.status("web").ready && talking.held().is_empty());
+    talking.until_ready("web");
+    assert!(talking.held().is_empty());
 }
 
 #[test]

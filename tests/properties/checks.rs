@@ -2,19 +2,23 @@
 //! feed them by proptest (`main.rs` beside this), `scripts/fuzz` by libFuzzer (`fuzz/`).
 
 use linchpin::board;
+use linchpin::fdholder::info::{Entry, Page};
 use linchpin::fdholder::wire::{self, Framed, Request};
-use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY};
+use linchpin::limits::{BOARD_MISTAKES, BOARD_SCRATCH, DEATH_TALLY, FDHOLDER_GLOBS};
 use linchpin::service::command::{Command, ScanCommand, Signal};
 use linchpin::service::delay::Rule;
 use linchpin::service::machine::{self, Action, Event, State, Timer, Want};
 use linchpin::service::status::Status;
 use linchpin::service::wait::{Goal, Quorum, Wait};
 use linchpin::service::{extra, files, tally};
-use linchpin::state::Service;
+use linchpin::socket::{Address, pending};
+use linchpin::state::{Pending, Service};
 use linchpin::sys::time::{MILLI, SECOND};
 use linchpin::sys::{Fd, file};
+use linchpin::text::glob;
 use linchpin::text::notify::{self, Message};
 use linchpin::text::tai::Stamp;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -419,6 +423,10 @@ pub fn fdholder(data: &[u8]) {
         if let Ok(names) = wire::identifiers(rest) {
             assert!(names.map(|name| name.len() + 1).sum::<usize>() <= rest.len());
         }
+        if let Ok(page) = Page::decode(rest, 7) {
+            assert!(page.next.is_none_or(|next| next > 7), "a client would ask for ever");
+            assert!(page.iter().map(|entry: Entry<'_>| entry.id.len() + 1).sum::<usize>() <= rest.len());
+        }
     }
 }
 
@@ -437,6 +445,23 @@ pub fn board(data: &[u8]) {
         assert!(count <= BOARD_MISTAKES + 1 && count <= mistakes + 1);
         assert_eq!(count == 0, mistakes == 0);
         let _ = write!(told, "{}", board::check::Summary(&board));
+        let mut names = HashSet::new();
+        for socket in board.sockets() {
+            assert!(names.insert(socket.name), "two sockets have one name");
+            let mut record = Pending::new_zeroed();
+            assert_eq!(pending::fill(&mut record, &socket.wanted((None, None)), 1), Ok(()));
+            assert_eq!(
+                (pending::name(&record), pending::address(&record)),
+                (socket.name.as_bytes(), socket.at.as_bytes())
+            );
+            assert_eq!(Address::parse(socket.at.as_bytes()), Ok(socket.address));
+        }
+        for allow in board.allows() {
+            let globs = board.globs(allow);
+            assert!(allow.rights != 0 || !globs.is_empty());
+            assert!(globs.iter().all(|glob| glob::is_sound(glob.pattern.as_bytes())));
+            assert!(globs.iter().map(|glob| glob.pattern.len() + 2).sum::<usize>() <= FDHOLDER_GLOBS);
+        }
         shown.push(told);
     }
     assert_eq!(shown[0], shown[1]);

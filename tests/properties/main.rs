@@ -15,6 +15,23 @@ fn words(alphabet: &'static [u8], most: usize) -> impl Strategy<Value = Vec<u8>>
     prop::collection::vec(prop_oneof![8 => likely, 1 => any::<u8>()], 0..most)
 }
 
+/// A line of a board config, most of them good.
+fn board_line() -> impl Strategy<Value = String> {
+    let header = prop::sample::select(vec!["[[socket]]\n", "[[fdholder.allow]]\n", "[fdholder]\n"]);
+    let known = linchpin::socket::options::KNOWN.iter().map(|known| known.key);
+    let keys =
+        ["name", "address", "type", "mode", "device", "user", "everybody", "store", "list", "getdump", "max-held"];
+    let key = prop::sample::select(keys.into_iter().chain(known).collect::<Vec<_>>());
+    let value = prop_oneof![
+        "\"(unix:/|unix:@|tcp:127.0.0.1:|udp:\\[::1%[a-z]{1,16}\\]:|netlink:)[a-z0-9]{0,4}\"",
+        prop::sample::select(vec!["true", "false", "7", "4294967295", "'a'", "'dgram'", "'2s'", "['a*', \"\\u0062\"]"])
+            .prop_map(str::to_owned),
+        "\\[('[a-z*?\\[\\]\\\\]{0,6}'(,|, |\n)){0,70}\\]",
+        "[\\[\\]'\",#{}=.a-z\n -]{0,12}",
+    ];
+    prop_oneof![1 => header.prop_map(str::to_owned), 4 => (key, value).prop_map(|(key, value)| format!("{key} = {value}\n"))]
+}
+
 /// So many cases; those that fail are told, not written into the source tree.
 fn cases(cases: u32) -> ProptestConfig {
     ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() }
@@ -67,6 +84,16 @@ proptest! {
     #[test]
     fn any_board_config_can_be_read(data in words(b"[]board=\"\n.#socketnamemountdir'0 /\\", 200)) {
         checks::board(&data);
+    }
+}
+
+proptest! {
+    // To make these up takes longer than to read them.
+    #![proptest_config(cases(200))]
+
+    #[test]
+    fn any_board_config_with_keys_that_there_are_can_be_read(lines in prop::collection::vec(board_line(), 0..30)) {
+        checks::board(lines.concat().as_bytes());
     }
 }
 

@@ -66,8 +66,8 @@ pub fn parse_groups(list: &[u8]) -> Option<Groups> {
     Some(groups)
 }
 
-/// Errors are exit codes; what is wrong has been said.
-fn from_environment(cli: &Cli) -> Result<Identity, i32> {
+/// Who the three variables say that one is to be. Errors are exit codes; what is wrong has been said.
+pub fn from_environment(cli: &Cli) -> Result<Identity, i32> {
     let [uid, gid, groups] = VARIABLES.map(|name| {
         let text = core::str::from_utf8(name).unwrap_or_default();
         match cli.env().get(name) {

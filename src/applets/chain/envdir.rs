@@ -7,30 +7,18 @@
 //! a file count; with it a file may be as long as [`ENV_BYTES`](crate::limits::ENV_BYTES) allow.
 
 use crate::applets::cli::{Cli, Opt, WrongUsage};
+use crate::sys::envfile::{self, How};
 use crate::sys::environment::Environment;
-use crate::sys::{Errno, Fd, dir, file};
+use crate::sys::{Errno, Fd, file};
 use crate::text::quote::Printable;
-use core::ffi::CStr;
-use core::ops::ControlFlow;
-use rustix::fs::OFlags;
 
 /// What follows the name on a command line.
 pub const USAGE: &str = "[ -I | -i ] [ -n ] [ -f ] [ -L ] [ -c nullis ] dir prog...";
 
-/// Bytes of a file that count without `-L`: s6's number.
-const CLAMP: usize = 4095;
-
-struct How {
-    verbatim: bool,
-    chomp: bool,
-    clamp: bool,
-    null_is: u8,
-}
-
 /// The command.
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
-        let mut how = How { verbatim: false, chomp: true, clamp: true, null_is: b'\n' };
+        let mut how = How::default();
         let mut missing_is_fine = false;
         let mut options = cli.options();
         while let Some(option) = options.option()? {
@@ -59,74 +47,16 @@ pub fn run(cli: &Cli) -> i32 {
             Ok(env) => env,
             Err(e) => return Ok(cli.unable("change the environment", e)),
         };
-        let mut code = 0;
-        let walked = dir::visit(dir, c".", |file, _| {
+        let walked = envfile::visit(dir, c".", |file| {
             let variable = file.to_bytes();
-            if variable.starts_with(b".") || variable.contains(&b'=') {
-                return ControlFlow::Continue(());
-            }
-            match env.set_with(variable, |room| read(dir, file, room, &how)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(e) => {
-                    code = cli.unable(format_args!("envdir {name}: {}", Printable(variable)), e);
-                    ControlFlow::Break(())
-                }
-            }
+            env.set_with(variable, |room| envfile::read(dir, file, room, &how))
+                .map_err(|e| cli.unable(format_args!("envdir {name}: {}", Printable(variable)), e))
         });
         dir.close();
         Ok(match walked {
             Err(e) => cli.unable(format_args!("envdir {name}"), e),
-            Ok(()) if code != 0 => code,
-            Ok(()) => cli.exec_env(words.skip(1), env.env()),
+            Ok(Err(code)) => code,
+            Ok(Ok(())) => cli.exec_env(words.skip(1), env.env()),
         })
     })
-}
-
-/// Reads the value of a variable; `None` if the file is empty. One that is longer than the room is E2BIG.
-fn read(dir: Fd, path: &CStr, room: &mut [u8], how: &How) -> Result<Option<usize>, Errno> {
-    let size = room.len();
-    let limit = if how.clamp { size.min(CLAMP) } else { size };
-    let mut fd = file::open(dir, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
-    let done = fill(fd, room.get_mut(..limit).unwrap_or_default(), how.verbatim);
-    fd.close();
-    let read = done?;
-    match read.len() {
-        0 => Ok(None),
-        n if n == size => Err(Errno::TOOBIG),
-        _ => Ok(Some(value(read, how))),
-    }
-}
-
-/// Reads the file, or as much of it as has its first line.
-fn fill(fd: Fd, room: &mut [u8], whole: bool) -> Result<&mut [u8], Errno> {
-    let mut len = 0;
-    while let Some(rest) = room.get_mut(len..).filter(|rest| !rest.is_empty()) {
-        let n = match file::read_some(fd, rest)? {
-            0 => break,
-            n => n,
-        };
-        len += n;
-        if !whole && rest.iter().take(n).any(|byte| *byte == b'\n') {
-            break;
-        }
-    }
-    Ok(room.get_mut(..len).unwrap_or_default())
-}
-
-/// Makes the value out of what the file begins with; returns its length.
-fn value(read: &mut [u8], how: &How) -> usize {
-    let mut len = read.len();
-    if how.verbatim {
-        if how.chomp && read.last() == Some(&b'\n') {
-            len -= 1;
-        }
-    } else {
-        let line = read.split(|byte| *byte == b'\n').next().unwrap_or_default();
-        let blanks = line.iter().rev().take_while(|byte| how.chomp && matches!(byte, b' ' | b'\t' | b'\r')).count();
-        len = line.len() - blanks;
-    }
-    for byte in read.iter_mut().take(len).filter(|byte| **byte == 0) {
-        *byte = how.null_is;
-    }
-    len
 }

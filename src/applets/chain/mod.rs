@@ -1,7 +1,7 @@
 //! Chain loaders: each changes something about the process, then runs the rest of its command line.
 
 mod accounts;
-mod applyuidgid;
+pub(super) mod applyuidgid;
 mod background_watch;
 mod envdir;
 mod envuidgid;

@@ -1,7 +1,7 @@
 //! What the store takes and gives back: places for clients, memory, time; and that it can be made anew.
 
 use super::{Peer, Store, Witness};
-use crate::fdholder::server::store_own;
+use crate::fdholder::server::{Server, Settings, store_own};
 use crate::fdholder::table;
 use crate::fdholder::wire::Request;
 use crate::limits::FDHOLDER_IDLE;
@@ -147,13 +147,122 @@ fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
     store.tables.clients[2].serving = 1;
     store.epoll = crate::sys::epoll::Epoll::new().unwrap();
     let listener = store.listener;
-    store.server = store
-        .with(|_, records, epoll, now| crate::fdholder::server::Server::new(listener, records, epoll, now).unwrap());
+    store.server =
+        store.with(|_, records, epoll, now| Server::new(listener, Settings::default(), records, epoll, now).unwrap());
     half.send(&LIST[3..], &[]).unwrap();
     store.settle();
     assert_eq!(half.answer().0, [0; 5]);
     assert_eq!(store.ask(&idle, &Request::List, &[]), [0; 5]);
     assert!(torn.ended());
+}
+
+fn store_with(change: impl FnOnce(&mut Settings)) -> Store {
+    let mut settings = Settings::default();
+    change(&mut settings);
+    Store::with_settings(settings)
+}
+
+#[test]
+fn there_may_be_fewer_places_and_fewer_descriptors_than_there_could_be() {
+    let mut store = store_with(|settings| (settings.clients_max, settings.held_max) = (2, 1));
+    let (first, _second, third) = (store.connect(), store.connect(), store.connect());
+    let witness = Witness::new();
+    assert_eq!(store.clients(), 2);
+    assert_eq!(store.store(&first, b"a", witness.write), 0);
+    assert_eq!(store.store(&first, b"b", witness.write), Errno::NFILE.raw_os_error() as u8);
+    assert_eq!(store.ask(&first, &Request::SetDump(1), &[]), [Errno::NFILE.raw_os_error() as u8]);
+    third.send(LIST, &[]).unwrap();
+    drop(first);
+    store.settle();
+    assert_eq!(third.answer().0, b"\0\0\0\0\x01a\0");
+}
+
+#[test]
+fn no_place_at_all_is_one() {
+    let mut store = store_with(|settings| settings.clients_max = 0);
+    assert!(store.works());
+}
+
+#[test]
+fn with_a_timeout_the_first_answer_has_a_deadline_and_idle_time_after_it_has_not() {
+    let mut store = store_with(|settings| settings.timeout = 2 * SECOND);
+    let (idle, trickle, asks) = (store.connect(), store.connect(), store.connect());
+    assert_eq!(store.due(), Some(2 * SECOND));
+    store.pass(SECOND);
+    assert_eq!(store.ask(&asks, &Request::List, &[]), [0; 5]);
+    trickle.send(&LIST[..3], &[]).unwrap();
+    store.settle();
+    assert_eq!(store.due(), Some(SECOND), "a part of a request buys no time");
+    store.pass(SECOND);
+    assert!(idle.ended() && trickle.ended());
+    assert!(!asks.ended());
+    assert!(store.due() > Some(100 * SECOND));
+}
+
+#[test]
+fn with_a_timeout_later_answers_have_it_too() {
+    let mut store = store_with(|settings| settings.timeout = 2 * SECOND);
+    let peer = store.connect();
+    store.clog(&peer);
+    assert_eq!(store.due(), Some(2 * SECOND));
+    store.pass(2 * SECOND);
+    assert_eq!(store.clients(), 0);
+}
+
+impl Store {
+    fn end_soon(&mut self) {
+        self.with(|server, records, epoll, _| server.end_soon(records, epoll));
+        self.settle();
+    }
+
+    fn is_done(&mut self) -> bool {
+        self.with(|server, records, _, _| server.is_done(records))
+    }
+}
+
+#[test]
+fn a_store_that_is_to_end_is_done_at_once_when_nobody_is_owed_anything() {
+    let mut store = Store::new();
+    let idle = store.connect();
+    let witness = Witness::new();
+    assert_eq!(store.store(&idle, b"a", witness.write), 0);
+    assert!(!store.is_done());
+    store.end_soon();
+    assert!(store.is_done());
+    assert_eq!(store.with(|_, records, _, _| records.counts()), (1, 1));
+    // Newcomers and idle clients wait; they are told nothing.
+    let late = store.connect();
+    for peer in [&idle, &late] {
+        peer.send(LIST, &[]).unwrap();
+    }
+    store.settle();
+    assert_eq!([&idle, &late].map(|peer| peer.receive(1)), [Err(Errno::AGAIN), Err(Errno::AGAIN)]);
+    assert!(store.is_done());
+    assert_eq!(store.clients(), 1);
+}
+
+#[test]
+fn a_store_that_is_to_end_finishes_what_has_been_begun() {
+    let mut store = Store::new();
+    let (half, full) = (store.connect(), store.connect());
+    half.send(&LIST[..4], &[]).unwrap();
+    store.settle();
+    let asked = store.clog(&full);
+    store.end_soon();
+    assert!(!store.is_done());
+    half.send(&[&LIST[4..], LIST].concat(), &[]).unwrap();
+    store.settle();
+    assert_eq!(half.answer().0, [0; 5]);
+    for _ in 0..asked {
+        assert_eq!(full.answer().0, [0; 5]);
+        store.settle();
+    }
+    // What came in along with the rest is served too; then no more.
+    assert_eq!(half.answer().0, [0; 5]);
+    half.send(LIST, &[]).unwrap();
+    store.settle();
+    assert_eq!(half.receive(1), Err(Errno::AGAIN));
+    assert!(store.is_done());
 }
 
 #[test]

@@ -115,13 +115,6 @@ fn debians_clients_store_list_retrieve_and_delete() {
 }
 
 #[test]
-fn debians_clients_are_told_that_dumps_are_not_permitted() {
-    let running = Running::new();
-    let dump = running.debian("getdump", &["true"], Stdio::null());
-    assert_eq!(dump.stderr, b"s6-fdholder-getdump: fatal: unable to get dump: Operation not permitted\n");
-}
-
-#[test]
 fn a_descriptor_with_a_life_time_is_closed_when_it_is_over() {
     let running = Running::new();
     let mut witness = Witness::new();

@@ -5,6 +5,7 @@ use crate::fdholder::wire::{Entry, Request};
 use crate::limits::FDHOLDER_PATIENCE;
 use crate::sys::time::SECOND;
 use crate::sys::{Errno, Fd};
+use crate::text::tai::Stamp;
 use proptest::prelude::*;
 
 const LIST: &[u8] = b"\0\0\0\x01\0\0L";
@@ -138,16 +139,16 @@ fn a_client_that_never_reads_is_not_served_further_and_cut_off_in_time() {
 }
 
 #[test]
-fn a_client_that_stores_its_own_connection_does_not_keep_its_place_for_ever() {
+fn a_connection_to_the_store_is_not_held_by_it() {
     let mut store = Store::new();
-    let peer = store.connect();
-    assert_eq!(store.store(&peer, b"self", peer.0), 0);
-    drop(peer);
+    let (peer, other) = (store.connect(), store.connect());
+    for fd in [peer.0, other.0] {
+        assert_eq!(store.store(&peer, b"self", fd), Errno::INVAL.raw_os_error() as u8);
+    }
+    drop((peer, other));
     store.settle();
-    assert_eq!(store.clients(), 1);
-    store.pass(crate::limits::FDHOLDER_IDLE);
     assert_eq!(store.clients(), 0);
-    assert_eq!(store.held(), [b"self"]);
+    assert!(store.held().is_empty());
 }
 
 #[test]
@@ -169,6 +170,153 @@ fn silent_clients_do_not_lock_others_out() {
     assert!(peers.iter().all(Peer::ended));
 }
 
+#[test]
+fn identifiers_have_1_to_255_bytes_of_any_kind_but_nul() {
+    let mut store = Store::new();
+    let witness = Witness::new();
+    let peer = store.connect();
+    let all: Vec<u8> = (1..=255).collect();
+    for id in [&b"x"[..], b"\x01", b"\xff\xfe", b" ", b"\n", &all, &[b'y'; 255]] {
+        assert_eq!(store.store(&peer, id, witness.write), 0);
+        peer.request(&Request::Retrieve(id, false), &[]);
+        store.settle();
+        assert!(witness.is(peer.answer().1[0]));
+        assert_eq!(store.ask(&peer, &Request::Delete(id), &[]), [0]);
+    }
+    // 256 bytes: the length byte says 0, which is an empty one with something behind it.
+    let mut longer = b"\0\0\x01\x0f\0\x01S\x60\0\0\0\0\0\0\0\0\0\0\0\0".to_vec();
+    longer.extend([b'z'; 256]);
+    longer.push(0);
+    is_cut_off(&longer, 1);
+    is_cut_off(b"\0\0\0\x0f\0\x01S\x60\0\0\0\0\0\0\0\0\0\0\0\0\0", 1);
+    is_cut_off(b"\0\0\0\x10\0\x01S\x60\0\0\0\0\0\0\0\0\0\0\0\x01\0\0", 1);
+}
+
+#[test]
+fn descriptors_whose_numbers_cannot_be_spared_are_refused_and_nothing_is_lost() {
+    const MFILE: u8 = 24;
+    let mut store = Store::new();
+    let (peer, mut kept, mut refused) = (store.connect(), Witness::new(), Witness::new());
+    assert_eq!(store.store(&peer, b"kept", kept.write), 0);
+    store.with(|server, _, _, _| server.keep_numbers_from(3));
+    assert_eq!(store.store(&peer, b"one", refused.write), MFILE);
+    assert_eq!(store.ask(&peer, &Request::SetDump(2), &[]), [0, 0, 0, 0, 1]);
+    let mut data = b"\0\0\0\x1f\0\x02.".to_vec();
+    for id in [b'a', b'b'] {
+        data.extend(store.limit(9).to_bytes());
+        data.extend([1, id, 0]);
+    }
+    peer.send(&data, &[refused.write; 2]).unwrap();
+    store.settle();
+    assert_eq!(peer.answer().0, [MFILE]);
+    assert!(refused.alone());
+    assert_eq!(store.held(), [b"kept"]);
+    store.with(|server, _, _, _| server.keep_numbers_from(i32::MAX));
+    peer.send(&data, &[kept.write; 2]).unwrap();
+    store.settle();
+    assert_eq!(peer.answer().0, [0]);
+    store.let_go_of_all();
+    assert!(kept.alone());
+}
+
+#[test]
+fn three_hundred_descriptors_in_two_messages_without_a_request_are_closed() {
+    let mut store = Store::new();
+    let mut witness = Witness::new();
+    let peer = store.connect();
+    for part in [&b"\0\0\0\x01"[..], b"\0\0"] {
+        peer.send(part, &[witness.write; 150]).unwrap();
+    }
+    store.settle();
+    assert!(peer.ended());
+    assert!(witness.alone());
+    assert!(store.works());
+}
+
+#[test]
+fn a_whole_dump_message_and_the_descriptors_of_the_next_are_the_most_that_waits() {
+    let mut store = Store::new();
+    let mut witness = Witness::new();
+    let peer = store.connect();
+    assert_eq!(store.ask(&peer, &Request::SetDump(600), &[]), [0, 0, 0, 0, 3]);
+    // Of a message of 253 all but the last byte is there, and descriptors go on coming with every other byte.
+    let mut message = (1 + 253 * 16u32).to_be_bytes().to_vec();
+    message.extend([0, 253, b'.']);
+    message.resize(message.len() + 253 * 16 - 1, 7);
+    let _ = peer.send(&message, &[witness.write; 253]);
+    store.settle();
+    assert_eq!(store.tables.clients[0].fds_len, 253);
+    let _ = peer.send(b"x", &[witness.write; 253]);
+    let _ = peer.send(b"x", &[witness.write; 253]);
+    store.settle();
+    assert!(peer.ended());
+    assert!(witness.alone());
+}
+
+/// Messages for a session that is cut in two ways: their bytes, and how many descriptors go with each.
+fn messages() -> impl Strategy<Value = Vec<(Vec<u8>, usize)>> {
+    let one = |request: Request<'_>| vec![(request.encode(&mut [0; 400]).unwrap().to_vec(), request.fds())];
+    let limit = Stamp { sec: 1 << 63, nano: 7 };
+    let data = move |ids: &[u8]| {
+        let entries: Vec<_> = ids.iter().flat_map(|id| [&limit.to_bytes()[..], &[2, b'i', *id, 0]].concat()).collect();
+        let n = ids.len() as u8;
+        ([&[0, 0, 0, 1 + 16 * n, 0, n, b'.'][..], &entries].concat(), ids.len())
+    };
+    prop_oneof![
+        5 => (b'a'..b'f').prop_map(move |id| one(Request::Store(Entry { limit, id: &[b'i', id] }))),
+        2 => (b'a'..b'f', any::<bool>()).prop_map(move |(id, delete)| one(Request::Retrieve(&[b'i', id], delete))),
+        2 => (b'a'..b'f').prop_map(move |id| one(Request::Delete(&[b'i', id]))),
+        1 => Just(one(Request::List)),
+        1 => Just(one(Request::GetDump)),
+        2 => (b'a'..b'f', b'a'..b'f').prop_map(move |(a, b)| [one(Request::SetDump(2)), vec![data(&[a]), data(&[b])]].concat()),
+        // One more than was announced.
+        1 => (b'a'..b'f', b'a'..b'f').prop_map(move |(a, b)| [one(Request::SetDump(2)), vec![data(&[a]), data(&[a, b])]].concat()),
+        1 => (prop::collection::vec(any::<u8>(), 1..9)).prop_map(|junk| vec![(junk, 0)]),
+    ]
+}
+
+/// Sends a stream to a new store in pieces of the given lengths, the descriptors of each request with its first byte;
+/// what is answered until the end, how many descriptors came, what is held then.
+fn session(requests: &[(Vec<u8>, usize)], cuts: &[usize]) -> (Vec<u8>, usize, Vec<Vec<u8>>, bool) {
+    let mut store = Store::new();
+    let mut witness = Witness::new();
+    let peer = store.connect();
+    let stream: Vec<u8> = requests.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    let mut begins = Vec::new();
+    let mut at = 0;
+    for (bytes, fds) in requests {
+        begins.push((at, *fds));
+        at += bytes.len();
+    }
+    let (mut answers, mut given) = (Vec::new(), 0);
+    let mut from = 0;
+    for to in cuts.iter().copied().chain([stream.len()]) {
+        if to <= from {
+            continue;
+        }
+        let fds: usize = begins.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, fds)| fds).sum();
+        let _ = peer.send(&stream[from..to], &vec![witness.write; fds]);
+        from = to;
+        store.settle();
+        while let Ok((bytes, fds)) = peer.receive(1 << 16) {
+            given += fds.len();
+            fds.into_iter().for_each(|mut fd| fd.close());
+            if bytes.is_empty() {
+                break;
+            }
+            answers.extend(bytes);
+        }
+    }
+    let held = store.held();
+    let ended = peer.ended();
+    drop(peer);
+    store.settle();
+    assert_eq!(store.clients(), 0);
+    store.let_go_of_all();
+    assert!(witness.alone(), "a descriptor is left");
+    (answers, given, held, ended)
+}
+
 /// A piece of a stream: valid requests, broken ones, junk; with some descriptors.
 fn piece() -> impl Strategy<Value = (Vec<u8>, usize)> {
     let store = |id: u8, fds| (b"\0\0\0\x10\0\x01S\x60\0\0\0\0\0\0\0\0\0\0\0\x01?\0".to_vec(), id, fds);
@@ -188,6 +336,22 @@ fn piece() -> impl Strategy<Value = (Vec<u8>, usize)> {
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// A session means the same whether it comes whole or byte by byte.
+    #[test]
+    fn a_session_means_the_same_however_it_is_cut(
+        requests in prop::collection::vec(messages(), 1..12).prop_map(|messages| messages.concat()),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..8),
+    ) {
+        let total: usize = requests.iter().map(|(bytes, _)| bytes.len()).sum();
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(total)).collect();
+        cuts.sort_unstable();
+        let whole = session(&requests, &[]);
+        prop_assert_eq!(&whole, &session(&requests, &cuts));
+        if total < 150 {
+            prop_assert_eq!(&whole, &session(&requests, &(1..total).collect::<Vec<_>>()));
+        }
+    }
 
     /// Whatever several clients send in whatever pieces: the store works on, and when they are gone and their time is
     /// up every descriptor that is not held is closed, and held ones are when they are deleted.

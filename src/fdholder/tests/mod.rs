@@ -2,11 +2,14 @@
 
 mod capacity;
 mod clients;
+mod dumps;
 mod hostile;
+mod info;
 mod requests;
+mod rights;
 mod wire;
 
-use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, listen};
+use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
 use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
@@ -29,6 +32,10 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Store {
+        Store::with_settings(Settings::default())
+    }
+
+    pub fn with_settings(settings: Settings) -> Store {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = CString::new(format!("/tmp/linchpin-fdholder-{}-{number}", std::process::id())).unwrap();
@@ -36,7 +43,7 @@ impl Store {
         let epoll = Epoll::new().unwrap();
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };
-        let server = Server::new(listener, &mut Records::of(tables), &epoll, &now).unwrap();
+        let server = Server::new(listener, settings, &mut Records::of(tables), &epoll, &now).unwrap();
         Store { tables, path, now, capacity: usize::MAX, epoll, listener, server }
     }
 
@@ -48,6 +55,8 @@ impl Store {
             clients: &mut self.tables.clients,
             top: &mut header.clients_top,
             next_generation: &mut header.next_generation,
+            allows: &self.tables.allows,
+            rules: None,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }
@@ -126,6 +135,27 @@ impl Store {
     pub fn store(&mut self, peer: &Peer, id: &[u8], fd: Fd) -> u8 {
         let limit = self.limit(1 << 40);
         self.ask(peer, &Request::Store(Entry { limit, id }), &[fd])[0]
+    }
+
+    /// Makes a client's queue full: has it send lists until no answer comes; answers how many. It is the last that
+    /// connected.
+    pub fn clog(&mut self, peer: &Peer) -> usize {
+        let mut asked = 0;
+        let slot = self.tables.clients.iter().rposition(|client| client.used != 0).unwrap();
+        while self.tables.clients[slot].reply_len == 0 {
+            peer.send(b"\0\0\0\x01\0\0L", &[]).unwrap();
+            asked += 1;
+            self.settle();
+        }
+        asked
+    }
+
+    /// Deletes everything, as a client.
+    pub fn let_go_of_all(&mut self) {
+        let peer = self.connect();
+        for id in self.held() {
+            assert_eq!(self.ask(&peer, &Request::Delete(&id), &[]), [0]);
+        }
     }
 
     /// Whether the store still works for others.

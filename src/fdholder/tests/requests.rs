@@ -1,6 +1,6 @@
 //! What the store does for clients that behave.
 
-use super::{Peer, Store, Witness};
+use super::{Store, Witness};
 use crate::fdholder::server::store_own;
 use crate::fdholder::table;
 use crate::fdholder::wire::{Entry, Request};
@@ -32,8 +32,7 @@ fn a_session_has_the_bytes_of_s6s() {
         (b"\0\0\0\x0a\0\0R\0\x06unix:a\0", &[], b"\0\0\0\x01\0\x01\0"),
         (b"\0\0\0\x08\0\0R\0\x04nope\0", &[], b"\0\0\0\x01\0\0\x02"),
         (b"\0\0\0\x15\0\x01S\x60\0\0\0\x6b\x02\xaf\x5f\x35\x59\xb1\xba\x06unix:a\0", &fd, b"\0\0\0\x01\0\0\x10"),
-        (b"\0\0\0\x01\0\0?", &[], b"\0\0\0\x01\0\0\x01"),
-        (b"\0\0\0\x05\0\0!\0\0\0\x02", &[], b"\0\0\0\x01\0\0\x01"),
+        (b"\0\0\0\x05\0\0!\0\0\0\0", &[], b"\0\0\0\x05\0\0\0\0\0\0\0"),
         (b"\0\0\0\x09\0\0D\x06unix:a\0", &[], b"\0\0\0\x01\0\0\0"),
         (b"\0\0\0\x09\0\0D\x06unix:a\0", &[], b"\0\0\0\x01\0\0\x02"),
     ] {
@@ -239,23 +238,11 @@ fn many_requests_at_once_are_all_answered_but_not_all_in_one_turn() {
     assert_eq!(answered, requests);
 }
 
-/// Makes the client's queue full: sends lists until no answer comes.
-fn clog(store: &mut Store, peer: &Peer) -> usize {
-    let mut asked = 0;
-    let slot = store.tables.clients.iter().rposition(|client| client.used != 0).unwrap();
-    while store.tables.clients[slot].reply_len == 0 {
-        peer.send(LIST, &[]).unwrap();
-        asked += 1;
-        store.settle();
-    }
-    asked
-}
-
 #[test]
 fn an_answer_that_waits_is_sent_when_the_client_reads() {
     let mut store = Store::new();
     let peer = store.connect();
-    let asked = clog(&mut store, &peer);
+    let asked = store.clog(&peer);
     for _ in 0..3 {
         peer.send(LIST, &[]).unwrap();
     }
@@ -274,7 +261,7 @@ fn a_retrieval_that_waits_brings_the_right_descriptor_whatever_happens_meanwhile
     let witness = Witness::new();
     store.store(&setter, b"it", witness.write);
     let peer = store.connect();
-    let asked = clog(&mut store, &peer);
+    let asked = store.clog(&peer);
     peer.request(&Request::Retrieve(b"it", true), &[]);
     peer.request(&Request::Delete(b"it"), &[]);
     store.settle();
@@ -299,7 +286,7 @@ fn a_client_that_vanishes_before_its_descriptor_went_out_takes_nothing_along() {
     let witness = Witness::new();
     store.store(&setter, b"it", witness.write);
     let peer = store.connect();
-    clog(&mut store, &peer);
+    store.clog(&peer);
     peer.request(&Request::Retrieve(b"it", true), &[]);
     store.settle();
     drop(peer);

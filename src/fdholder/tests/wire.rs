@@ -23,6 +23,7 @@ fn message() -> impl Strategy<Value = Vec<u8>> {
         Just(encode(Request::List)),
         Just(encode(Request::GetDump)),
         any::<u32>().prop_map(move |total| encode(Request::SetDump(total))),
+        any::<u32>().prop_map(move |slot| encode(Request::Info(slot))),
         prop::collection::vec(entry(), 1..4).prop_map(|entries| dump(b".", &entries)),
     ]
 }

@@ -4,6 +4,7 @@ mod names;
 mod row;
 
 use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::machine::columns::{Left, width_of};
 use crate::service::{notify, waiting};
 use crate::sys::args::Args;
 use crate::sys::cell::TakeCell;
@@ -17,7 +18,7 @@ use core::ffi::CStr;
 use core::fmt::{self, Write};
 use core::ops::ControlFlow;
 use names::Names;
-use row::{Left, Notes, Sight};
+use row::{Notes, Sight};
 use rustix::fs::OFlags;
 
 /// Usage line.
@@ -26,9 +27,9 @@ pub const USAGE: &str = "[scandir] [name...]";
 /// Some that are wanted up are not.
 const MISSED: i32 = 1;
 /// Where a scan directory is looked for.
-const USUAL: [&CStr; 2] = [c"/run/service", c"/service"];
+pub const USUAL: [&CStr; 2] = [c"/run/service", c"/service"];
 /// The name column is no wider: who has a longer name moves its own line only.
-const WIDEST: usize = 40;
+pub const WIDEST: usize = 40;
 
 static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 
@@ -210,7 +211,7 @@ impl<'a> Table<'a> {
     }
 
     fn widen(&mut self, name: &[&[u8]]) {
-        let width = name.iter().map(|part| row::width_of(&Printable(part))).sum();
+        let width = name.iter().map(|part| width_of(&Printable(part))).sum();
         self.width = self.width.max(width).min(WIDEST);
     }
 

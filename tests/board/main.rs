@@ -1,8 +1,12 @@
 //! The board config: what is read, what is said about mistakes, and that a mistake costs no more than it must.
 
-use linchpin::board::{Board, Id, Mount, Owner, Signals, load};
+mod entries;
+
+use linchpin::board::{Board, Glob, Id, Mount, Owner, Signals, Socket, Whom, load};
+use linchpin::fdholder::rights::{GETDUMP, Use};
 use linchpin::limits::{BOARD_MISTAKES, BOARD_MOUNTS, BOARD_SCRATCH, BOARD_SOCKETS};
 use linchpin::socket::Address;
+use linchpin::socket::options::{FREEBIND, KNOWN, REUSEPORT, V6ONLY, Values};
 use linchpin::sys::listener::Kind;
 use proptest::prelude::*;
 use std::io::Write;
@@ -24,6 +28,11 @@ fn mistakes(text: &str) -> Vec<String> {
 
 fn names(text: &[u8]) -> Vec<String> {
     read(text, |board| board.sockets().iter().map(|socket| socket.name.to_owned()).collect()).0
+}
+
+/// The value of a socket's option.
+fn option(socket: &Socket<'_>, key: &str) -> Option<u32> {
+    socket.values.get(KNOWN.iter().position(|known| known.key == key).unwrap())
 }
 
 #[test]
@@ -59,8 +68,44 @@ fn everything_a_board_can_say_is_read() {
         reuseport = true
         [[socket]]
         name = "udp:0.0.0.0:53"
+        address = "udp:0.0.0.0:53"
+        [[socket]]
+        name = "web"
+        address = "unix:/run/web/s"
+        directory-mode = "0750"
+        nonblocking = false
+        receive-buffer = 65536
+        [[socket]]
+        address = "udp:[fe80::1%eth0]:53"
+        device = "eth0"
+        priority = 6
+        dscp = 46
+        packet-info = true
+        [[socket]]
+        name = "uevents"
+        address = "netlink:kobject-uevent:1"
+        pass-credentials = true
         [fdholder]
         path = "/run/holder"
+        rules = "/etc/rules"
+        [[fdholder.allow]]
+        user = "hello"
+        store = "unix:/run/hello*"
+        retrieve = [
+            "unix:/run/[ab]", # two of them
+            'tcp:[::]:80',
+        ]
+        max-held = 10
+        max-lifetime = "90s"
+        [[fdholder.allow]]
+        group = 7
+        list = []
+        getdump = true
+        setdump = false
+        [[ fdholder . allow ]]
+        everybody = true
+        list = ["*"]
+        delete = ["\u0061", "b"]
         [shutdown]
         timeout = "1500ms"
         kill-timeout = "2m"
@@ -75,14 +120,39 @@ fn everything_a_board_can_say_is_read() {
             Mount { target: "/data", source: "/dev/mmcblk0p3", kind: "ext4", options: "noatime,ro", line: 8 };
         assert_eq!(*data, expected);
         assert_eq!(*tmp, Mount { target: "/tmp", source: "tmpfs", kind: "tmpfs", options: "", line: 13 });
-        let [unix, tcp, udp] = board.sockets() else { panic!("{:?}", board.sockets()) };
+        let [unix, tcp, udp, web, scoped, uevents] = board.sockets() else { panic!("{:?}", board.sockets()) };
         assert_eq!((unix.name, unix.address), ("unix:/run/hello.sock", Address::Path(b"/run/hello.sock")));
         assert_eq!((unix.mode, unix.backlog, unix.kind, unix.line), (0o660, 128, Kind::SeqPacket, 18));
         assert_eq!(unix.owner, Owner { user: Some(Id::Name("hello")), group: Some(Id::Number(7)) });
-        assert_eq!(tcp.address, Address::Tcp("[::]:80".parse().unwrap()));
-        assert_eq!((tcp.kind, tcp.freebind, tcp.v6only, tcp.reuseport), (Kind::Stream, false, false, true));
+        assert_eq!(tcp.address, Address::parse(b"tcp:[::]:80").unwrap());
+        assert_eq!(tcp.kind, Kind::Stream);
+        assert_eq!([FREEBIND, V6ONLY, REUSEPORT].map(|which| tcp.values.get(which)), [Some(0), Some(0), Some(1)]);
         assert_eq!((tcp.mode, tcp.owner, tcp.backlog), (0o600, Owner::default(), 4096));
-        assert_eq!((udp.kind, udp.backlog, udp.freebind), (Kind::Datagram, 0, true));
+        assert_eq!((udp.kind, udp.backlog, udp.name), (Kind::Datagram, 0, "udp:0.0.0.0:53"));
+        assert_eq!(udp.values, Values::NONE.with(FREEBIND, 1).with(V6ONLY, 1));
+        assert_eq!((web.name, web.at, web.address), ("web", "unix:/run/web/s", Address::Path(b"/run/web/s")));
+        assert_eq!((web.directory_mode, web.nonblocking, option(web, "receive-buffer")), (0o750, false, Some(65536)));
+        assert_eq!((scoped.name, scoped.at), ("udp:[fe80::1%eth0]:53", "udp:[fe80::1%eth0]:53"));
+        assert_eq!((scoped.device, option(scoped, "priority"), option(scoped, "dscp")), ("eth0", Some(6), Some(46)));
+        assert_eq!((uevents.name, uevents.address), ("uevents", Address::Netlink { family: 15, groups: 1 }));
+        assert_eq!(option(uevents, "pass-credentials"), Some(1));
+        assert_eq!(board.rules(), Some("/etc/rules"));
+        let [hello, seven, all] = board.allows() else { panic!("{:?}", board.allows()) };
+        assert_eq!((hello.whom, hello.rights), (Whom::User(Id::Name("hello")), 0));
+        assert_eq!((hello.held_max, hello.lifetime_max), (10, 90_000_000_000));
+        let glob = |what, pattern| Glob { what, pattern };
+        assert_eq!(
+            board.globs(hello),
+            [
+                glob(Use::Store, "unix:/run/hello*"),
+                glob(Use::Retrieve, "unix:/run/[ab]"),
+                glob(Use::Retrieve, "tcp:[::]:80")
+            ]
+        );
+        assert_eq!((seven.whom, seven.rights, seven.held_max), (Whom::Group(Id::Number(7)), GETDUMP, 0));
+        assert_eq!(board.globs(seven), []);
+        assert_eq!((all.whom, all.rights, all.lifetime_max), (Whom::Everybody, 0, 0));
+        assert_eq!(board.globs(all), [glob(Use::List, "*"), glob(Use::Delete, "a"), glob(Use::Delete, "b")]);
         assert_eq!(board.fdholder().get(), Some(c"/run/holder"));
         assert_eq!((board.timeout(), board.kill_timeout()), (1_500_000_000, 120_000_000_000));
     });
@@ -118,6 +188,7 @@ fn escapes_beyond_the_room_for_them_are_reported() {
 #[test]
 fn each_mistake_is_one_sentence_with_its_place() {
     let socket = |line: &str| format!("[[socket]]\nname = \"unix:/a\"\n{line}\n");
+    let tcp = |line: &str| format!("[[socket]]\nname = \"tcp:0.0.0.0:1\"\n{line}\n");
     let named = |name: &str| format!("[[socket]]\nname = {name}\n");
     for (text, sentence) in [
         ("[bord]\nname = 1".into(), "1:1: the table [bord] is not known; its keys are ignored"),
@@ -142,7 +213,7 @@ fn each_mistake_is_one_sentence_with_its_place() {
         ("[[mount]]\ntarget = 'tmp'".into(), "2:10: target 'tmp' is not an absolute path; it is left out"),
         ("[[socket]]".into(), "1:1: the socket has no name; it is left out"),
         (named("1"), "2:8: name 1 is not a string; it is left out"),
-        (named("'/a'"), "2:8: name '/a' does not begin with unix:, tcp: or udp:; it is left out"),
+        (named("'/a'"), "2:8: name '/a' does not begin with unix:, tcp:, udp: or netlink:; it is left out"),
         (named("'tcp:[::1]'"), "2:8: name 'tcp:[::1]' does not end in a port (:0 to :65535); it is left out"),
         (named("'unix:/a'") + &named("'unix:/a'"), "3:1: the socket has the address of one above; it is left out"),
         (socket("mode = '0999'"), "3:8: mode '0999' is not an octal number; the socket keeps 0600"),
@@ -153,7 +224,7 @@ fn each_mistake_is_one_sentence_with_its_place() {
             "3:9: owner 'a:b:c' is not \"user:group\", \"user\" or \":group\"; the socket is root's",
         ),
         (socket("backlog = -1"), "3:11: backlog -1 is not a number; the default is kept"),
-        (socket("freebind = 'yes'"), "3:12: freebind 'yes' is neither true nor false; the default is kept"),
+        (tcp("freebind = 'yes'"), "3:12: freebind 'yes' is neither true nor false; the default is kept"),
         (socket("type = 'raw'"), "3:8: type 'raw' is not \"stream\", \"dgram\" or \"seqpacket\"; the default is kept"),
         (named("'tcp:0.0.0.0:1'") + "type = 'dgram'", "3:8: type 'dgram' is not TCP's; the socket is a stream socket"),
         (socket("backlog = 7\ntype = 'dgram'"), "3:11: backlog 7 means nothing to a datagram socket; it is ignored"),
@@ -266,7 +337,8 @@ fn sockets() -> impl Strategy<Value = Vec<Vec<String>>> {
 
 fn all_sockets(text: &[u8]) -> Vec<(String, u16, String, bool)> {
     let all = |board: &Board<'_>| {
-        let one = |s: &linchpin::board::Socket<'_>| (s.name.to_owned(), s.mode, format!("{:?}", s.owner), s.freebind);
+        let one =
+            |s: &Socket<'_>| (s.name.to_owned(), s.mode, format!("{:?}", s.owner), s.values.get(FREEBIND) == Some(1));
         board.sockets().iter().map(one).collect()
     };
     read(text, all).0

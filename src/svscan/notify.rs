@@ -111,6 +111,9 @@ impl Engine {
                 return self.tell(slot, now, format_args!("sent BARRIER=1 together with something else: ignored"));
             }
         };
+        if message.barrier {
+            return self.show_what_was_said(slot, now); // before the descriptor is closed that came with it
+        }
         notify::take(notify, &message, now);
         if let Some(pid) = message.main_pid.filter(|pid| u64::try_from(service.pid) != Ok(*pid)) {
             self.tell(slot, now, format_args!("says that its main process is {pid}; the one that was started counts"));

@@ -113,7 +113,7 @@ fn a_name_is_removed_with_all_that_it_stands_for_and_it_is_closed() {
     pipes.iter().for_each(|pipe| close(pipe.1));
     assert_eq!(talking.held().len(), 4);
     web.say("FDSTOREREMOVE=1\nFDNAME=a");
-    assert_eq!(talking.held(), ["fdstore:web:b", "fdstore:web:a#7#1"]);
+    assert_eq!(talking.held(), ["fdstore:web:a#7#1", "fdstore:web:b"]);
     assert!(pipes[..2].iter().all(|pipe| read(pipe.0).is_empty()));
     assert!(!readable(pipes[2].0, std::time::Duration::ZERO));
     web.say("FDSTOREREMOVE=1");
@@ -159,11 +159,11 @@ fn whoever_has_hung_up_is_let_go_of_unless_that_is_not_wanted() {
     assert_eq!(talking.held().len(), 3);
     close(polled.1);
     close(unpolled.1);
-    eventually(|| talking.held() == ["fdstore:web:unpolled", "fdstore:web:file"]);
+    eventually(|| talking.held() == ["fdstore:web:file", "fdstore:web:unpolled"]);
     // One that has hung up before it comes, and that the service has open itself.
     close(gone.1);
     store(&web, "FDNAME=gone", gone.0);
-    eventually(|| talking.held() == ["fdstore:web:unpolled", "fdstore:web:file"]);
+    eventually(|| talking.held() == ["fdstore:web:file", "fdstore:web:unpolled"]);
     let cpu = talking.cpu();
     for _ in 0..20 {
         web.say("STATUS=x");

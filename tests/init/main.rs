@@ -16,6 +16,7 @@ mod forever;
 mod lines;
 mod machine;
 mod pty;
+mod rules;
 mod shutdown;
 mod sockets;
 mod world;

@@ -203,6 +203,9 @@ impl Engine {
 
     fn take_events(&mut self, limit: Option<Nanos>) {
         let now = time::boot();
+        if self.anybody_lacks {
+            self.look_for_descriptors(now);
+        }
         let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
         let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline() };
         let due = [due, limit].into_iter().flatten().min();
@@ -238,9 +241,6 @@ impl Engine {
                 server::LISTENER_KIND | server::CLIENT_KIND => self.holder_event(*token, now),
                 _ => {}
             }
-        }
-        if self.anybody_lacks {
-            self.look_for_descriptors(now);
         }
     }
 

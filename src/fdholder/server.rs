@@ -11,7 +11,8 @@ use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{
-    FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
+    FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE,
+    FDHOLDER_TURN, HELD,
 };
 use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
@@ -135,7 +136,7 @@ impl<'a> Records<'a> {
 
 /// Makes the store's socket: mode 0777, for who may use it is decided by credentials. Errors: see [`unix::listen`].
 pub fn listen(path: &CStr) -> Result<Fd> {
-    unix::listen(path, 0o777)
+    unix::listen(path, 0o777, FDHOLDER_BACKLOG)
 }
 
 /// The limit of what is held for ever.

@@ -17,8 +17,17 @@ pub const HELD: usize = 1024;
 /// Longest identifier of a held descriptor: the protocol stores its length in one byte.
 pub const HELD_NAME: usize = 255;
 
-/// Simultaneous clients of the fd-holder. s6-fdholderd's default is 16; each costs a page or two while it talks.
-pub const FDHOLDER_CLIENTS: usize = 32;
+/// Simultaneous clients of the fd-holder: the most that s6-fdholderd takes (`-c`). Each costs a page or two while it
+/// talks.
+pub const FDHOLDER_CLIENTS: usize = 256;
+
+/// Clients that an answer of more than a page may wait for at a time: each has memory of ours for as long as it does not
+/// read. More are refused (ENOMEM).
+pub const FDHOLDER_LARGE: usize = 16;
+
+/// Nanoseconds that a client of process 1 may say nothing while all places are taken: then it makes room. One that is
+/// alive connects in order to ask.
+pub const FDHOLDER_CROWDED: u64 = 25_000_000;
 
 /// Simultaneous clients of the fd-holder that is a process of its own: s6-fdholderd's bound for `-c`.
 pub const FDHOLDERD_CLIENTS: usize = 256;
@@ -48,8 +57,8 @@ pub const FDHOLDER_TURN: usize = 128;
 /// so many.
 pub const FDHOLDER_CROWD: usize = 4;
 
-/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: the places of all its
-/// clients, and what it takes to start services.
+/// Descriptor numbers that the fd-holder leaves to the process it is in, however many it is sent: for connections, and
+/// for what it takes to start services.
 pub const FDHOLDER_SPARE: i32 = 96;
 
 /// Received descriptors that no request of an fd-holder client has claimed yet: one whole message's, and those that

@@ -74,6 +74,7 @@ find_lld() {
 }
 
 RUST_1_85=$CACHE/trees/rust-1.85 # bin/rustc and bin/clippy-driver in it are ready to run
+DAEMONS=$CACHE/trees/daemons # a root with daemons for the tests, for the machine that we run on
 tree_root() { echo "$CACHE/trees/root-$1"; }
 tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
 

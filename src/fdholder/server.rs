@@ -11,13 +11,13 @@ use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{
-    FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_PATIENCE, FDHOLDER_PAUSE, FDHOLDER_SPARE,
-    FDHOLDER_TURN, HELD,
+    FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
+    FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
 use crate::state::{Allow, Client, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
-use crate::sys::{Errno, Fd, Result, file, memory, socket, unix};
+use crate::sys::{Errno, Fd, Result, file, memory, poll, socket, unix};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
@@ -119,12 +119,22 @@ impl<'a> Records<'a> {
     }
 
     /// If all of `max` places are taken: who is to make room, and when, unless something comes from it until then.
-    fn longest_waited_for(&self, max: usize) -> Option<(usize, Nanos)> {
+    /// Those who are owed nothing have `silence` nanoseconds.
+    fn longest_waited_for(&self, max: usize, silence: Nanos) -> Option<(usize, Nanos)> {
         if self.free(max).is_some() {
             return None;
         }
-        let (slot, client) = self.connected().min_by_key(|(_, client)| client.since)?;
-        Some((slot, client.since.saturating_add(FDHOLDER_PATIENCE)))
+        let until = |client: &Client| {
+            client.since.saturating_add(if session::busy(client) { FDHOLDER_PATIENCE } else { silence })
+        };
+        self.connected().map(|(slot, client)| (slot, until(client))).min_by_key(|(_, until)| *until)
+    }
+
+    /// Whether as many clients as may have a large answer waiting for them.
+    fn burdened(&self) -> bool {
+        // Seldom are there so many clients at all.
+        *self.top as usize > FDHOLDER_LARGE
+            && self.connected().filter(|(_, client)| session::waits_for_much(client)).count() >= FDHOLDER_LARGE
     }
 
     fn free(&self, max: usize) -> Option<usize> {
@@ -192,6 +202,8 @@ pub struct Server {
     /// Slots of clients whose memory has been touched, and when that of free ones is given back.
     clients_touched: usize,
     release: Option<Nanos>,
+    /// While all places are taken, a client that is silent for so long and owed nothing makes room.
+    silence: Nanos,
     /// See [`Server::end_soon`].
     ending: bool,
     /// Received descriptors with this number or a higher one are not kept.
@@ -219,6 +231,8 @@ impl Server {
             troubled: false,
             clients_touched: *records.top as usize,
             release: None,
+            // Apart from process 1 somebody has chosen the number of places.
+            silence: if matches!(settings.source, Source::Board(_)) { FDHOLDER_CROWDED } else { FDHOLDER_PATIENCE },
             ending: false,
             spare_from: spare_from(getrlimit(Resource::Nofile).current),
             journal: Journal::default(),
@@ -321,7 +335,8 @@ impl Server {
 
     /// Serves a client that is `watched`, or that is to be watched from now on.
     fn serve(&mut self, slot: usize, watched: bool, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
-        let turn = FDHOLDER_TURN.min(FDHOLDER_TURN * FDHOLDER_CROWD / (*records.top as usize).max(1));
+        let turn = (FDHOLDER_TURN * FDHOLDER_CROWD / (*records.top as usize).max(1)).clamp(1, FDHOLDER_TURN);
+        let burdened = records.burdened();
         let Some(client) = records.clients.get_mut(slot) else { return };
         records.held.set_max(self.settings.held_max);
         let before = watched.then(|| session::interest(client, self.ending));
@@ -333,6 +348,7 @@ impl Server {
             listener: self.listener,
             spare_from: self.spare_from,
             turn,
+            burdened,
             ending: self.ending,
         };
         let mut done = session::serve(client, &mut context);
@@ -375,12 +391,8 @@ impl Server {
                 info!("fdholder: {who} is cut off: idle");
             }
         }
-        if let Some((slot, _)) = records.longest_waited_for(self.places()).filter(|(_, until)| *until <= now.boot) {
-            let who = records.clients.get(slot).map(Who::of);
-            self.end(slot, true, records, epoll, now);
-            if let Some(who) = who {
-                self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
-            }
+        if let Some((slot, _)) = self.to_make_room(records).filter(|(_, until)| *until <= now.boot) {
+            self.make_room(slot, records, epoll, now);
         }
         if self.release.is_some_and(|at| at <= now.boot) {
             self.release = None;
@@ -393,11 +405,23 @@ impl Server {
         }
     }
 
+    /// Has this client make room, unless it has just asked for something.
+    fn make_room(&mut self, slot: usize, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+        let Some(client) = records.clients.get_mut(slot) else { return };
+        if !session::busy(client) && poll::readable(Fd(client.fd), Some(0)).is_ok() {
+            client.since = now.boot;
+            return;
+        }
+        let who = Who::of(client);
+        self.end(slot, true, records, epoll, now);
+        self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
+    }
+
     /// When [`Server::expire`] is to be called next, on the boot-time clock.
     pub fn next_deadline(&self, records: &Records<'_>, now: &Now) -> Option<Nanos> {
         let timeout = self.settings.timeout;
         let clients = records.connected().map(|(_, client)| session::deadline(client, timeout)).min();
-        let crowded = records.longest_waited_for(self.places()).map(|(_, until)| until);
+        let crowded = self.to_make_room(records).map(|(_, until)| until);
         let expiry = self.earliest.and_then(|limit| time_until(limit, now));
         [clients, crowded, expiry, self.retry, self.release].into_iter().flatten().min()
     }
@@ -429,6 +453,10 @@ impl Server {
     #[cfg(test)]
     pub(super) fn keep_numbers_from(&mut self, first: i32) {
         self.spare_from = first;
+    }
+
+    fn to_make_room(&self, records: &Records<'_>) -> Option<(usize, Nanos)> {
+        records.longest_waited_for(self.places(), self.silence)
     }
 
     /// Places for clients.

@@ -49,6 +49,8 @@ pub struct Context<'c, 'r> {
     pub spare_from: i32,
     /// Requests that are served before others get their turn.
     pub turn: usize,
+    /// So many clients have large answers waiting for them that no more can have one.
+    pub burdened: bool,
     /// The store is about to end: what has been begun is finished, nothing else is read.
     pub ending: bool,
 }
@@ -157,6 +159,11 @@ pub fn begun(client: &Client) -> bool {
         || client.reply_len > 0
         || client.dump_give > 0
         || client.stalled != 0
+}
+
+/// Whether an answer waits for it that takes more than a page.
+pub fn waits_for_much(client: &Client) -> bool {
+    client.reply_len as usize > PAGE
 }
 
 /// When the client is cut off. `timeout` is how long it has from its connection to its first answer, and to take any
@@ -422,6 +429,7 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
             Some(slot) => Answer::Give(slot, delete),
             None => Answer::Status(Errno::NOENT),
         },
+        Request::List | Request::GetDump if context.burdened => Answer::Status(Errno::NOMEM),
         Request::List => return list(client, context),
         Request::Info(from) => {
             client.looks = 1;

@@ -347,7 +347,7 @@ pub fn gather<'a>(start: &Start<'_>, service: &Service, room: &'a mut Room) -> R
     for (at, (_, number)) in start.own.iter().enumerate() {
         if gifts.fds.iter().skip(start.own.len()).any(|(_, given)| given == number) {
             let is_last = at + 1 == start.own.len();
-            let file = if is_last && service.notifies != 0 { "notification-fd" } else { "lock-fd" };
+            let file = if is_last && service.notify_fd >= 0 { "notification-fd" } else { "lock-fd" };
             let free = if *number == 0 { FIRST } else { FIRST + gifts.slots.len() as i32 };
             return Err(Problem::Taken { file, number: *number, free });
         }

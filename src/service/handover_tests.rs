@@ -197,7 +197,7 @@ fn s6_programs_find_the_environment_of_a_dump() {
 fn a_number_that_another_file_has_is_refused_with_the_one_to_take() {
     let mut case = Case::new("a\nb\n");
     case.own = vec![(Fd(50), 5), (Fd(51), 3)];
-    case.service.notifies = 1;
+    case.service.notify_fd = 60;
     let text = "a held descriptor becomes 3, and its file notification-fd says 3 too: make that 5";
     assert_eq!(case.refused(&["a", "b"]), text);
     case.own = vec![(Fd(50), 4), (Fd(51), 5)];

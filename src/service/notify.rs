@@ -449,3 +449,147 @@ pub fn tell(notify: &mut Notify, now: Nanos, what: fmt::Arguments<'_>) {
     (notify.logged, notify.unlogged) = (now, 0);
     warning!("{what}");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::scratch::Scratch;
+    use crate::sys::time::{MILLI, SECOND};
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_file_may_be_empty_or_hold_words() {
+        let default = Settings { access: Access::Main, watchdog: 0, stored_max: 64, ready: true };
+        assert_eq!(Settings::parse(b""), Some(default));
+        assert_eq!(Settings::parse(b" \n\n"), Some(default));
+        let all = Settings { access: Access::All, watchdog: 30 * SECOND, stored_max: 128, ready: false };
+        assert_eq!(Settings::parse(b"access=all\nwatchdog=30s\tfdstore-max=128 ready=no\n"), Some(all));
+        assert_eq!(Settings::parse(b"watchdog=250"), Some(Settings { watchdog: 250 * MILLI, ..default }));
+        assert_eq!(Settings::parse(b"access=all access=main fdstore-max=0").unwrap().stored_max, 0);
+    }
+
+    #[test]
+    fn words_that_mean_nothing_are_not_valid() {
+        for bad in [
+            "yes",
+            "access",
+            "access=",
+            "access=none",
+            "Access=all",
+            "watchdog=0",
+            "watchdog=1h",
+            "watchdog=",
+            "ready=1",
+            "fdstore-max=129",
+            "fdstore-max=-1",
+            "fdstore-max=",
+            "access=all,watchdog=1s",
+            "\u{e9}=1",
+            "\0",
+        ] {
+            assert_eq!(Settings::parse(bad.as_bytes()), None, "{bad:?}");
+        }
+        let scratch = Scratch::new();
+        assert_eq!(settings(scratch.fd), Reading { value: Settings::DEFAULT, problem: None });
+        scratch.write("notify-socket", &"ready=no ".repeat(29));
+        let wrong = |problem| Reading { value: Settings::DEFAULT, problem: Some(problem) };
+        assert_eq!(settings(scratch.fd), wrong(Problem::Invalid), "it is too long");
+        std::fs::remove_file(scratch.path.join("notify-socket")).unwrap();
+        scratch.mkdir("notify-socket");
+        assert_eq!(settings(scratch.fd), wrong(Problem::Unreadable(Errno::ISDIR)));
+    }
+
+    fn records(scratch: &Scratch) -> (Box<Notify>, Box<Service>) {
+        scratch.mkdir("supervise");
+        let (mut notify, mut service) = (Box::new(Notify::new_zeroed()), Box::new(Service::new_zeroed()));
+        (notify.fd, service.dir_fd, service.cgroup_fd) = (-1, scratch.fd.0, -1);
+        service.generation = 7;
+        (notify, service)
+    }
+
+    #[test]
+    fn a_socket_is_made_once_kept_and_removed() {
+        let scratch = Scratch::new();
+        let (mut notify, mut service) = records(&scratch);
+        let (first, is_new) = open(&mut notify, &mut service, &Settings::DEFAULT).unwrap();
+        assert!(is_new && first.as_bytes().starts_with(scratch.path.to_str().unwrap().as_bytes()));
+        assert_eq!((notify.used, notify.hidden, notify.generation, service.notified), (1, 1, 7, 1));
+        assert_eq!(scratch.names("notify"), [str::from_utf8(name(&notify)).unwrap()]);
+        let (again, is_new) = open(&mut notify, &mut service, &Settings::DEFAULT).unwrap();
+        assert!(!is_new && again.as_bytes() == first.as_bytes());
+        // Somebody has removed it: there is another.
+        std::fs::remove_dir_all(scratch.path.join("notify")).unwrap();
+        let (other, is_new) = open(&mut notify, &mut service, &Settings::DEFAULT).unwrap();
+        assert!(is_new && other.as_bytes() != first.as_bytes());
+        assert_eq!(scratch.names("notify").len(), 1);
+        close(&mut notify, &mut service);
+        assert_eq!((notify.used, notify.fd, service.notified), (0, -1, 0));
+        assert_eq!(scratch.names("notify"), [""; 0]);
+    }
+
+    #[test]
+    fn who_may_speak_is_decided_by_what_the_kernel_says() {
+        let scratch = Scratch::new();
+        let (mut notify, mut service) = records(&scratch);
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let (ours, its) = (process::pid(), child.id() as i32);
+        let sender = |pid: i32, uid| Some(Sender { pid: pid as u32, uid, gid: 0 });
+        service.pid = ours;
+        assert!(may_speak(&notify, &service, sender(ours, 0)));
+        assert!(!may_speak(&notify, &service, sender(its, 0)));
+        assert!(!may_speak(&notify, &service, sender(0, 0)) && !may_speak(&notify, &service, sender(-1, 0)));
+        assert!(!may_speak(&notify, &service, None));
+        notify.access = Access::All as u8;
+        assert!(may_speak(&notify, &service, sender(its, 0)), "a child");
+        assert!(!may_speak(&notify, &service, sender(0, 0)) && !may_speak(&notify, &service, None));
+        service.pid = its;
+        assert!(!may_speak(&notify, &service, sender(ours, 0)), "a parent");
+        service.pid = process::session(ours).unwrap();
+        assert!(may_speak(&notify, &service, sender(ours, 0)), "one of its session");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        service.pid = ours;
+        assert!(!may_speak(&notify, &service, sender(its, 0)), "it is gone, and everybody could know the name");
+        notify.hidden = 1;
+        assert!(may_speak(&notify, &service, sender(its, 0)));
+        assert!(!may_speak(&notify, &service, sender(its, 12_345)), "it was somebody else");
+    }
+
+    #[test]
+    fn what_a_service_says_is_shown_at_once_and_then_not_too_often() {
+        let scratch = Scratch::new();
+        let (mut notify, service) = records(&scratch);
+        let file = || std::fs::read_to_string(scratch.path.join("supervise/notify-status")).ok();
+        let mut say = |text: &str, now| {
+            take(&mut notify, &Message::parse(text.as_bytes()).unwrap(), now);
+            show(&mut notify, &service, now);
+            notify.due
+        };
+        assert_eq!((say("X=1", SECOND), file()), (0, None));
+        assert_eq!((say("STATUS=a", SECOND), file().as_deref()), (0, Some("status a\n")));
+        assert_eq!((say("STATUS=b", SECOND + 1), file().as_deref()), (SECOND + NOTIFY_PAUSE, Some("status a\n")));
+        assert_eq!(say("STATUS=c\nSTOPPING=1", SECOND + 2), SECOND + NOTIFY_PAUSE);
+        assert_eq!((say("STATUS=c", 2 * SECOND), file().as_deref()), (0, Some("stopping\nstatus c\n")));
+        assert_eq!((say("STATUS=c", 3 * SECOND), say("ERRNO=5\nRELOADING=1\nSTATUS=", 3 * SECOND)), (0, 0));
+        assert_eq!(file().as_deref(), Some("reloading\nstopping\nerrno 5\n"));
+        let mut buf = [0; SHOWN_MOST];
+        let expected = Shown { reloading: true, stopping: true, errno: 5, status: b"" };
+        assert_eq!(shown(scratch.fd, &mut buf), Ok(expected));
+    }
+
+    proptest! {
+        #[test]
+        fn a_status_is_cut_to_whole_characters(text in "\\PC{0,200}") {
+            let kept = cut(text.as_bytes());
+            prop_assert!(kept.len() <= NOTIFY_STATUS && text.as_bytes().starts_with(kept));
+            prop_assert!(std::str::from_utf8(kept).is_ok());
+            prop_assert!(kept.len() == text.len() || kept.len() + 4 > NOTIFY_STATUS);
+        }
+
+        #[test]
+        fn any_file_is_shown_without_harm(text in prop::collection::vec(any::<u8>(), 0..200)) {
+            let shown = Shown::parse(&text);
+            prop_assert!(!shown.status.contains(&b'\n'));
+        }
+    }
+}

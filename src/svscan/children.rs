@@ -77,7 +77,9 @@ impl Engine {
         if service.notify_fd >= 0 && supervisor::said_ready(service) {
             self.drive(slot, Event::Ready, now);
         }
-        self.hear_last(slot, now);
+        if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
+            self.hear_last(slot, now);
+        }
         self.drive(slot, Event::Died(wstat), now);
         if let Some(service) = self.tables.services.get_mut(slot) {
             service.dead_pid = 0;

@@ -111,6 +111,8 @@ pub struct Engine {
     owing_until: Nanos,
     /// When something that a service said is to be shown; 0: nothing.
     pub(super) show_at: Nanos,
+    /// How long the machine had slept when that was last asked.
+    pub(super) slept: Nanos,
     /// What the last scan complained about.
     pub(super) complaints: super::scan::Complaints,
 }
@@ -153,6 +155,7 @@ impl Engine {
             owing: heapless::Vec::new(),
             owing_until: 0,
             show_at: 0,
+            slept: time::slept(),
             complaints: super::scan::Complaints::new(),
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
@@ -298,13 +301,16 @@ impl Engine {
             match self.tables.services.get(slot).map(Timer::of) {
                 Some(Timer::Respawn) => self.begin_supervisor(slot, now),
                 Some(Timer::Linger) => self.go_on_releasing(slot),
+                Some(Timer::Watchdog) if self.has_slept() => self.watch_anew(now),
                 Some(_) => self.drive(slot, Event::Timer, now),
                 None => {}
             }
         }
         self.expire_jobs(now);
         self.expire_stop(now);
-        self.show_what_is_due(now);
+        if self.show_at > 0 && self.show_at <= now {
+            self.show_what_is_due(now);
+        }
         if let Some(holder) = &mut self.holder {
             holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::read());
         }

@@ -10,14 +10,14 @@ use crate::fdholder::table::Table;
 use crate::limits::{NOTIFY_LAST, NOTIFY_TURN, NOTIFY_TURN_FDS};
 use crate::service::fdstore::{self, Gift, Outcome, Owner};
 use crate::service::label;
-use crate::service::machine::{Event, State};
+use crate::service::machine::{Event, State, Timer};
 use crate::service::notify;
 use crate::state::slot::Handle;
 use crate::state::{Service, Tables};
 use crate::sys::datagram::{self, Received};
 use crate::sys::epoll::{Flags, Token};
 use crate::sys::socket::MAX_FDS;
-use crate::sys::time::{Nanos, SECOND};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd};
 use crate::text::errno::Reason;
 use crate::text::notify::{MESSAGE, Message, Problem, UNNAMED, Watchdog};
@@ -42,11 +42,9 @@ impl Engine {
         self.hear(slot, NOTIFY_TURN, NOTIFY_TURN_FDS, now);
     }
 
-    /// A service has died: what it said before counts.
+    /// A service has died that has a socket: what it said before counts.
     pub(super) fn hear_last(&mut self, slot: usize, now: Nanos) {
-        if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
-            self.hear(slot, NOTIFY_LAST, 16 * NOTIFY_TURN_FDS, now);
-        }
+        self.hear(slot, NOTIFY_LAST, 16 * NOTIFY_TURN_FDS, now);
     }
 
     /// Takes messages of a service, until there are none, or there were so many, or so many descriptors came with them.
@@ -111,6 +109,9 @@ impl Engine {
                 return self.tell(slot, now, format_args!("sent BARRIER=1 together with something else: ignored"));
             }
         };
+        if message.barrier {
+            return self.show_what_was_said(slot, now); // before the descriptor is closed that came with it
+        }
         notify::take(notify, &message, now);
         if let Some(pid) = message.main_pid.filter(|pid| u64::try_from(service.pid) != Ok(*pid)) {
             self.tell(slot, now, format_args!("says that its main process is {pid}; the one that was started counts"));
@@ -231,6 +232,20 @@ impl Engine {
         }
     }
 
+    /// Whether the machine has slept since this was last asked.
+    pub(super) fn has_slept(&mut self) -> bool {
+        note_sleep(&mut self.slept, time::slept())
+    }
+
+    /// While the machine slept nobody could say that he is alive: everybody has his whole time from now on.
+    pub(super) fn watch_anew(&mut self, now: Nanos) {
+        for slot in 0..self.high {
+            if self.tables.services.get(slot).is_some_and(|service| Timer::of(service) == Timer::Watchdog) {
+                self.drive(slot, Event::Alive, now);
+            }
+        }
+    }
+
     /// The supervisor of a service is gone: lets go of its notification socket.
     pub(super) fn close_notify(&mut self, slot: usize) {
         let Tables { services, notifies, .. } = &mut *self.tables;
@@ -261,9 +276,6 @@ impl Engine {
 
     /// Shows what is to be shown by now.
     pub(super) fn show_what_is_due(&mut self, now: Nanos) {
-        if self.show_at == 0 || self.show_at > now {
-            return;
-        }
         self.show_at = 0;
         for slot in 0..self.high {
             if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
@@ -279,6 +291,29 @@ impl Engine {
     }
 }
 
+/// Brings `known` up to date; answers whether it is more than what two clocks that are read one after the other differ by.
+fn note_sleep(known: &mut Nanos, slept: Nanos) -> bool {
+    let more = slept > known.saturating_add(100 * MILLI);
+    if more {
+        *known = slept;
+    }
+    more
+}
+
 fn owner(slot: usize, service: &Service) -> Owner<'_> {
     Owner { handle: Handle { slot, generation: service.generation }, name: service.name_bytes() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sleep_is_noticed_once_and_the_time_between_two_readings_is_none() {
+        let mut known = 5 * SECOND;
+        assert!(!note_sleep(&mut known, 5 * SECOND + 50 * MILLI));
+        assert!(!note_sleep(&mut known, 4 * SECOND));
+        assert!(note_sleep(&mut known, 7 * SECOND));
+        assert!(!note_sleep(&mut known, 7 * SECOND + MILLI));
+    }
 }

@@ -17,6 +17,13 @@ pub fn boot() -> Nanos {
     (t.tv_sec as u64).wrapping_mul(SECOND).wrapping_add(t.tv_nsec as u64)
 }
 
+/// Time that the machine has slept since the kernel started: what the boot-time clock is ahead of CLOCK_MONOTONIC. The two
+/// are not read in one moment, so it may seem to be a little more.
+pub fn slept() -> Nanos {
+    let awake = clock_gettime(ClockId::Monotonic);
+    boot().saturating_sub((awake.tv_sec as u64).wrapping_mul(SECOND).wrapping_add(awake.tv_nsec as u64))
+}
+
 /// Now, on CLOCK_REALTIME: seconds and nanoseconds since 1970. A clock set before 1970 counts as 1970.
 pub fn wall() -> (u64, u32) {
     let t = clock_gettime(ClockId::Realtime);

@@ -1,6 +1,6 @@
 //! Connections to a fd-holder on which a test writes bytes of its own.
 
-use linchpin::sys::{Fd, file, poll, socket, time, unix};
+use linchpin::sys::{Errno, Fd, file, poll, socket, time, unix};
 use std::ffi::CString;
 use std::path::Path;
 
@@ -74,8 +74,13 @@ pub struct Raw(pub Fd);
 
 impl Raw {
     pub fn connect(path: &Path) -> Raw {
+        Raw::try_connect(path).unwrap()
+    }
+
+    /// The same with a store that may end meanwhile.
+    pub fn try_connect(path: &Path) -> Result<Raw, Errno> {
         let path = CString::new(path.to_str().unwrap()).unwrap();
-        Raw(unix::connect(&path, deadline()).unwrap())
+        unix::connect(&path, deadline()).map(Raw)
     }
 
     /// Sends bytes as they are.

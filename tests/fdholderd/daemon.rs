@@ -60,6 +60,7 @@ pub fn write_rules(at: &Path, rules: Rules) {
 
 /// A running daemon. Its rules are in `rules`, its standard error is in `err`, its socket is `s`.
 pub struct Daemon {
+    pub whose: Whose,
     dir: TempDir,
     pub process: Child,
 }
@@ -67,11 +68,19 @@ pub struct Daemon {
 impl Daemon {
     /// Starts it with these rules and options, and waits until it is ready.
     pub fn start(whose: Whose, rules: Rules, options: &[&str]) -> Daemon {
-        Daemon::start_with(command(whose, "fdholderd"), rules, options)
+        Daemon::start_with(whose, command(whose, "fdholderd"), rules, options)
     }
 
-    /// The same, by another command that ends as one.
-    pub fn start_with(mut command: Command, rules: Rules, options: &[&str]) -> Daemon {
+    /// The same with so many descriptors.
+    pub fn start_limited(whose: Whose, descriptors: u32, options: &[&str]) -> Daemon {
+        let mut limited = Command::new("prlimit");
+        let program = command(whose, "fdholderd");
+        limited.arg(format!("--nofile={descriptors}:{descriptors}"));
+        limited.arg(program.get_program()).args(program.get_args());
+        Daemon::start_with(whose, limited, EVERYTHING, options)
+    }
+
+    fn start_with(whose: Whose, mut command: Command, rules: Rules, options: &[&str]) -> Daemon {
         let dir = TempDir::new();
         write_rules(&dir.path().join("rules"), rules);
         let err = fs::File::create(dir.path().join("err")).unwrap();
@@ -82,7 +91,7 @@ impl Daemon {
             compile_rules(dir.path());
         }
         let process = command.stdin(listener(&dir.path().join("s"))).stdout(Stdio::piped()).spawn();
-        let mut daemon = Daemon { dir, process: process.expect("s6 is installed") };
+        let mut daemon = Daemon { whose, dir, process: process.expect("s6 is installed") };
         let mut ready = String::new();
         daemon.process.stdout.take().unwrap().read_to_string(&mut ready).unwrap();
         assert_eq!(ready, "\n", "{}", daemon.log());

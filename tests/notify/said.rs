@@ -22,7 +22,7 @@ fn a_service_that_says_that_it_is_ready_is_ready_for_all_of_s6s_clients() {
     assert_eq!(talking.code("s6-svwait -U -t 10 web"), 99, "it has not said so yet");
     web.say("READY=1");
     events.until(b'U');
-    assert!(talking.status("web").ready);
+    talking.until_ready("web");
     talking.ok("s6-svwait -U -t 30000 web");
     assert!(talking.text("s6-svstat web").contains("ready"));
     // Once is enough.
@@ -152,7 +152,7 @@ fn a_mistake_in_the_file_is_said_and_the_service_runs() {
     let talking = Talking::new("acess=all");
     talking.next().say("READY=1");
     talking.until_log("service web: what its notify-socket says is not valid");
-    assert!(talking.status("web").ready);
+    talking.until_ready("web");
 }
 
 #[test]
@@ -223,7 +223,7 @@ fn a_service_directory_that_has_moved_has_another_socket_path_at_the_next_start(
     let web = talking.restart(web);
     assert!(web.env["NOTIFY_SOCKET"].contains("/new/notify/"), "{:?}", web.env);
     web.say("READY=1");
-    assert!(talking.status("new").ready);
+    talking.until_ready("new");
 }
 
 #[test]
@@ -231,7 +231,7 @@ fn a_service_that_is_not_root_may_speak() {
     let talking = Talking::with("", &[("run", &client::run_through("s6-applyuidgid -u 65534 -g 65534 -G ''"))], &[]);
     let web = talking.next();
     web.say("READY=1");
-    assert!(talking.status("web").ready);
+    talking.until_ready("web");
 }
 
 #[test]

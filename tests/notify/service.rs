@@ -66,10 +66,17 @@ impl Talking {
         entries.map(|entry| entry.unwrap().path()).collect()
     }
 
-    /// What the fd-holder of the engine lists.
+    /// What the fd-holder of the engine lists, in the order of the names.
     pub fn held(&self) -> Vec<String> {
         let list = self.text("s6-fdholder-list fdholder/s");
-        list.lines().map(str::to_owned).collect()
+        let mut list: Vec<_> = list.lines().map(str::to_owned).collect();
+        list.sort();
+        list
+    }
+
+    /// Waits until a service is seen to be ready. (Of one that was started again that may be a little after it said so.)
+    pub fn until_ready(&self, name: &str) {
+        eventually(|| self.status(name).ready);
     }
 
     /// Open descriptors of the engine when it has told all there is to tell of a start.

@@ -74,7 +74,7 @@ fn what_comes_in_several_messages_or_in_one_is_there_at_the_next_start_with_its_
     web.say_with("FDNAME=two words#2\nFDSTORE=1\nREADY=1", &[pipes[3].0, pipes[4].0]);
     store(&web, "FDNAME=one", pipes[5].0);
     [pipes[3].0, pipes[4].0].into_iter().for_each(close);
-    assert!(talking.status("web").ready);
+    talking.until_ready("web");
     let web = talking.restart(web);
     let mut found: Vec<_> =
         web.names().into_iter().zip(&web.listened).map(|(n, fd)| (n, read(Fd(fd.as_raw_fd())))).collect();
@@ -113,7 +113,7 @@ fn a_name_is_removed_with_all_that_it_stands_for_and_it_is_closed() {
     pipes.iter().for_each(|pipe| close(pipe.1));
     assert_eq!(talking.held().len(), 4);
     web.say("FDSTOREREMOVE=1\nFDNAME=a");
-    assert_eq!(talking.held(), ["fdstore:web:b", "fdstore:web:a#7#1"]);
+    assert_eq!(talking.held(), ["fdstore:web:a#7#1", "fdstore:web:b"]);
     assert!(pipes[..2].iter().all(|pipe| read(pipe.0).is_empty()));
     assert!(!readable(pipes[2].0, std::time::Duration::ZERO));
     web.say("FDSTOREREMOVE=1");
@@ -159,11 +159,11 @@ fn whoever_has_hung_up_is_let_go_of_unless_that_is_not_wanted() {
     assert_eq!(talking.held().len(), 3);
     close(polled.1);
     close(unpolled.1);
-    eventually(|| talking.held() == ["fdstore:web:unpolled", "fdstore:web:file"]);
+    eventually(|| talking.held() == ["fdstore:web:file", "fdstore:web:unpolled"]);
     // One that has hung up before it comes, and that the service has open itself.
     close(gone.1);
     store(&web, "FDNAME=gone", gone.0);
-    eventually(|| talking.held() == ["fdstore:web:unpolled", "fdstore:web:file"]);
+    eventually(|| talking.held() == ["fdstore:web:file", "fdstore:web:unpolled"]);
     let cpu = talking.cpu();
     for _ in 0..20 {
         web.say("STATUS=x");
@@ -183,7 +183,8 @@ fn a_client_of_the_fd_holder_may_take_what_a_service_has_stored_and_nothing_is_h
     close(write);
     eventually(|| talking.fds() == before);
     web.say("READY=1");
-    assert!(talking.status("web").ready && talking.held().is_empty());
+    talking.until_ready("web");
+    assert!(talking.held().is_empty());
 }
 
 #[test]

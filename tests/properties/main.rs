@@ -1,5 +1,6 @@
 //! Properties that hold for any bytes, by proptest. The checks themselves are those that `scripts/fuzz` runs for longer.
 
+mod answers;
 mod checks;
 
 use proptest::prelude::*;
@@ -95,6 +96,14 @@ proptest! {
     fn any_board_config_with_keys_that_there_are_can_be_read(lines in prop::collection::vec(board_line(), 0..30)) {
         checks::board(lines.concat().as_bytes());
     }
+}
+
+#[test]
+fn no_answer_makes_a_client_of_the_fd_holder_fail_or_keep_a_descriptor() {
+    let place = answers::Place::new();
+    proptest!(cases(2000), |(data in bytes(120))| {
+        answers::answers(&place, &data);
+    });
 }
 
 #[test]

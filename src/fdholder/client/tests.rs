@@ -3,7 +3,6 @@
 
 use super::*;
 use crate::sys::time;
-use proptest::prelude::*;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
 
 /// A store that has answered already.
@@ -276,35 +275,5 @@ fn what_is_given_goes_out_253_at_a_time_however_the_store_counts() {
             assert_eq!((chunks, count), (vec![253, 253, 2], COUNT));
         }
         assert!(fake.all_closed(connection));
-    }
-}
-
-/// A part of an answer: bytes that make some sense, and descriptors.
-fn part() -> impl Strategy<Value = (Vec<u8>, usize)> {
-    let payload = prop_oneof![
-        prop::collection::vec(any::<u8>(), 0..40),
-        Just(vec![0]),
-        Just(vec![11]),
-        Just(b"\0\0\0\0\x01".to_vec()),
-        Just(b"\0\0\0\0\x02a\0b\0".to_vec()),
-        (0u32..3, 0u32..5).prop_map(|(trips, total)| head(trips, total).0[HEADER..].to_vec()),
-        prop::collection::vec(prop::collection::vec(1u8.., 0..4), 0..4)
-            .prop_map(|ids| ids.iter().flat_map(|id| entry(id)).collect()),
-    ];
-    let whole = (payload, 0usize..4).prop_map(|(payload, fds)| message(fds, &payload));
-    (prop_oneof![4 => whole, 1 => prop::collection::vec(any::<u8>(), 1..30)], 0usize..4)
-}
-
-proptest! {
-    #[test]
-    fn no_answer_makes_a_client_fail_or_keep_a_descriptor(
-        what in prop::sample::select(&ALL[..]),
-        answers in prop::collection::vec(part(), 0..5),
-    ) {
-        let (fake, mut connection) = Fake::new(&answers);
-        let done = ask(&mut connection, what);
-        // There is an end, so that nothing takes long.
-        prop_assert_ne!(done, Err(Errno::TIMEDOUT));
-        prop_assert!(fake.all_closed(connection), "{:?} left a descriptor open", what);
     }
 }

@@ -1,10 +1,10 @@
 //! What the store takes and gives back: places for clients, memory, time; and that it can be made anew.
 
-use super::{Peer, Store, Witness};
+use super::{PLACES, Peer, Store, Witness};
 use crate::fdholder::server::{Server, Settings, store_own};
 use crate::fdholder::table;
 use crate::fdholder::wire::Request;
-use crate::limits::FDHOLDER_IDLE;
+use crate::limits::{FDHOLDER_IDLE, FDHOLDER_LARGE};
 use crate::sys::time::SECOND;
 use crate::sys::{Errno, Fd, unix};
 
@@ -57,7 +57,7 @@ fn memory_shrinks_again_when_clients_leave_and_descriptors_are_let_go() {
     let first = store.connect();
     store.ask(&first, &Request::List, &[]);
     let pages = store.pages();
-    let peers: Vec<Peer> = (1..store.tables.clients.len()).map(|_| store.connect()).collect();
+    let peers: Vec<Peer> = (1..PLACES).map(|_| store.connect()).collect();
     for peer in &peers {
         store.ask(peer, &Request::List, &[]);
     }
@@ -92,7 +92,7 @@ fn memory_shrinks_again_when_clients_leave_and_descriptors_are_let_go() {
 #[test]
 fn when_all_places_are_taken_the_next_client_waits_for_one() {
     let mut store = Store::new();
-    let mut peers: Vec<Peer> = (0..store.tables.clients.len()).map(|_| store.connect()).collect();
+    let mut peers: Vec<Peer> = (0..PLACES).map(|_| store.connect()).collect();
     let waiting = store.connect();
     waiting.send(LIST, &[]).unwrap();
     store.settle();
@@ -108,12 +108,25 @@ fn an_idle_client_may_stay_for_long_but_makes_room_when_places_run_out() {
     let idle = store.connect();
     store.pass(60 * SECOND);
     assert!(!idle.ended());
-    let peers: Vec<Peer> = (1..store.tables.clients.len()).map(|_| store.connect()).collect();
+    let peers: Vec<Peer> = (1..PLACES).map(|_| store.connect()).collect();
     let waiting = store.connect();
-    store.pass(SECOND);
+    assert_eq!(store.due(), Some(0));
+    store.pass(0);
     assert!(idle.ended());
     assert!(!peers[0].ended());
     assert_eq!(store.ask(&waiting, &Request::List, &[]), [0; 5]);
+}
+
+#[test]
+fn a_client_that_has_just_asked_does_not_make_room() {
+    let mut store = Store::new();
+    let idle: Vec<Peer> = (0..PLACES).map(|_| store.connect()).collect();
+    store.pass_without_events(SECOND);
+    idle[0].send(LIST, &[]).unwrap();
+    store.pass(0);
+    assert_eq!(idle[0].answer().0, [0; 5]);
+    store.pass(0);
+    assert!(idle[1].ended() && !idle[0].ended());
 }
 
 #[test]
@@ -156,6 +169,35 @@ fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
     assert_eq!(half.answer().0, [0; 5]);
     assert_eq!(store.ask(&idle, &Request::List, &[]), [0; 5]);
     assert!(torn.ended());
+}
+
+#[test]
+fn only_so_many_clients_have_large_answers_waiting() {
+    let mut store = Store::new();
+    let setter = store.connect();
+    let witness = Witness::new();
+    for i in 0..50 {
+        assert_eq!(store.store(&setter, format!("{i:0>255}").as_bytes(), witness.write), 0);
+    }
+    let peers: Vec<Peer> = (0..FDHOLDER_LARGE + 1).map(|_| store.connect()).collect();
+    for peer in &peers {
+        let slot = store.tables.clients.iter().rposition(|client| client.used != 0).unwrap();
+        for client in &store.tables.clients[1..=slot] {
+            rustix::net::sockopt::set_socket_send_buffer_size(Fd(client.fd), 1).unwrap();
+        }
+        peer.send(LIST, &[]).unwrap();
+        store.settle();
+    }
+    let nomem = [Errno::NOMEM.raw_os_error() as u8];
+    assert_eq!(peers[FDHOLDER_LARGE].answer().0, nomem);
+    assert_eq!(store.ask(&setter, &Request::GetDump, &[]), nomem);
+    assert_eq!(store.ask(&setter, &Request::Delete(b"none"), &[]), [2]);
+    let mut taken = 0;
+    while taken < 6 + 5 + 50 * 256 {
+        taken += peers[0].receive(1 << 16).unwrap().0.len();
+        store.settle();
+    }
+    assert_eq!(store.ask(&setter, &Request::List, &[]).len(), 5 + 50 * 256);
 }
 
 fn store_with(change: impl FnOnce(&mut Settings)) -> Store {

@@ -2,7 +2,7 @@
 
 use super::{Peer, Store, Witness};
 use crate::fdholder::client::{Connection, never};
-use crate::fdholder::server::Now;
+use crate::fdholder::server::{Now, Settings};
 use crate::sys::time::{self, MILLI, SECOND};
 use crate::sys::{Errno, Fd, unix};
 use std::ffi::CString;
@@ -22,7 +22,7 @@ struct Running {
 impl Running {
     fn new() -> Running {
         let stop = Arc::new(AtomicBool::new(false));
-        let mut store = Store::new();
+        let mut store = Store::with_settings(Settings::default());
         let path = store.path.clone();
         let stopped = stop.clone();
         let thread = std::thread::spawn(move || {
@@ -182,7 +182,7 @@ fn our_client_believes_nothing_that_is_no_answer() {
     type Ask<'a> = &'a dyn Fn(&mut Connection) -> Result<(), Errno>;
     let cases: [(&str, &'static [u8], usize, Ask<'_>, Errno); 9] = [
         ("nofd", b"\0\0\0\x01\0\x01\0", 0, &retrieve, Errno::PROTO),
-        ("longer", b"\0\0\0\x02\0\x01\0\0", 1, &retrieve, Errno::MSGSIZE),
+        ("longer", b"\0\0\0\x02\0\x01\0\0", 1, &retrieve, Errno::PROTO),
         ("two", b"\0\0\0\x01\0\x02\0", 2, &retrieve, Errno::PROTO),
         ("echo", b"\0\0\0\x01\0\0L", 0, &list, Errno::from_raw_os_error(76)),
         ("fds", b"\0\0\0\x05\0\x01\0\0\0\0\0", 1, &list, Errno::PROTO),

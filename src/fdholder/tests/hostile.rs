@@ -1,8 +1,8 @@
 //! Clients that do what they must not: they are cut off, all they sent is closed, and nobody else notices.
 
-use super::{Peer, Store, Witness};
+use super::{PLACES, Peer, Store, Witness};
 use crate::fdholder::wire::{Entry, Request};
-use crate::limits::FDHOLDER_PATIENCE;
+use crate::limits::{FDHOLDER_CROWDED, FDHOLDER_PATIENCE};
 use crate::sys::time::SECOND;
 use crate::sys::{Errno, Fd};
 use crate::text::tai::Stamp;
@@ -151,23 +151,49 @@ fn a_connection_to_the_store_is_not_held_by_it() {
     assert!(store.held().is_empty());
 }
 
+/// Lets time pass, as the engine does, until there is something for `peer`; answers how long that took.
+fn until_served(store: &mut Store, peer: &Peer) -> u64 {
+    let mut waited = 0;
+    store.settle();
+    while peer.receive(1) == Err(Errno::AGAIN) {
+        let due = store.due().unwrap();
+        store.pass(due);
+        waited += due;
+    }
+    waited
+}
+
 #[test]
 fn silent_clients_do_not_lock_others_out() {
     let mut store = Store::new();
     let mut peers: Vec<Peer> = (0..100).map(|_| store.connect()).collect();
     let waiting = store.connect();
     waiting.send(LIST, &[]).unwrap();
-    // As the engine does: what is due is done when it is due.
-    let mut waited = 0;
-    while waiting.receive(1) == Err(Errno::AGAIN) {
-        let due = store.due().unwrap();
-        store.pass(due);
-        waited += due;
-    }
     // 32 places, each taken by a silent one at most for so long, and 100 silent ones in front.
-    assert_eq!(waited, 3 * FDHOLDER_PATIENCE);
+    assert_eq!(until_served(&mut store, &waiting), 3 * FDHOLDER_CROWDED);
     assert_eq!(peers.split_off(69).iter().filter(|peer| peer.ended()).count(), 0);
     assert!(peers.iter().all(Peer::ended));
+    // Whoever comes now finds those that have been silent for longer.
+    store.pass(FDHOLDER_CROWDED);
+    let next = store.connect();
+    next.send(LIST, &[]).unwrap();
+    assert_eq!(until_served(&mut store, &next), 0);
+}
+
+#[test]
+fn clients_that_do_not_read_on_have_longer_but_not_for_ever() {
+    let mut store = Store::new();
+    let _peers: Vec<Peer> = (0..PLACES)
+        .map(|_| {
+            let peer = store.connect();
+            peer.send(&LIST[..3], &[]).unwrap();
+            store.settle();
+            peer
+        })
+        .collect();
+    let waiting = store.connect();
+    waiting.send(LIST, &[]).unwrap();
+    assert_eq!(until_served(&mut store, &waiting), FDHOLDER_PATIENCE);
 }
 
 #[test]

@@ -18,6 +18,9 @@ use crate::text::tai::Stamp;
 use std::ffi::CString;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// So many clients of [`Store::new`] may be connected: fewer than in life, for there are tests that connect them all.
+pub const PLACES: usize = 32;
+
 /// A store in an arena of its own.
 pub struct Store {
     pub tables: &'static mut Tables,
@@ -32,7 +35,7 @@ pub struct Store {
 
 impl Store {
     pub fn new() -> Store {
-        Store::with_settings(Settings::default())
+        Store::with_settings(Settings { clients_max: PLACES, ..Settings::default() })
     }
 
     pub fn with_settings(settings: Settings) -> Store {
@@ -87,17 +90,22 @@ impl Store {
         }
     }
 
-    /// Lets time pass on both clocks, and does what is due then.
-    pub fn pass(&mut self, nanos: u64) {
+    /// Lets time pass on both clocks.
+    pub fn pass_without_events(&mut self, nanos: u64) {
         self.now.boot += nanos;
         self.now.wall = self.now.wall.plus(nanos);
+    }
+
+    /// Lets time pass on both clocks, and does what is due then.
+    pub fn pass(&mut self, nanos: u64) {
+        self.pass_without_events(nanos);
         self.with(|server, records, epoll, now| server.expire(records, epoll, now));
         self.settle();
     }
 
     /// Nanoseconds until something is due.
     pub fn due(&mut self) -> Option<u64> {
-        self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at - now.boot))
+        self.with(|server, records, _, now| server.next_deadline(records, now).map(|at| at.saturating_sub(now.boot)))
     }
 
     /// Pages that the arena has.
@@ -167,7 +175,16 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        self.listener.close();
+        for client in &self.tables.clients[..self.tables.header.clients_top as usize] {
+            if client.used != 0 {
+                Fd(client.fd).close();
+            }
+        }
+        for mut fd in [self.listener, self.epoll.fd(), Fd(self.tables.header.arena_fd)] {
+            fd.close();
+        }
+        // Its memory stays mapped.
+        crate::sys::memory::release(zerocopy::IntoBytes::as_mut_bytes(self.tables));
         let _ = std::fs::remove_file(self.path.to_str().unwrap());
     }
 }

@@ -1,6 +1,6 @@
 //! Who may do what: by access rules, by entries of the board config, by default.
 
-use super::{Peer, Store, Witness};
+use super::{PLACES, Peer, Store, Witness};
 use crate::fdholder::rights::*;
 use crate::fdholder::server::Settings;
 use crate::fdholder::wire::{Entry, Request};
@@ -382,7 +382,7 @@ fn one_user_cannot_take_all_places() {
     let mut store = Store::new();
     store.tables.allows[0] = allow(2, 0, LIST, &[]);
     let path = store.path.clone();
-    let places = store.tables.clients.len();
+    let places = PLACES;
     let mut theirs: Vec<_> = (0..2 * places).map(|_| connect_as(&path, NOBODY)).collect();
     store.settle();
     assert_eq!(store.clients(), places / 2);

@@ -19,6 +19,7 @@ pub const ALL: &[Attack] = &[
     ("300 descriptors in one message", three_hundred),
     ("slow senders", slow),
     ("connect floods", connect_flood),
+    ("silent clients in all places", silent),
     ("clients that never read", never_reading),
     ("identifiers of 0, 255 and 256 bytes, and of any", identifiers),
     ("pinned descriptors", pinned),
@@ -203,6 +204,19 @@ fn connect_flood(attacker: &Attacker<'_>) {
         held.extend(attacker.connect());
         if held.len() > 10 {
             held.drain(..if round % 64 == 0 { 11 } else { 1 });
+        }
+        attacker.done.fetch_add(1, Relaxed);
+    }
+}
+
+/// More connections than the store has places, on which nothing is said.
+fn silent(attacker: &Attacker<'_>) {
+    let mut held = Vec::new();
+    while !attacker.stop.load(Relaxed) {
+        held.extend(attacker.connect());
+        if held.len() > 200 {
+            held.remove(0);
+            pause();
         }
         attacker.done.fetch_add(1, Relaxed);
     }

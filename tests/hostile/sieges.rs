@@ -60,10 +60,10 @@ fn nobody_waits_and_nothing_is_lost_whatever_is_sent() {
 
 #[test]
 fn nobody_waits_and_nothing_is_lost_whoever_is_slow_or_many() {
-    besiege(&ALL[4..7]);
+    besiege(&ALL[4..8]);
 }
 
 #[test]
 fn nobody_waits_and_nothing_is_lost_whatever_is_named_pinned_or_dumped() {
-    besiege(&ALL[7..]);
+    besiege(&ALL[8..]);
 }

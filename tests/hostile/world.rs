@@ -27,9 +27,14 @@ pub struct World {
 impl World {
     /// Everything up, everything stored.
     pub fn new() -> World {
+        World::started_by("exec \"$@\"")
+    }
+
+    /// The same, started by a shell script that ends by executing `"$@"`.
+    pub fn started_by(script: &str) -> World {
         let names: Vec<String> = (0..SERVICES).map(|n| format!("service{n}")).collect();
         let services: Vec<Service<'_>> = names.iter().map(|name| (&name[..], &[("run", SLEEPER)][..])).collect();
-        let svscan = ScanDir::in_memory(&services).start("");
+        let svscan = ScanDir::in_memory(&services).start_by(script, "");
         let path = svscan.base("held");
         std::fs::write(&path, "honest").unwrap();
         let file = std::fs::File::open(&path).unwrap();

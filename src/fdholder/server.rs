@@ -14,7 +14,7 @@ use crate::limits::{
     FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
     FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
-use crate::state::{Allow, Client, Tables};
+use crate::state::{Allow, Client, Pending, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, memory, poll, socket, unix};
@@ -72,6 +72,8 @@ pub struct Records<'a> {
     pub allows: &'a [Allow],
     /// The board config's directory of access rules.
     pub rules: Option<&'a CStr>,
+    /// Its sockets that could not be bound yet.
+    pub pending: &'a [Pending],
 }
 
 impl<'a> Records<'a> {
@@ -89,6 +91,7 @@ impl<'a> Records<'a> {
                 0 => None,
                 _ => CStr::from_bytes_until_nul(&header.fdholder_rules).ok(),
             },
+            pending: tables.pending.get(..header.pending_top as usize).unwrap_or_default(),
         }
     }
 
@@ -343,6 +346,7 @@ impl Server {
         let mut context = Context {
             held: &mut records.held,
             allows: records.allows,
+            pending: records.pending,
             now,
             journal: &mut self.journal,
             listener: self.listener,

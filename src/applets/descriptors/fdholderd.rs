@@ -238,6 +238,7 @@ impl Store {
             next_generation: &mut next_generation,
             allows: &[],
             rules: None,
+            pending: &[],
         };
         let server = Server::new(Fd::STDIN, settings, &mut records, &epoll, &Now::read())?;
         Ok(Store { held, held_top, clients, clients_top, next_generation, epoll, signals, server, file, ending: false })
@@ -252,6 +253,7 @@ impl Store {
             next_generation: &mut self.next_generation,
             allows: &[],
             rules: None,
+            pending: &[],
         };
         body(&mut self.server, &mut records, &self.epoll, &Now::read())
     }

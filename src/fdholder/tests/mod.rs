@@ -60,6 +60,7 @@ impl Store {
             next_generation: &mut header.next_generation,
             allows: &self.tables.allows,
             rules: None,
+            pending: &[],
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }

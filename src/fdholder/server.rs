@@ -311,9 +311,9 @@ impl Server {
             other => other,
         };
         if let Some(why) = refused {
+            self.journal.tell(now.boot, who, format_args!("{why}"));
             session::close(client);
             self.freed(records, now);
-            self.journal.tell(now.boot, who, format_args!("{why}"));
         }
         refused.is_none()
     }
@@ -370,7 +370,6 @@ impl Server {
         }
         let who = Who::of(client);
         if let Err(end) = done {
-            self.end(slot, watched, records, epoll, now);
             match end {
                 End::Left => {}
                 End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
@@ -380,6 +379,7 @@ impl Server {
                 }
                 End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
             }
+            self.end(slot, watched, records, epoll, now);
         }
     }
 

@@ -1,6 +1,6 @@
 //! A store that says what it is told to say, and remembers what it was sent: for clients.
 
-use crate::store::deadline;
+use crate::raw::deadline;
 use crate::tmp::TempDir;
 use linchpin::sys::{Fd, poll, socket, unix};
 use std::ffi::CString;

@@ -18,4 +18,5 @@ mod machine;
 mod pty;
 mod shutdown;
 mod sockets;
+mod table;
 mod world;

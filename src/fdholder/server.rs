@@ -53,7 +53,12 @@ pub struct Now {
 impl Now {
     /// Reads both clocks.
     pub fn read() -> Now {
-        Now { boot: time::boot(), wall: Stamp::now() }
+        Now::at(time::boot())
+    }
+
+    /// Reads the wall clock; on the boot-time clock it was `boot` a moment ago.
+    pub fn at(boot: Nanos) -> Now {
+        Now { boot, wall: Stamp::now() }
     }
 }
 

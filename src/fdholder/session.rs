@@ -293,16 +293,16 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>, emptied: &m
         return Err(End::Broke("a request without its descriptors"));
     }
     let wanted = room.len();
-    let mut fds = [Fd::NONE; MAX_FDS];
+    let mut fds = heapless::Vec::<Fd, MAX_FDS>::new();
     let free = FDHOLDER_FDS.saturating_sub(client.fds_len as usize).min(MAX_FDS);
-    let got = match socket::receive(Fd(client.fd), room, fds.get_mut(..free).unwrap_or(&mut [])) {
+    let got = match socket::receive_with(Fd(client.fd), room, &mut |fd| fds.len() < free && fds.push(fd).is_ok()) {
         Ok(got) => got,
         Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
         Err(Errno::CONNRESET) => return Err(End::Left),
         Err(e) => return Err(End::Failed(e)),
     };
     let welcome = got.fds == 0 || rights::may_send_descriptors(client, context.allows);
-    for fd in fds.iter_mut().take(got.fds) {
+    for fd in &mut fds {
         if !welcome || fd.0 >= context.spare_from {
             fd.close();
         }

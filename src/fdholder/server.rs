@@ -154,7 +154,7 @@ impl<'a> Records<'a> {
 
 /// Makes the store's socket: mode 0777, for who may use it is decided by credentials. Errors: see [`unix::listen`].
 pub fn listen(path: &CStr) -> Result<Fd> {
-    unix::listen(path, 0o777, FDHOLDER_BACKLOG)
+    unix::listen_for(path, 0o777, FDHOLDER_BACKLOG)
 }
 
 /// The limit of what is held for ever.

@@ -159,7 +159,7 @@ fn attack(deed: Deed, path: &CString, fd: Fd, stop: &AtomicBool, deeds: &AtomicU
     while !stop.load(SeqCst) {
         deed(path, fd);
         deeds.fetch_add(1, SeqCst);
-        std::thread::sleep(Duration::from_millis(10));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod answers;
 mod checks;
+mod session;
 
 use proptest::prelude::*;
 
@@ -113,6 +114,42 @@ fn no_answer_makes_a_client_of_the_fd_holder_fail_or_keep_a_descriptor() {
     let place = answers::Place::new();
     proptest!(cases(2000), |(data in bytes(120))| {
         answers::answers(&place, &data);
+    });
+}
+
+/// A piece of what a client sends: a request, a part of one, or something else.
+fn piece() -> impl Strategy<Value = Vec<u8>> {
+    let request = prop::sample::select(vec![
+        &b"\0\0\0\x10\0\x01S\x60\0\0\0\0\0\0\0\0\0\0\0\x01a\0"[..],
+        b"\0\0\0\x10\0\x01S\x40\0\0\0\x65\x53\xf1\x26\0\0\0\0\x01b\0",
+        b"\0\0\0\x04\0\0D\x01a\0",
+        b"\0\0\0\x05\0\0R\0\x01a\0",
+        b"\0\0\0\x05\0\0R\x01\x01b\0",
+        b"\0\0\0\x01\0\0L",
+        b"\0\0\0\x01\0\0?",
+        b"\0\0\0\x05\0\0i\0\0\0\0",
+        b"\0\0\0\x05\0\0!\0\0\0\x02",
+        b"\0\0\0\x10\0\x01.\x60\0\0\0\0\0\0\0\0\0\0\0\x01a\0",
+        b"\0\0\0\x1f\0\x02.\x60\0\0\0\0\0\0\0\0\0\0\0\x01c\0\x60\0\0\0\0\0\0\0\0\0\0\0\x01c\0",
+    ]);
+    prop_oneof![
+        6 => request.clone().prop_map(<[u8]>::to_vec),
+        2 => (request, any::<prop::sample::Index>()).prop_map(|(whole, cut)| whole[..cut.index(whole.len())].to_vec()),
+        1 => bytes(20),
+    ]
+}
+
+#[test]
+fn no_session_with_the_fd_holder_harms_its_records_or_leaves_a_descriptor() {
+    let place = std::cell::RefCell::new(session::Place::new());
+    let pieces = prop::collection::vec((any::<u8>(), piece()), 0..20);
+    proptest!(cases(2000), |(pieces in pieces)| {
+        let data: Vec<u8> = pieces
+            .iter()
+            // That the other side leaves is the exception.
+            .flat_map(|(how, piece)| [&[if how % 16 == 0 { *how } else { how & 0x7f }, piece.len() as u8], &piece[..]].concat())
+            .collect();
+        session::session(&mut place.borrow_mut(), &data);
     });
 }
 

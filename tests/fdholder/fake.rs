@@ -1,17 +1,14 @@
 //! A store that says what it is told to say, and remembers what it was sent: for clients.
 
+use crate::raw::deadline;
 use crate::tmp::TempDir;
-use linchpin::sys::{Fd, poll, socket, time, unix};
+use linchpin::sys::{Fd, poll, socket, unix};
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-
-/// A client has so much time for each step: a busy machine may need seconds to run one.
-fn deadline() -> Option<u64> {
-    Some(time::boot() + 60 * time::SECOND)
-}
 
 /// What the store does.
 #[derive(Clone, Debug)]
@@ -69,14 +66,12 @@ impl Fake {
         let dir = TempDir::new();
         let held = dir.path().join("held");
         std::fs::write(&held, "held\n").unwrap();
-        let mut listener = unix::listen(&path(&dir), 0o777, 8).unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
         let thread = std::thread::spawn(move || {
-            poll::readable(listener, deadline()).expect("a client");
-            let mut connection = unix::accept(listener).unwrap();
-            connection.set_nonblocking(false).unwrap();
+            poll::readable(Fd(listener.as_raw_fd()), deadline()).expect("a client");
+            let mut connection = Fd(listener.accept().unwrap().0.into_raw_fd());
             let sent = serve(connection, script, &held);
             connection.close();
-            listener.close();
             sent
         });
         Fake { dir, thread }

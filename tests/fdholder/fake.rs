@@ -5,7 +5,8 @@ use crate::tmp::TempDir;
 use linchpin::sys::{Fd, poll, socket, unix};
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -65,14 +66,12 @@ impl Fake {
         let dir = TempDir::new();
         let held = dir.path().join("held");
         std::fs::write(&held, "held\n").unwrap();
-        let mut listener = unix::listen(&path(&dir), 0o777).unwrap();
+        let listener = UnixListener::bind(dir.path().join("s")).unwrap();
         let thread = std::thread::spawn(move || {
-            poll::readable(listener, deadline()).expect("a client");
-            let mut connection = unix::accept(listener).unwrap();
-            connection.set_nonblocking(false).unwrap();
+            poll::readable(Fd(listener.as_raw_fd()), deadline()).expect("a client");
+            let mut connection = Fd(listener.accept().unwrap().0.into_raw_fd());
             let sent = serve(connection, script, &held);
             connection.close();
-            listener.close();
             sent
         });
         Fake { dir, thread }

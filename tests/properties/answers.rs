@@ -4,14 +4,16 @@
 use linchpin::fdholder::client::{Connection, never};
 use linchpin::fdholder::info;
 use linchpin::fdholder::wire::Entry;
-use linchpin::sys::{Errno, Fd, Result, poll, socket, time, unix};
+use linchpin::sys::{Errno, Fd, Result, poll, socket, time};
 use std::ffi::CString;
+use std::os::fd::IntoRawFd;
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A socket at which stores answer before they are asked.
 pub struct Place {
     path: CString,
-    listener: Fd,
+    listener: UnixListener,
 }
 
 impl Place {
@@ -20,14 +22,13 @@ impl Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("linchpin-answers-{}-{count}", std::process::id()));
         let path = CString::new(path.to_str().unwrap()).unwrap();
-        let listener = unix::listen(&path, 0o600).unwrap();
+        let listener = UnixListener::bind(path.to_str().unwrap()).unwrap();
         Place { path, listener }
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.listener.close();
         let _ = std::fs::remove_file(self.path.to_str().unwrap());
     }
 }
@@ -123,7 +124,7 @@ pub fn answers(place: &Place, data: &[u8]) {
     let mut decisions = Decisions(data);
     let (mut reader, mut writer) = Fd::pipe().unwrap();
     let mut store = Connection::open(&place.path, Some(time::boot() + 60 * time::SECOND)).unwrap();
-    let mut server = unix::accept(place.listener).unwrap();
+    let mut server = Fd(place.listener.accept().unwrap().0.into_raw_fd());
     let what = decisions.below(7);
     let total = decisions.below(4);
     for step in 0..3 {

@@ -11,10 +11,10 @@ use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::wire::NEVER;
 use crate::limits::{
-    FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE, FDHOLDER_PAUSE,
-    FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
+    FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
+    FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
-use crate::state::{Allow, Client, Tables};
+use crate::state::{Allow, Client, Pending, Tables};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, memory, poll, socket, unix};
@@ -53,7 +53,12 @@ pub struct Now {
 impl Now {
     /// Reads both clocks.
     pub fn read() -> Now {
-        Now { boot: time::boot(), wall: Stamp::now() }
+        Now::at(time::boot())
+    }
+
+    /// Reads the wall clock; on the boot-time clock it was `boot` a moment ago.
+    pub fn at(boot: Nanos) -> Now {
+        Now { boot, wall: Stamp::now() }
     }
 }
 
@@ -72,6 +77,8 @@ pub struct Records<'a> {
     pub allows: &'a [Allow],
     /// The board config's directory of access rules.
     pub rules: Option<&'a CStr>,
+    /// Its sockets that could not be bound yet.
+    pub pending: &'a [Pending],
 }
 
 impl<'a> Records<'a> {
@@ -89,6 +96,7 @@ impl<'a> Records<'a> {
                 0 => None,
                 _ => CStr::from_bytes_until_nul(&header.fdholder_rules).ok(),
             },
+            pending: tables.pending.get(..header.pending_top as usize).unwrap_or_default(),
         }
     }
 
@@ -146,7 +154,7 @@ impl<'a> Records<'a> {
 
 /// Makes the store's socket: mode 0777, for who may use it is decided by credentials. Errors: see [`unix::listen`].
 pub fn listen(path: &CStr) -> Result<Fd> {
-    unix::listen(path, 0o777)
+    unix::listen(path, 0o777, FDHOLDER_BACKLOG)
 }
 
 /// The limit of what is held for ever.
@@ -343,6 +351,7 @@ impl Server {
         let mut context = Context {
             held: &mut records.held,
             allows: records.allows,
+            pending: records.pending,
             now,
             journal: &mut self.journal,
             listener: self.listener,

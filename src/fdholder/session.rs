@@ -19,7 +19,7 @@ use super::server::Now;
 use super::table::{self, New, Origin, Table};
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
 use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE};
-use crate::state::{Allow, Client};
+use crate::state::{Allow, Client, Pending};
 use crate::sys::epoll::Flags;
 use crate::sys::socket::{self, MAX_FDS, Peer};
 use crate::sys::time::Nanos;
@@ -39,6 +39,8 @@ pub struct Context<'c, 'r> {
     pub held: &'c mut Table<'r>,
     /// The board config's entries.
     pub allows: &'c [Allow],
+    /// Its sockets that could not be bound yet.
+    pub pending: &'c [Pending],
     /// The time.
     pub now: &'c Now,
     /// Where refusals are told.
@@ -291,16 +293,16 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>, emptied: &m
         return Err(End::Broke("a request without its descriptors"));
     }
     let wanted = room.len();
-    let mut fds = [Fd::NONE; MAX_FDS];
+    let mut fds = heapless::Vec::<Fd, MAX_FDS>::new();
     let free = FDHOLDER_FDS.saturating_sub(client.fds_len as usize).min(MAX_FDS);
-    let got = match socket::receive(Fd(client.fd), room, fds.get_mut(..free).unwrap_or(&mut [])) {
+    let got = match socket::receive_with(Fd(client.fd), room, &mut |fd| fds.len() < free && fds.push(fd).is_ok()) {
         Ok(got) => got,
         Err(Errno::AGAIN | Errno::INTR) => return Ok(false),
         Err(Errno::CONNRESET) => return Err(End::Left),
         Err(e) => return Err(End::Failed(e)),
     };
     let welcome = got.fds == 0 || rights::may_send_descriptors(client, context.allows);
-    for fd in fds.iter_mut().take(got.fds) {
+    for fd in &mut fds {
         if !welcome || fd.0 >= context.spare_from {
             fd.close();
         }
@@ -435,7 +437,7 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
             client.looks = 1;
             let viewer = Viewer::of(client);
             let sees = |id: &[u8]| viewer.sees(allows, id);
-            let length = info::answer(&mut client.reply, from, context.held, context.now.boot, sees);
+            let length = info::answer(&mut client.reply, from, (context.held, context.pending), context.now.boot, sees);
             return built(client, length);
         }
         Request::GetDump => return dump::begin(client, context),

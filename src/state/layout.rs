@@ -437,8 +437,8 @@ record! {
         pub mode: u16,
         /// Permissions of the directories above it that are not there.
         pub directory_mode: u16,
-        /// For later.
-        pub spare: u16,
+        /// Why it could not be bound: an errno.
+        pub errno: u16,
         /// For listen(2).
         pub backlog: u32,
         /// Owner of a path.

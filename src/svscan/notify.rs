@@ -223,9 +223,12 @@ impl Engine {
     pub(super) fn stored_hung_up(&mut self, token: Token) {
         let Engine { tables, holder, epoll, .. } = self;
         let mut held = Table::new(&mut tables.held, &mut tables.header.held_top);
-        if let Some(mut fd) = fdstore::remove_hung_up(&mut held, token.slot as usize, token.generation) {
+        let place = token.slot as usize;
+        if let Some(mut fd) = fdstore::remove_hung_up(&mut held, place, token.generation) {
             epoll.remove(fd);
             fd.close();
+        } else if let Some(known) = held.get(place).filter(|known| fdstore::generation(known) == token.generation) {
+            let _ = epoll.modify(Fd(known.fd), token, HUNG_UP); // it was an error that somebody has dealt with
         }
         if let Some(holder) = holder {
             holder.note_changes(&mut held);

@@ -77,12 +77,14 @@ const ALIGNMENT: usize = size_of::<usize>();
 const HEADER: usize = (ALIGNMENT + 8).next_multiple_of(ALIGNMENT);
 const CREDENTIALS: usize = 12;
 
+const CONTROL: usize = space(CREDENTIALS) + space(4 * MAX_FDS);
+
 #[repr(align(8))]
-struct Control([u8; space(CREDENTIALS) + space(4 * MAX_FDS)]);
+struct Control([u8; CONTROL]);
 
 /// recvmsg(2) with MSG_DONTWAIT: one message and its descriptors, which are close-on-exec. EAGAIN: nothing there.
 pub fn receive(fd: Fd, bytes: &mut [u8], fds: &mut [Fd; MAX_FDS]) -> Result<Received> {
-    let mut control = Control([0; _]);
+    let mut control = Control([0; CONTROL]);
     let (length, control_length, flags) = raw::receive_message(fd.0, bytes, &mut control.0)?;
     let mut got = Received {
         bytes: length.min(bytes.len()),

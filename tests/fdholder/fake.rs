@@ -1,13 +1,17 @@
 //! A store that says what it is told to say, and remembers what it was sent: for clients.
 
-use crate::raw::deadline;
 use crate::tmp::TempDir;
-use linchpin::sys::{Fd, poll, socket, unix};
+use linchpin::sys::{Fd, poll, socket, time, unix};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+
+/// A client has so much time for each step: a busy machine may need seconds to run one.
+fn deadline() -> Option<u64> {
+    Some(time::boot() + 60 * time::SECOND)
+}
 
 /// What the store does.
 #[derive(Clone, Debug)]
@@ -65,7 +69,7 @@ impl Fake {
         let dir = TempDir::new();
         let held = dir.path().join("held");
         std::fs::write(&held, "held\n").unwrap();
-        let mut listener = unix::listen(&path(&dir), 0o777).unwrap();
+        let mut listener = unix::listen(&path(&dir), 0o777, 128).unwrap();
         let thread = std::thread::spawn(move || {
             poll::readable(listener, deadline()).expect("a client");
             let mut connection = unix::accept(listener).unwrap();

@@ -13,6 +13,7 @@ mod boots;
 mod broken;
 mod console;
 mod forever;
+mod handover;
 mod lines;
 mod machine;
 mod pty;

@@ -33,6 +33,9 @@ fn a_service_that_says_that_it_is_ready_is_ready_for_all_of_s6s_clients() {
 
 #[test]
 fn systemds_own_client_is_understood() {
+    if Command::new("systemd-notify").arg("--version").output().is_err() {
+        return eprintln!("skipped: there is no systemd-notify here");
+    }
     for settings in [EMPTY, ALL] {
         let svscan = Svscan::with_options("", &[("web", &[("run", SYSTEMDS), settings])]);
         svscan.ok("s6-svwait -U -t 30000 web");
@@ -256,11 +259,8 @@ fn others_do_not_speak_for_it_whoever_they_are() {
 
 #[test]
 fn its_children_speak_for_it_if_it_lets_them() {
-    // Not the shell itself, nor for the shell: --pid says for whom.
-    let run = "#!/bin/sh\n(systemd-notify --pid=$$ 2>/dev/null; sh -c 'setsid sh -c \"$TELL\"; :'; :)\necho said >$SAID\n\
-               exec sleep 1000\n";
-    let tell = format!("{} --exact --ignored --nocapture said::says_that_it_is_ready >/dev/null; :", client::program());
-    let run = run.replace("$TELL", &tell);
+    let child = format!("{} --exact --ignored --nocapture said::says_that_it_is_ready >/dev/null", client::program());
+    let run = format!("#!/bin/sh\nsh -c 'setsid {child}; :'\necho said >$SAID\nexec sleep 1000\n");
     for (settings, ready) in [(ALL, true), (EMPTY, false)] {
         let svscan = Svscan::with_options("", &[("web", &[("run", &run), settings])]);
         assert_eq!(svscan.hear(), "said");

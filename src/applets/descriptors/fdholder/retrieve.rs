@@ -129,8 +129,7 @@ fn several<'a>(
             if asked.clone().take(i).any(|earlier| earlier.id == id) {
                 continue; // was asked for twice
             }
-            let what = format_args!("delete fd for id {}", Printable(id));
-            store.delete(id).map_err(|e| refused(cli, what, e))?;
+            store.delete(id).map_err(|e| refused(cli, format_args!("delete fd for id {}", Printable(id)), e))?;
         }
     }
     store.close();

@@ -24,10 +24,15 @@ fn stream(flags: SocketFlags) -> Result<Fd> {
     rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).map(Fd::from_owned)
 }
 
-/// Binds `path` with `mode` (exactly) and listens; of those who connect, `backlog` may wait to be accepted (the kernel caps
-/// it at net.core.somaxconn). Close-on-exec and non-blocking. A socket that an earlier owner left there is removed; anything else of that name is EADDRINUSE.
+/// Binds `path` with `mode` (exactly) and listens, with the longest backlog that the system allows; close-on-exec and
+/// non-blocking. A socket that an earlier owner left there is removed; anything else of that name is EADDRINUSE.
 /// ENAMETOOLONG: more than [`MAX_PATH`] bytes.
-pub fn listen(path: &CStr, mode: u32, backlog: i32) -> Result<Fd> {
+pub fn listen(path: &CStr, mode: u32) -> Result<Fd> {
+    listen_for(path, mode, i32::MAX)
+}
+
+/// The same; of those who connect, `backlog` may wait to be accepted (the kernel caps it at net.core.somaxconn).
+pub fn listen_for(path: &CStr, mode: u32, backlog: i32) -> Result<Fd> {
     let address = address(path)?;
     if let Ok(stat) = rustix::fs::statat(Fd::CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Socket {
@@ -98,8 +103,8 @@ mod tests {
     #[test]
     fn a_stale_socket_is_replaced_and_the_mode_is_exact() {
         let path = path("stale");
-        let mut old = listen(&path, 0o600, 1).unwrap();
-        let mut new = listen(&path, 0o777, 1).unwrap();
+        let mut old = listen(&path, 0o600).unwrap();
+        let mut new = listen(&path, 0o777).unwrap();
         let mode = std::fs::metadata(path.to_str().unwrap()).unwrap().permissions().mode();
         assert_eq!(mode & 0o7777, 0o777);
         let mut client = connect(&path, None).unwrap();
@@ -115,7 +120,7 @@ mod tests {
     fn a_file_that_is_no_socket_is_left_alone() {
         let path = path("file");
         std::fs::write(path.to_str().unwrap(), "precious").unwrap();
-        assert_eq!(listen(&path, 0o777, 1), Err(Errno::ADDRINUSE));
+        assert_eq!(listen(&path, 0o777), Err(Errno::ADDRINUSE));
         assert_eq!(std::fs::read(path.to_str().unwrap()).unwrap(), b"precious");
         remove(&path);
     }
@@ -124,11 +129,11 @@ mod tests {
     fn paths_of_up_to_107_bytes_are_taken() {
         let base = path("long").into_string().unwrap();
         let fits = CString::new(format!("{base:x<107}")).unwrap();
-        let mut fd = listen(&fits, 0o777, 1).unwrap();
+        let mut fd = listen(&fits, 0o777).unwrap();
         fd.close();
         remove(&fits);
         let longer = CString::new(format!("{base:x<108}")).unwrap();
-        assert_eq!(listen(&longer, 0o777, 1), Err(Errno::NAMETOOLONG));
+        assert_eq!(listen(&longer, 0o777), Err(Errno::NAMETOOLONG));
         assert_eq!(connect(&longer, None), Err(Errno::NAMETOOLONG));
         assert_eq!(connect(c"", None), Err(Errno::NOENT));
     }

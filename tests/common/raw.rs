@@ -30,7 +30,7 @@ pub const NEVER: [u8; 12] = [0x60, 0, 0, 0, 0x7f, 0, 0, 0, 0, 0, 0, 9];
 
 /// When anything must have happened.
 pub fn deadline() -> Option<u64> {
-    Some(time::boot() + 30 * time::SECOND)
+    Some(time::boot() + 60 * time::SECOND)
 }
 
 /// A message.

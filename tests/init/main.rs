@@ -20,4 +20,5 @@ mod pty;
 mod rules;
 mod shutdown;
 mod sockets;
+mod table;
 mod world;

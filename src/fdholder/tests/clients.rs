@@ -157,7 +157,7 @@ fn many_clients_at_once_are_all_served() {
 /// A listener that answers its first client's first request with `answer`, and then waits until it is gone.
 fn impostor(name: &str, answer: &'static [u8], fds: usize) -> (CString, JoinHandle<()>) {
     let path = CString::new(format!("/tmp/linchpin-impostor-{name}-{}", std::process::id())).unwrap();
-    let mut listener = unix::listen(&path, 0o600, 1).unwrap();
+    let mut listener = unix::listen(&path, 0o600).unwrap();
     let served = path.clone();
     let thread = std::thread::spawn(move || {
         crate::sys::poll::readable(listener, None).unwrap();

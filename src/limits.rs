@@ -36,6 +36,10 @@ pub const FDHOLDERD_CLIENTS: usize = 256;
 /// for a mapped file that somebody cuts off would end the process.
 pub const RULES_FILE: usize = 256 * 1024;
 
+/// Those who wait to be accepted by the fd-holder. They are served in their order, at some ten microseconds each, so that a
+/// flood of connections makes nobody wait for long; who finds all these places taken waits in connect(2).
+pub const FDHOLDER_BACKLOG: i32 = 128;
+
 /// Largest fd-holder request: a dump message of 253 entries with 255-byte identifiers, and its header.
 pub const FDHOLDER_REQUEST: usize = 6 + 1 + 253 * (12 + 1 + HELD_NAME + 1);
 

@@ -26,7 +26,7 @@
 use super::table::{self, Origin, Table};
 use super::wire::{self, Builder, STATUS};
 use crate::limits::HELD_NAME;
-use crate::state::Held;
+use crate::state::{Held, Pending};
 use crate::sys::{Errno, time::Nanos};
 use crate::text::tai::Stamp;
 
@@ -79,6 +79,22 @@ impl<'a> Entry<'a> {
         }
     }
 
+    /// That of a socket of the board config that could not be bound yet.
+    pub fn of_pending(pending: &'a Pending, now: Nanos) -> Entry<'a> {
+        Entry {
+            origin: Origin::Board,
+            waits: Some(pending.errno),
+            limit: Stamp { sec: u64::MAX, nano: 0 },
+            age: now.saturating_sub(pending.since),
+            uid: pending.uid,
+            pid: 0,
+            retrievals: pending.attempts,
+            last_pid: 0,
+            last: pending.deadline.saturating_sub(now),
+            id: pending.name.get(..pending.name_len.into()).unwrap_or_default(),
+        }
+    }
+
     fn encode(&self, message: &mut Builder<'_>) {
         message.bytes(&[self.origin as u8, self.waits.is_some().into()]);
         message.bytes(&self.waits.unwrap_or(0).to_be_bytes());
@@ -119,32 +135,40 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     Some(*taken)
 }
 
-/// Writes the answer that begins with the record in slot `from`, or the first after it, without those of which `visible`
-/// says no to their identifiers; `now` is boot time. Returns how many bytes it has, header included; `None`: `out` is too
-/// small for one.
+/// Sockets that are not bound yet have slots from here on, behind those of what is held.
+const PENDING: u32 = 1 << 31;
+
+/// Writes the answer that begins with slot `from`, or the first after it, of what is held and what waits to be bound, but
+/// for those of which `visible` says no to their identifiers; `now` is boot time. Returns how many bytes it has, header
+/// included; `None`: `out` is too small for one.
 pub fn answer(
     out: &mut [u8],
     from: u32,
-    held: &Table<'_>,
+    (held, pending): (&Table<'_>, &[Pending]),
     now: Nanos,
     visible: impl Fn(&[u8]) -> bool,
 ) -> Option<usize> {
     let room = out.get_mut(..ANSWER)?;
-    let shown = || held.iter().filter(|(slot, held)| *slot >= from as usize && visible(table::name(held)));
+    let shown = || {
+        let held = held.iter().map(|(slot, held)| (slot as u32, Entry::of(held, now)));
+        let waiting = pending.iter().zip(PENDING..).filter(|(pending, _)| pending.used != 0);
+        let waiting = waiting.map(|(pending, slot)| (slot, Entry::of_pending(pending, now)));
+        held.chain(waiting).filter(|(slot, entry)| *slot >= from && visible(entry.id))
+    };
     let mut size = STATUS + 4 + 2;
     let (mut next, mut count) = (0u32, 0u16);
-    for (slot, held) in shown() {
-        size += FIXED + 1 + table::name(held).len() + 1;
+    for (slot, entry) in shown() {
+        size += FIXED + 1 + entry.id.len() + 1;
         if size > ANSWER {
-            next = slot as u32;
+            next = slot;
             break;
         }
         count += 1;
     }
     let mut message = Builder::new(room);
     message.bytes(&[0]).bytes(&next.to_be_bytes()).bytes(&count.to_be_bytes());
-    for (_, held) in shown().take(count.into()) {
-        Entry::of(held, now).encode(&mut message);
+    for (_, entry) in shown().take(count.into()) {
+        entry.encode(&mut message);
     }
     message.finish(0).map(<[u8]>::len)
 }

@@ -3,7 +3,7 @@
 use super::event::Subscription;
 use crate::limits::FTRIG_PATTERNS;
 use crate::service::wait::Quorum;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::signal::{self, SignalSet, number};
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, Result};
@@ -92,7 +92,7 @@ impl<'a> Listening<'a> {
     /// Waits until all patterns have matched, or any; or until `deadline` (on the boot-time clock). A pattern is tried each
     /// time that events have come, on all that have; `seen` gets to see these. Having matched once is enough.
     pub fn wait(&mut self, quorum: Quorum, deadline: Option<Nanos>, seen: &mut dyn FnMut(&[u8])) -> Result<End> {
-        let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
+        let mut events = Events::new();
         loop {
             let left = deadline.map(|deadline| deadline.saturating_sub(time::boot()));
             let n = self.epoll.wait(&mut events, left)?;

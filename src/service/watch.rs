@@ -4,7 +4,7 @@ use super::event::{self, Access, Subscription};
 use super::status;
 use super::wait::{Tracked, Wait};
 use crate::limits::WATCHED;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, Result};
 use heapless::Vec;
@@ -61,7 +61,7 @@ impl Watch {
     /// Waits until the goal is reached or `deadline` (on the boot-time clock) has passed: `None`. Else how many services
     /// failed.
     pub fn run(&mut self, deadline: Option<Nanos>) -> Result<Option<u32>> {
-        let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
+        let mut events = Events::new();
         while !self.wait.is_over(&self.tracked) {
             let left = deadline.map(|deadline| deadline.saturating_sub(time::boot()));
             let n = self.epoll.wait(&mut events, left)?;

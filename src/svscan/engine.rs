@@ -22,7 +22,7 @@ use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables};
 use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::process::Rlimit;
 use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{self, Fd, file, memory, signal};
@@ -203,10 +203,13 @@ impl Engine {
 
     fn take_events(&mut self, limit: Option<Nanos>) {
         let now = time::boot();
-        let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
-        let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline() };
+        if self.anybody_lacks {
+            self.look_for_descriptors(now);
+        }
+        let mut events = Events::new();
+        let due = if self.more_deaths || self.dependant_gone { Some(now) } else { self.next_deadline(now) };
         let due = [due, limit].into_iter().flatten().min();
-        let timeout = due.map(|at| at.saturating_sub(time::boot()));
+        let timeout = due.map(|at| at.saturating_sub(now));
         let ready = match self.epoll.wait(&mut events, timeout) {
             Ok(n) => events.get(..n).unwrap_or_default(),
             Err(e) => {
@@ -239,15 +242,12 @@ impl Engine {
                 _ => {}
             }
         }
-        if self.anybody_lacks {
-            self.look_for_descriptors(now);
-        }
     }
 
-    fn next_deadline(&mut self) -> Option<Nanos> {
+    fn next_deadline(&mut self, now: Nanos) -> Option<Nanos> {
         let service = self.slots.first();
         let holder = match &self.holder {
-            Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::read()),
+            Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::at(now)),
             None => None,
         };
         let header = &self.tables.header;
@@ -312,14 +312,14 @@ impl Engine {
             self.show_what_is_due(now);
         }
         if let Some(holder) = &mut self.holder {
-            holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::read());
+            holder.expire(&mut Records::of(self.tables), &self.epoll, &Now::at(now));
         }
     }
 
     fn holder_event(&mut self, token: Token, now: Nanos) {
         let Some(holder) = &mut self.holder else { return };
         let mut records = Records::of(self.tables);
-        let now = Now { boot: now, wall: Stamp::now() };
+        let now = Now::at(now);
         if token.kind == server::LISTENER_KIND {
             holder.accept(&mut records, &self.epoll, &now);
         } else {

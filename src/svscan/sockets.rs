@@ -71,6 +71,7 @@ fn attempt(record: &mut Pending, held: &mut Table<'_>, now: &Now) -> bool {
         Err(failure) => Err((failure.step.text(), failure.errno)),
     };
     let first = record.attempts == 0;
+    record.errno = stored.as_ref().map_or_else(|(_, e)| e.raw_os_error() as u16, |()| 0);
     let say = stored.is_ok() || pending::failed(record, now.boot);
     if say {
         for (option, e) in &without {

@@ -35,6 +35,9 @@ pub struct Epoll(Fd);
 /// How many events one wait returns at most; more wait for the next turn.
 pub const BATCH: usize = 64;
 
+/// Room for what a wait returns.
+pub type Events = heapless::Vec<(Token, EventFlags), BATCH>;
+
 impl Epoll {
     /// A new, close-on-exec instance.
     pub fn new() -> Result<Epoll> {
@@ -63,7 +66,8 @@ impl Epoll {
 
     /// Waits until something happens or `timeout` (nanoseconds, rounded up to a millisecond so that a short one does
     /// not become a busy loop) has passed. Returns how many events were stored; an interruption counts as none.
-    pub fn wait(&self, events: &mut [(Token, EventFlags); BATCH], timeout: Option<Nanos>) -> Result<usize> {
+    pub fn wait(&self, events: &mut Events, timeout: Option<Nanos>) -> Result<usize> {
+        events.clear();
         let limit = timeout.map(|t| {
             let millis = t.div_ceil(MILLI).min(i32::MAX as u64);
             Timespec { tv_sec: (millis / 1000) as i64, tv_nsec: ((millis % 1000) * MILLI) as _ }
@@ -71,10 +75,8 @@ impl Epoll {
         let mut raw = [core::mem::MaybeUninit::<epoll::Event>::uninit(); BATCH];
         match epoll::wait(self.0, &mut raw[..], limit.as_ref()) {
             Ok((ready, _)) => {
-                for (to, from) in events.iter_mut().zip(ready.iter()) {
-                    *to = (Token::unpack(from.data.u64()), from.flags);
-                }
-                Ok(ready.len())
+                events.extend(ready.iter().map(|event| (Token::unpack(event.data.u64()), event.flags)));
+                Ok(events.len())
             }
             Err(Errno::INTR) => Ok(0),
             Err(e) => Err(e),

@@ -98,6 +98,16 @@ pub fn receive_waiting(fd: Fd, bytes: &mut [u8], fds: &mut [Fd]) -> Result<Recei
 }
 
 fn receive_flags(fd: Fd, bytes: &mut [u8], fds: &mut [Fd], flags: RecvFlags) -> Result<Received> {
+    let mut free = fds.iter_mut();
+    receive_each(fd, bytes, flags, &mut |received| free.next().map(|place| *place = received).is_some())
+}
+
+/// As [`receive`], but hands each received descriptor to `take`; false: it has no room for it.
+pub fn receive_with(fd: Fd, bytes: &mut [u8], take: &mut dyn FnMut(Fd) -> bool) -> Result<Received> {
+    receive_each(fd, bytes, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC, take)
+}
+
+fn receive_each(fd: Fd, bytes: &mut [u8], flags: RecvFlags, take: &mut dyn FnMut(Fd) -> bool) -> Result<Received> {
     let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = rustix::net::recvmsg(fd, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
@@ -106,15 +116,11 @@ fn receive_flags(fd: Fd, bytes: &mut [u8], fds: &mut [Fd], flags: RecvFlags) -> 
         if let RecvAncillaryMessage::ScmRights(rights) = part {
             for owned in rights {
                 let mut received = Fd::from_owned(owned);
-                match fds.get_mut(got.fds) {
-                    Some(slot) => {
-                        *slot = received;
-                        got.fds += 1;
-                    }
-                    None => {
-                        received.close();
-                        got.fds_lost = true;
-                    }
+                if take(received) {
+                    got.fds += 1;
+                } else {
+                    received.close();
+                    got.fds_lost = true;
                 }
             }
         }

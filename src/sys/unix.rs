@@ -28,6 +28,11 @@ fn stream(flags: SocketFlags) -> Result<Fd> {
 /// non-blocking. A socket that an earlier owner left there is removed; anything else of that name is EADDRINUSE.
 /// ENAMETOOLONG: more than [`MAX_PATH`] bytes.
 pub fn listen(path: &CStr, mode: u32) -> Result<Fd> {
+    listen_for(path, mode, i32::MAX)
+}
+
+/// The same; of those who connect, `backlog` may wait to be accepted (the kernel caps it at net.core.somaxconn).
+pub fn listen_for(path: &CStr, mode: u32, backlog: i32) -> Result<Fd> {
     let address = address(path)?;
     if let Ok(stat) = rustix::fs::statat(Fd::CWD, path, AtFlags::SYMLINK_NOFOLLOW) {
         if FileType::from_raw_mode(stat.st_mode) == FileType::Socket {
@@ -37,7 +42,7 @@ pub fn listen(path: &CStr, mode: u32) -> Result<Fd> {
     let mut fd = stream(SocketFlags::NONBLOCK)?;
     let done = rustix::net::bind(fd, &address)
         .and_then(|()| rustix::fs::chmodat(Fd::CWD, path, Mode::from_raw_mode(mode), AtFlags::empty()))
-        .and_then(|()| rustix::net::listen(fd, i32::MAX)); // the kernel caps it at net.core.somaxconn
+        .and_then(|()| rustix::net::listen(fd, backlog));
     match done {
         Ok(()) => Ok(fd),
         Err(e) => {

@@ -147,7 +147,7 @@ pub fn kill_services(dir: &Path) {
             continue;
         }
         let Ok(mut fd) = file::open_dir(Fd::CWD, &c_path(&entry.path())) else { continue };
-        if let Some(status) = status::read(fd).ok().filter(|status| status.pid > 0) {
+        if let Some(status) = status::read(fd).ok().filter(|status| status.pid > 1) {
             let _ = process::kill(-status.pid, 9);
         }
         fd.close();

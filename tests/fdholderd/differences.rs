@@ -12,7 +12,7 @@ fn a_message_may_come_in_pieces() {
             peer.send(&message(b"L", 0)[..cut], &[]);
             // A daemon that ends the connection does so while another one is served twice.
             let other = daemon.connect();
-            (list(&other), list(&other));
+            (0..2).for_each(|_| assert_eq!(list(&other), [""; 0]));
             let _ = linchpin::sys::socket::send(peer.0, &message(b"L", 0)[cut..], &[]);
             peer.said()
         });

@@ -171,3 +171,18 @@ fn a_logger_has_its_own_and_reads_its_log_still() {
     svscan.store_socket("a");
     assert_eq!(svscan.hear(), "hello a");
 }
+
+#[test]
+fn the_table_of_what_is_held_tells_who_was_given_it_and_how_often() {
+    let (svscan, _) = with_three(&[("sockets", "a\n0 b\n")]);
+    let first = up(&svscan);
+    let second = svscan.next("web", first);
+    let table = svscan.text(&format!("{} sockets --json fdholder/s", env!("CARGO_BIN_EXE_linchpin")));
+    let given = format!("\"retrieved_times\":2,\"retrieved_by_pid\":{second},");
+    let never = "\"retrieved_times\":0,\"retrieved_by_pid\":null,".to_owned();
+    let expected = [("a", &given), ("b", &given), ("c", &never)];
+    assert_eq!(table.lines().count(), expected.len(), "{table}");
+    for (row, (name, told)) in table.lines().zip(expected) {
+        assert!(row.starts_with(&format!("{{\"name\":\"{name}\",")) && row.contains(told), "{row}");
+    }
+}

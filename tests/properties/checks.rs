@@ -1,6 +1,7 @@
 //! What must hold whatever the bytes are: each check makes of them what one part of the crate may meet, and asserts. Tests
 //! feed them by proptest (`main.rs` beside this), `scripts/fuzz` by libFuzzer (`fuzz/`).
 
+use linchpin::access::{self, Answer, Detail, Ids};
 use linchpin::board;
 use linchpin::fdholder::info::{Entry, Page};
 use linchpin::fdholder::wire::{self, Framed, Request};
@@ -14,7 +15,8 @@ use linchpin::service::{extra, files, tally};
 use linchpin::socket::{Address, pending};
 use linchpin::state::{Pending, Service};
 use linchpin::sys::time::{MILLI, SECOND};
-use linchpin::sys::{Fd, file};
+use linchpin::sys::{Errno, Fd, file};
+use linchpin::text::cdb::Cdb;
 use linchpin::text::glob;
 use linchpin::text::notify::{self, Message};
 use linchpin::text::tai::Stamp;
@@ -465,4 +467,68 @@ pub fn board(data: &[u8]) {
         shown.push(told);
     }
     assert_eq!(shown[0], shown[1]);
+}
+
+/// Access rules in a database, whatever is in it: where the tables lead, and what is found there.
+pub fn rules(data: &[u8]) {
+    const TABLES: usize = 2048;
+    let mut decisions = Decisions(data);
+    let mut file = vec![0; TABLES];
+    for table in file.chunks_mut(8) {
+        let (place, slots) = (TABLES + usize::from(decisions.byte() % 64), decisions.byte() % 8);
+        table[..2].copy_from_slice(&(place as u16).to_le_bytes());
+        table[4] = slots;
+        if decisions.is_over() {
+            break;
+        }
+    }
+    file.extend(data);
+    let Ok(cdb) = Cdb::new(&file) else { return };
+    let ask = || {
+        let mut told = 0;
+        let answer =
+            access::look_up(access::Rules::Database(cdb), Ids { uid: 7, gid: 8 }.keys(Ids::own()), &mut |detail| {
+                told += match detail {
+                    Detail::Variable(name, value) => name.len() + value.map_or(0, |value| value.len() + 1) + 1,
+                    Detail::Exec(what) => what.len(),
+                };
+            });
+        assert!(told <= file.len(), "more was told than is in the file");
+        (answer, told)
+    };
+    assert_eq!(ask(), ask());
+}
+
+/// One rule of a database, whatever is in its record.
+pub fn rule(data: &[u8]) {
+    let hash = b"uid/7".iter().fold(5381u32, |hash, byte| hash.wrapping_mul(33) ^ u32::from(*byte));
+    let word = |n: usize| (n as u32).to_le_bytes();
+    let mut file = vec![0; 2048];
+    file.extend([&word(5)[..], &word(data.len()), b"uid/7", data].concat());
+    let table = [word(file.len()), word(1)].concat();
+    let at = hash as usize % 256 * 8;
+    file[at..at + 8].copy_from_slice(&table);
+    file.extend([word(hash as usize), word(2048)].concat());
+    let cdb = Cdb::new(&file).unwrap();
+    let (mut env, mut exec) = (Vec::new(), Vec::new());
+    let answer = access::rule(access::Rules::Database(cdb), c"uid/7", &mut |detail| match detail {
+        Detail::Variable(name, value) => {
+            assert!(!name.contains(&b'=') && !name.contains(&0));
+            env.extend_from_slice(name);
+            env.extend(value.iter().flat_map(|value| [b"=", *value].concat()));
+            env.push(0);
+        }
+        Detail::Exec(what) => exec.extend_from_slice(what),
+    });
+    match answer {
+        Ok(Answer::Allow) => {
+            // Written again, it is the same, but for empty entries.
+            let length = |part: &[u8]| (part.len() as u16).to_be_bytes();
+            let again = [b"A", &length(&env)[..], &env, &length(&exec), &exec].concat();
+            assert!(again == data || again.len() < data.len());
+        }
+        Ok(Answer::Deny) => assert_eq!(data, b"D"),
+        Ok(Answer::Nothing) => panic!("it is there"),
+        Err(trouble) => assert_eq!(trouble.errno, Errno::PROTO),
+    }
 }

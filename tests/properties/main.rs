@@ -83,6 +83,16 @@ proptest! {
     }
 
     #[test]
+    fn a_database_of_rules_can_lead_nowhere(data in words(b"\0\0\0\x01\x05AD\xff", 400)) {
+        checks::rules(&data);
+    }
+
+    #[test]
+    fn a_rule_of_a_database_is_understood_or_refused(data in words(b"AD\0\0\0\x01\x05=x", 40)) {
+        checks::rule(&data);
+    }
+
+    #[test]
     fn any_board_config_can_be_read(data in words(b"[]board=\"\n.#socketnamemountdir'0 /\\", 200)) {
         checks::board(&data);
     }

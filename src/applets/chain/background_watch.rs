@@ -9,7 +9,7 @@
 
 use crate::applets::cli::{Cli, Opt, WrongUsage, spawn_after, unable_to_exec};
 use crate::sys::args::Args;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::process::Death;
 use crate::sys::signal::{self, SignalSet, number};
 use crate::sys::time::{self, MILLI, Nanos};
@@ -124,7 +124,7 @@ impl Relay {
         if watched.is_some() {
             self.epoll.add(watched, PROCESS, Flags::IN)?;
         }
-        let mut events = [(SIGNALS, Flags::empty()); BATCH];
+        let mut events = Events::new();
         let mut gone = false;
         let done = loop {
             match process::reap_ended(pid) {

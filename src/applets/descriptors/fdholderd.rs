@@ -16,7 +16,7 @@ use crate::limits::{FDHOLDERD_CLIENTS as CLIENTS, HELD};
 use crate::log::{self, Target};
 use crate::state::{Client, Held};
 use crate::svscan::start::fill_stdio;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::rlimit::{Resource, soft};
 use crate::sys::signal::{SignalSet, number as sig, open_signalfd, read_signalfd};
 use crate::sys::time::{self, MILLI, Nanos};
@@ -238,6 +238,7 @@ impl Store {
             next_generation: &mut next_generation,
             allows: &[],
             rules: None,
+            pending: &[],
         };
         let server = Server::new(Fd::STDIN, settings, &mut records, &epoll, &Now::read())?;
         Ok(Store { held, held_top, clients, clients_top, next_generation, epoll, signals, server, file, ending: false })
@@ -252,6 +253,7 @@ impl Store {
             next_generation: &mut self.next_generation,
             allows: &[],
             rules: None,
+            pending: &[],
         };
         body(&mut self.server, &mut records, &self.epoll, &Now::read())
     }
@@ -260,7 +262,7 @@ impl Store {
     /// as long as that takes). Answers the exit code.
     fn run(&mut self, lame_duck: Nanos) -> Result<i32> {
         let mut last: Option<Nanos> = None;
-        let mut events = [(Token { kind: 0, slot: 0, generation: 0 }, Flags::empty()); BATCH];
+        let mut events = Events::new();
         loop {
             self.with(|server, records, epoll, now| server.expire(records, epoll, now));
             let done = self.with(|server, records, _, _| server.is_done(records));

@@ -18,7 +18,7 @@ use crate::service::event::Subscription;
 use crate::service::files::{self, Problem, Reading};
 use crate::service::poll::{Input, Plan, Poll, Step, Verdict};
 use crate::sys::args::Argv;
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::process::{self, Spawn, fork_with};
 use crate::sys::signal::{self, SignalSet};
 use crate::sys::time::{self, MILLI, Nanos};
@@ -192,7 +192,7 @@ fn poll(cli: &Cli, request: &Request, fd: Fd, events: &Subscription) -> Result<V
             Step::Sleep(until) => Some(until),
         };
         let left = until.map(|until| until.saturating_sub(time::boot()));
-        let mut ready = [(token(QUIET), Flags::empty()); BATCH];
+        let mut ready = Events::new();
         let waited = epoll.wait(&mut ready, left);
         if let Some(success) = take_deaths(deaths, &mut check)? {
             input = Input::Checked(success);

@@ -4,7 +4,7 @@ use super::Store;
 use crate::fdholder::info::{self, Entry, Page};
 use crate::fdholder::table::{New, Origin, Table};
 use crate::fdholder::wire::{self, HEADER, Request};
-use crate::state::Held;
+use crate::state::{Held, Pending};
 use crate::sys::{Errno, Fd};
 use crate::text::tai::Stamp;
 use proptest::prelude::*;
@@ -15,7 +15,7 @@ fn all(table: &Table<'_>, now: u64) -> (Vec<String>, usize) {
     let (mut from, mut told) = (0, Vec::new());
     for answers in 1.. {
         let mut buf = vec![0xaa; info::ANSWER];
-        let length = info::answer(&mut buf, from, table, now, |_| true).unwrap();
+        let length = info::answer(&mut buf, from, (table, &[]), now, |_| true).unwrap();
         let (payload, fds) = wire::header(&buf).unwrap();
         assert_eq!((payload + HEADER, fds), (length, 0));
         let page = Page::decode(wire::answer(&buf[HEADER..length]).unwrap(), from).unwrap();
@@ -77,7 +77,7 @@ proptest! {
         table.store(&new).unwrap();
         table.retrieved(0, 10, 11);
         let mut buf = vec![0; info::ANSWER];
-        let length = info::answer(&mut buf, 0, &table, 100, |_| true).unwrap();
+        let length = info::answer(&mut buf, 0, (&table, &[]), 100, |_| true).unwrap();
         let rest = &buf[HEADER + 1..length];
         let mut changed = rest.to_vec();
         *at.get_mut(&mut changed) = to;
@@ -150,7 +150,7 @@ fn what_a_client_may_not_see_is_left_out() {
     }
     let (mut buf, mut from, mut seen) = (vec![0; info::ANSWER], 0, 0);
     loop {
-        let length = info::answer(&mut buf, from, &table, 10, |id| id[0] == b'b').unwrap();
+        let length = info::answer(&mut buf, from, (&table, &[]), 10, |id| id[0] == b'b').unwrap();
         let page = Page::decode(wire::answer(&buf[HEADER..length]).unwrap(), from).unwrap();
         assert!(page.iter().all(|entry| entry.id[0] == b'b'));
         seen += page.iter().count();
@@ -160,4 +160,38 @@ fn what_a_client_may_not_see_is_left_out() {
         }
     }
     assert_eq!(seen, 20);
+}
+
+#[test]
+fn sockets_that_are_not_bound_yet_come_behind_what_is_held() {
+    let mut slots: Vec<Held> = (0..20).map(|_| Held::new_zeroed()).collect();
+    let mut top = 0;
+    let mut table = Table::new(&mut slots, &mut top);
+    for n in 0..20u8 {
+        let (id, limit, identity) = (vec![b'a' + n; 200], Stamp { sec: 1, nano: 0 }, (1, 2));
+        let new = New { id: &id, limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity };
+        table.store(&new).unwrap();
+    }
+    let mut pending: Vec<Pending> = (0..40).map(|_| Pending::new_zeroed()).collect();
+    for (n, record) in pending.iter_mut().enumerate() {
+        let name = format!("waiting {n:0>200}");
+        record.name[..name.len()].copy_from_slice(name.as_bytes());
+        (record.used, record.name_len) = (u8::from(n % 2 == 0), name.len() as u8);
+        (record.errno, record.attempts, record.since, record.deadline) = (98, 3, 40, 150);
+    }
+    let (mut buf, mut from, mut told) = (vec![0; info::ANSWER], 0, Vec::new());
+    loop {
+        let length = info::answer(&mut buf, from, (&table, &pending), 100, |_| true).unwrap();
+        let page = Page::decode(wire::answer(&buf[HEADER..length]).unwrap(), from).unwrap();
+        told.extend(page.iter().map(|entry| (entry.id.to_vec(), entry.waits, entry.age, entry.retrievals, entry.last)));
+        match page.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!(told.len(), 40);
+    assert!(told[..20].iter().all(|entry| entry.1.is_none()));
+    for (n, entry) in told[20..].iter().enumerate() {
+        assert_eq!(*entry, (format!("waiting {:0>200}", 2 * n).into_bytes(), Some(98), 60, 3, 50));
+    }
 }

@@ -12,7 +12,7 @@ mod wire;
 use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
-use crate::sys::epoll::{BATCH, Epoll, Flags, Token};
+use crate::sys::epoll::{Epoll, Events};
 use crate::sys::{Errno, Fd, socket, unix};
 use crate::text::tai::Stamp;
 use std::ffi::CString;
@@ -60,14 +60,14 @@ impl Store {
             next_generation: &mut header.next_generation,
             allows: &self.tables.allows,
             rules: None,
+            pending: &[],
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }
 
     /// One turn of the loop, without waiting; answers how many events there were.
     pub fn turn(&mut self) -> usize {
-        let nothing = (Token { kind: 0, slot: 0, generation: 0 }, Flags::empty());
-        let mut events = [nothing; BATCH];
+        let mut events = Events::new();
         let n = self.epoll.wait(&mut events, Some(0)).unwrap();
         for (token, _) in &events[..n] {
             self.with(|server, records, epoll, now| match token.kind {

@@ -131,6 +131,16 @@ fn a_flood_keeps_nobody_else_waiting() {
     talking.until_ready("web");
 }
 
+/// Gone when the test is over, however it ends; its service goes with the test's connection.
+struct Supervise(std::process::Child);
+
+impl Drop for Supervise {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn without_a_fd_holder_nothing_is_stored_which_is_said_once() {
     let svscan = Svscan::with_options("", &[]);
@@ -141,13 +151,14 @@ fn without_a_fd_holder_nothing_is_stored_which_is_said_once() {
     let meeting = crate::client::Meeting::new(&svscan.base(""));
     let log = svscan.base("alone-log");
     let mut events = Listener::new(&svscan.base("alone"));
-    let mut supervise = std::process::Command::new(env!("CARGO_BIN_EXE_linchpin"))
+    let supervise = std::process::Command::new(env!("CARGO_BIN_EXE_linchpin"))
         .args(["supervise", svscan.base("alone").to_str().unwrap()])
         .env("BASE", svscan.base(""))
         .stdin(std::process::Stdio::null())
         .stderr(std::fs::File::create(&log).unwrap())
         .spawn()
         .unwrap();
+    let mut supervise = Supervise(supervise);
     let process = meeting.next();
     let witness = Witness::new();
     for _ in 0..3 {
@@ -159,7 +170,7 @@ fn without_a_fd_holder_nothing_is_stored_which_is_said_once() {
     assert!(svscan.base("alone/supervise/notify-status").exists());
     let said = std::fs::read_to_string(&log).unwrap();
     assert_eq!(said.matches("cannot store descriptors: there is no fd-holder here").count(), 1, "{said}");
-    linchpin::sys::process::kill(supervise.id() as i32, 15).unwrap();
-    assert!(end_of(&mut supervise).unwrap().success());
+    linchpin::sys::process::kill(supervise.0.id() as i32, 15).unwrap();
+    assert!(end_of(&mut supervise.0).unwrap().success());
     assert_eq!(std::fs::read_dir(svscan.base("alone/notify")).unwrap().count(), 0);
 }

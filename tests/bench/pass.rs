@@ -90,7 +90,7 @@ fn is(fd: Fd, expected: &[u8]) -> Outcome<()> {
 }
 
 fn server(path: &CStr) -> Outcome<()> {
-    let listener = unix::listen(path, 0o600, 128).map_err(|_| "cannot make the socket")?;
+    let listener = unix::listen(path, 0o600).map_err(|_| "cannot make the socket")?;
     listener.set_nonblocking(false).map_err(|_| "cannot wait on the socket")?;
     let mut held = None;
     loop {

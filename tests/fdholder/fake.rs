@@ -65,7 +65,7 @@ impl Fake {
         let dir = TempDir::new();
         let held = dir.path().join("held");
         std::fs::write(&held, "held\n").unwrap();
-        let mut listener = unix::listen(&path(&dir), 0o777, 128).unwrap();
+        let mut listener = unix::listen(&path(&dir), 0o777).unwrap();
         let thread = std::thread::spawn(move || {
             poll::readable(listener, deadline()).expect("a client");
             let mut connection = unix::accept(listener).unwrap();

@@ -20,7 +20,7 @@ impl Place {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = std::env::temp_dir().join(format!("linchpin-answers-{}-{count}", std::process::id()));
         let path = CString::new(path.to_str().unwrap()).unwrap();
-        let listener = unix::listen(&path, 0o600, 128).unwrap();
+        let listener = unix::listen(&path, 0o600).unwrap();
         Place { path, listener }
     }
 }

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use zerocopy::FromZeros;
 
+/// What access rules say, and what they warn of.
+type Said = (Result<(Answer, Option<Key>), Trouble>, Vec<String>);
+
 /// A directory of rules, gone when the test is over.
 struct Dir(PathBuf);
 
@@ -36,7 +39,7 @@ impl Dir {
     }
 
     /// What the rules say of user and group 7, told as one line for each detail.
-    fn ask(&self) -> (Result<(Answer, Option<Key>), Trouble>, Vec<String>) {
+    fn ask(&self) -> Said {
         let mut dir = file::open_dir(Fd::CWD, &self.path()).unwrap();
         let mut details = Vec::new();
         let answer = look_up(Rules::Directory(dir), keys(7, 7), &mut |detail| details.push(told(&detail)));
@@ -65,7 +68,7 @@ fn keys(uid: u32, gid: u32) -> impl Iterator<Item = Key> {
     Ids { uid, gid }.keys(Ids { uid: 1, gid: 2 })
 }
 
-const NOTHING: (Result<(Answer, Option<Key>), Trouble>, Vec<String>) = (Ok((Answer::Nothing, None)), Vec::new());
+const NOTHING: Said = (Ok((Answer::Nothing, None)), Vec::new());
 
 #[test]
 fn users_come_before_groups_and_ourselves_before_numbers() {

@@ -8,7 +8,7 @@
 //!   One of an identifier that is held already takes its place; the old one is closed when the new one is in.
 
 use super::rights;
-use super::session::{self, Context, End, Progress, refuse, send};
+use super::session::{self, Context, DEAF, End, Progress, refuse, send};
 use super::table::{self, New, Origin};
 use super::wire::{self, Builder, CHUNK, Entries};
 use crate::state::{Client, Held};
@@ -47,8 +47,15 @@ pub fn go_on(client: &mut Client, context: &mut Context<'_, '_>) -> Result<Progr
     }
     let Some(message) = message.finish(count) else { return Err(End::Failed(Errno::MSGSIZE)) };
     let length = message.len();
-    let Some(sent) = send(client.fd, message, fds.get(..count).unwrap_or(&[]))? else {
-        return Ok(Progress::Deferred);
+    let sent = match send(client.fd, message, fds.get(..count).unwrap_or(&[])) {
+        Ok(Some(sent)) => sent,
+        Ok(None) => return Ok(Progress::Deferred),
+        Err(End::Left) => {
+            client.closing |= DEAF;
+            client.dump_give = 0;
+            return Ok(Progress::Answered);
+        }
+        Err(end) => return Err(end),
     };
     for slot in slots.iter().take(if client.looks == 0 { count } else { 0 }) {
         context.held.retrieved(*slot, client.pid, context.now.boot);

@@ -34,6 +34,9 @@ pub const CLIENT_KIND: u8 = 11;
 /// Expiry is looked at so often at least while something can expire: the wall clock may be set.
 const EXPIRY_CHECK: Nanos = 60 * SECOND;
 
+/// When accepting has failed again after less than this it is the same trouble, and is not told again.
+const TROUBLE: Nanos = 60 * SECOND;
+
 /// So many unused slots of held descriptors keep their memory, for the next ones.
 const HELD_KEPT: usize = 64;
 
@@ -126,12 +129,9 @@ impl<'a> Records<'a> {
         (self.held.count(), self.connected().count())
     }
 
-    /// If all of `max` places are taken: who is to make room, and when, unless something comes from it until then.
-    /// Those who are owed nothing have `silence` nanoseconds.
-    fn longest_waited_for(&self, max: usize, silence: Nanos) -> Option<(usize, Nanos)> {
-        if self.free(max).is_some() {
-            return None;
-        }
+    /// Who is the next to make room, if that is needed, and when, unless something comes from it until then. Those who are
+    /// owed nothing have `silence` nanoseconds.
+    fn longest_waited_for(&self, silence: Nanos) -> Option<(usize, Nanos)> {
         let until = |client: &Client| {
             client.since.saturating_add(if session::busy(client) { FDHOLDER_PATIENCE } else { silence })
         };
@@ -205,8 +205,8 @@ pub struct Server {
     touched: usize,
     /// When accepting is tried again after it failed.
     retry: Option<Nanos>,
-    /// A failure to accept has been reported.
-    troubled: bool,
+    /// When accepting failed last.
+    troubled: Option<Nanos>,
     /// Slots of clients whose memory has been touched, and when that of free ones is given back.
     clients_touched: usize,
     release: Option<Nanos>,
@@ -236,7 +236,7 @@ impl Server {
             earliest: records.held.earliest(),
             touched: records.held.top(),
             retry: None,
-            troubled: false,
+            troubled: None,
             clients_touched: *records.top as usize,
             release: None,
             // Apart from process 1 somebody has chosen the number of places.
@@ -268,18 +268,17 @@ impl Server {
         let Some(slot) = self.free(records) else { return self.watch(records, epoll) };
         match unix::accept(self.listener) {
             Ok(fd) => {
-                self.troubled = false;
                 if self.admit(fd, slot, records, now) {
                     self.purge(records, now);
                     self.serve(slot, false, records, epoll, now);
                 }
             }
-            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => self.troubled = false,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(e) => {
-                if !self.troubled {
+                let again = self.troubled.replace(now.boot);
+                if again.is_none_or(|last| last.saturating_add(TROUBLE) <= now.boot) {
                     warning!("fdholder: unable to accept clients, they have to wait: {}", Reason(e));
                 }
-                self.troubled = true;
                 self.retry = Some(now.boot.saturating_add(FDHOLDER_PAUSE));
             }
         }
@@ -311,9 +310,9 @@ impl Server {
             other => other,
         };
         if let Some(why) = refused {
+            self.journal.tell(now.boot, who, format_args!("{why}"));
             session::close(client);
             self.freed(records, now);
-            self.journal.tell(now.boot, who, format_args!("{why}"));
         }
         refused.is_none()
     }
@@ -370,7 +369,6 @@ impl Server {
         }
         let who = Who::of(client);
         if let Err(end) = done {
-            self.end(slot, watched, records, epoll, now);
             match end {
                 End::Left => {}
                 End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
@@ -380,6 +378,7 @@ impl Server {
                 }
                 End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
             }
+            self.end(slot, watched, records, epoll, now);
         }
     }
 
@@ -423,7 +422,9 @@ impl Server {
         }
         let who = Who::of(client);
         self.end(slot, true, records, epoll, now);
-        self.journal.tell(now.boot, who, format_args!("is cut off: idle, and all places are taken"));
+        self.retry = None;
+        self.watch(records, epoll);
+        self.journal.tell(now.boot, who, format_args!("is cut off: idle, and others wait for its place"));
     }
 
     /// When [`Server::expire`] is to be called next, on the boot-time clock.
@@ -465,7 +466,8 @@ impl Server {
     }
 
     fn to_make_room(&self, records: &Records<'_>) -> Option<(usize, Nanos)> {
-        records.longest_waited_for(self.places(), self.silence)
+        let crowded = self.retry.is_some() || self.free(records).is_none();
+        if crowded { records.longest_waited_for(self.silence) } else { None }
     }
 
     /// Places for clients.

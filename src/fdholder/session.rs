@@ -217,7 +217,9 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
             return Ok(());
         }
         if ready {
-            requests -= 1;
+            if client.closing & DEAF == 0 {
+                requests -= 1;
+            }
             let progress = if client.dump_give > 0 {
                 dump::go_on(client, context)?
             } else {
@@ -239,7 +241,9 @@ fn turn(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), End> {
             if client.reply_len > 0 {
                 return Ok(());
             }
-        } else if client.closing != 0 {
+        } else if client.closing & DEAF != 0 {
+            return Err(End::Left);
+        } else if client.closing & ENDED != 0 {
             return Err(match (client.request_len > client.request_done, client.fds_len > 0) {
                 (true, _) => End::Broke("the end of the connection inside a request"),
                 (false, true) => End::Broke("descriptors without a request"),
@@ -309,7 +313,9 @@ fn read(client: &mut Client, size: usize, context: &Context<'_, '_>, emptied: &m
         push(client, *fd);
     }
     client.request_len += got.bytes as u32;
-    client.closing = (got.bytes == 0).into();
+    if got.bytes == 0 {
+        client.closing |= ENDED;
+    }
     *emptied = got.bytes > 0 && got.bytes < wanted;
     if got.fds_lost && (got.fds >= free || !stand_in(client)) {
         return Err(End::Broke("more descriptors than can be taken"));
@@ -378,6 +384,10 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
     let payload = client.request.get(start..end).unwrap_or(&[]);
     let allows = context.allows;
     let request = Request::decode(payload, takes)?;
+    let only_asks = matches!(request, Request::List | Request::Info(_) | Request::GetDump | Request::Retrieve(..));
+    if only_asks && client.closing & DEAF != 0 {
+        return Ok(Progress::Answered);
+    }
     if let Some(denied) = denial(client, allows, &request) {
         let who = Who::of(client);
         match denied {
@@ -477,9 +487,16 @@ pub fn refuse(client: &mut Client, errno: Errno) -> Result<Progress, End> {
     reply(client, &wire::status(errno.raw_os_error() as u8))
 }
 
+/// In [`Client::closing`]: the client sends nothing any more.
+const ENDED: u8 = 1;
+
+/// In [`Client::closing`]: the client does not read any more. What has been read of it is done, and not answered; then
+/// that is its end.
+pub const DEAF: u8 = 2;
+
 /// Sends a short answer; what the client does not take now is queued.
 pub fn reply(client: &mut Client, bytes: &[u8]) -> Result<Progress, End> {
-    let sent = send(client.fd, bytes, &[])?.unwrap_or(0);
+    let sent = deliver(client.fd, &mut client.closing, bytes)?.unwrap_or(0);
     Ok(queue(client, bytes.get(sent..).unwrap_or(&[])))
 }
 
@@ -510,6 +527,10 @@ fn give(client: &mut Client, context: &mut Context<'_, '_>, slot: usize, delete:
             Ok(queue(client, wire::DESCRIPTOR.get(sent..).unwrap_or(&[])))
         }
         Ok(None) => Ok(Progress::Deferred),
+        Err(End::Left) => {
+            client.closing |= DEAF;
+            Ok(Progress::Answered)
+        }
         // Not the connection's failure but the descriptor's: too many are in flight, or this one cannot be sent.
         Err(End::Failed(e)) => refuse(client, e),
         Err(end) => Err(end),
@@ -547,7 +568,7 @@ pub fn drained(client: &mut Client) -> Result<Progress, End> {
 fn drain(client: &mut Client) -> Result<bool, End> {
     while client.reply_sent < client.reply_len {
         let waiting = client.reply.get(client.reply_sent as usize..client.reply_len as usize).unwrap_or(&[]);
-        match send(client.fd, waiting, &[])? {
+        match deliver(client.fd, &mut client.closing, waiting)? {
             Some(sent) => client.reply_sent += sent as u32,
             None => return Ok(false),
         }
@@ -561,6 +582,16 @@ fn drain(client: &mut Client) -> Result<bool, End> {
     client.reply_len = 0;
     client.reply_sent = 0;
     Ok(true)
+}
+
+/// Sends bytes of an answer; how many, or `None`: the client must read first. One that does not read any more takes all.
+fn deliver(fd: i32, closing: &mut u8, bytes: &[u8]) -> Result<Option<usize>, End> {
+    let sent = if *closing & DEAF == 0 { send(fd, bytes, &[]) } else { Err(End::Left) };
+    if sent == Err(End::Left) {
+        *closing |= DEAF;
+        return Ok(Some(bytes.len()));
+    }
+    sent
 }
 
 /// How much was sent; `None`: the client must read first.

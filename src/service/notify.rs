@@ -491,7 +491,7 @@ mod tests {
         }
         let scratch = Scratch::new();
         assert_eq!(settings(scratch.fd), Reading { value: Settings::DEFAULT, problem: None });
-        scratch.write("notify-socket", &"ready=no ".repeat(29));
+        scratch.write("notify-socket", "ready=no ".repeat(29));
         let wrong = |problem| Reading { value: Settings::DEFAULT, problem: Some(problem) };
         assert_eq!(settings(scratch.fd), wrong(Problem::Invalid), "it is too long");
         std::fs::remove_file(scratch.path.join("notify-socket")).unwrap();

@@ -292,7 +292,7 @@ record! {
     pub struct Client {
         /// 1 if the slot is in use.
         pub used: u8,
-        /// 1 once it may not ask any more: answer what is queued, then close.
+        /// Bits: 1 once it asks no more, 2 once it reads no more.
         pub closing: u8,
         /// What it may do besides what depends on identifiers (`fdholder::rights`).
         pub rights: u8,

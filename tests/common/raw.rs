@@ -30,7 +30,7 @@ pub const NEVER: [u8; 12] = [0x60, 0, 0, 0, 0x7f, 0, 0, 0, 0, 0, 0, 9];
 
 /// When anything must have happened.
 pub fn deadline() -> Option<u64> {
-    Some(time::boot() + 30 * time::SECOND)
+    Some(time::boot() + 60 * time::SECOND)
 }
 
 /// A message.
@@ -101,27 +101,52 @@ impl Raw {
 
     /// The next answer, or the end.
     pub fn said(&self) -> Said {
-        let mut got = Vec::new();
-        let Some(header) = self.receive(6, &mut got) else { return Said::End };
-        let length = u32::from_be_bytes(*header.first_chunk().unwrap());
-        let Some(payload) = self.receive(length as usize, &mut got) else { return Said::End };
-        assert_eq!(got.len(), usize::from(u16::from_be_bytes([header[4], header[5]])), "descriptors that were told");
-        Said::Answer(payload, got)
+        let Some((header, payload, fds)) = self.next() else { return Said::End };
+        let came: Vec<(u64, u64)> = fds.iter().map(|fd| file::identity(*fd).unwrap()).collect();
+        close_all(fds);
+        assert_eq!(came.len(), usize::from(u16::from_be_bytes([header[4], header[5]])), "descriptors that were told");
+        Said::Answer(payload, came)
     }
 
-    fn receive(&self, n: usize, came: &mut Vec<(u64, u64)>) -> Option<Vec<u8>> {
-        let mut bytes = Vec::new();
+    /// One whole answer, with the number of descriptors that came; empty if the connection ended.
+    pub fn answer(&self) -> (Vec<u8>, usize) {
+        let Some((header, payload, fds)) = self.next() else { return (Vec::new(), 0) };
+        let count = fds.len();
+        close_all(fds);
+        ([header, payload].concat(), count)
+    }
+
+    /// The next answer's header, the rest of it, its descriptors.
+    fn next(&self) -> Option<(Vec<u8>, Vec<u8>, Vec<Fd>)> {
+        let (header, mut fds) = self.receive(6);
+        let length = u32::from_be_bytes(*header.first_chunk()?) as usize;
+        let (payload, more) = self.receive(length);
+        fds.extend(more);
+        if payload.len() == length {
+            return Some((header, payload, fds));
+        }
+        close_all(fds);
+        None
+    }
+
+    /// The next `n` bytes and the descriptors that come with them; fewer if the connection ends.
+    pub fn receive(&self, n: usize) -> (Vec<u8>, Vec<Fd>) {
+        let (mut bytes, mut fds) = (Vec::new(), Vec::new());
         while bytes.len() < n {
             poll::readable(self.0, deadline()).expect("an answer");
             let (mut buf, mut received) = (vec![0; n - bytes.len()], [Fd::NONE; socket::MAX_FDS]);
-            let got = socket::receive(self.0, &mut buf, &mut received).ok().filter(|got| got.bytes > 0)?;
-            for fd in &mut received[..got.fds] {
-                came.push(file::identity(*fd).unwrap());
-                fd.close();
-            }
+            let Ok(got) = socket::receive(self.0, &mut buf, &mut received) else { break };
+            fds.extend(&received[..got.fds]);
             bytes.extend(&buf[..got.bytes]);
+            if got.bytes == 0 {
+                break;
+            }
         }
-        Some(bytes)
+        (bytes, fds)
+    }
+
+    pub fn ended(&self) -> bool {
+        self.receive(1).0.is_empty()
     }
 
     /// Whether something to read comes within so many milliseconds.
@@ -138,5 +163,11 @@ impl Raw {
 impl Drop for Raw {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+fn close_all(fds: Vec<Fd>) {
+    for mut fd in fds {
+        fd.close();
     }
 }

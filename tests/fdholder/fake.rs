@@ -1,17 +1,13 @@
 //! A store that says what it is told to say, and remembers what it was sent: for clients.
 
+use crate::raw::deadline;
 use crate::tmp::TempDir;
-use linchpin::sys::{Fd, poll, socket, time, unix};
+use linchpin::sys::{Fd, poll, socket, unix};
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
-
-/// A client has so much time for each step: a busy machine may need seconds to run one.
-fn deadline() -> Option<u64> {
-    Some(time::boot() + 60 * time::SECOND)
-}
 
 /// What the store does.
 #[derive(Clone, Debug)]

@@ -5,6 +5,9 @@
 mod clients;
 mod dumps;
 mod fake;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/raw.rs"]
+mod raw;
 mod several;
 mod store;
 mod stores;

@@ -1,7 +1,6 @@
 //! A store in a process of its own, of either kind; clients of either kind; connections of the test's own.
 
-use linchpin::sys::{Fd, poll, socket, time, unix};
-use std::ffi::CString;
+use crate::raw::Raw;
 use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -68,8 +67,7 @@ impl Store {
     }
 
     pub fn connect(&self) -> Raw {
-        let path = CString::new(self.path.to_str().unwrap()).unwrap();
-        Raw(unix::connect(&path, deadline()).unwrap())
+        Raw::connect(&self.path)
     }
 
     pub fn descriptors(&self) -> usize {
@@ -110,57 +108,4 @@ pub fn client(kind: Kind, command: &[&str], path: &Path) -> Command {
     };
     run.args(words).arg(path);
     run
-}
-
-pub fn deadline() -> Option<u64> {
-    Some(time::boot() + 10 * time::SECOND)
-}
-
-/// A connection on which a test writes bytes of its own.
-pub struct Raw(Fd);
-
-impl Raw {
-    pub fn send(&self, bytes: &[u8], fds: &[Fd]) {
-        assert_eq!(socket::send(self.0, bytes, fds), Ok(bytes.len()));
-    }
-
-    /// The next `n` bytes and the descriptors that come with them; fewer if the connection ends.
-    pub fn receive(&self, n: usize) -> (Vec<u8>, Vec<Fd>) {
-        let (mut bytes, mut fds) = (Vec::new(), Vec::new());
-        while bytes.len() < n {
-            poll::readable(self.0, deadline()).expect("an answer");
-            let (mut buf, mut received) = (vec![0; n - bytes.len()], [Fd::NONE; socket::MAX_FDS]);
-            let Ok(got) = socket::receive(self.0, &mut buf, &mut received) else { break };
-            fds.extend(&received[..got.fds]);
-            bytes.extend(&buf[..got.bytes]);
-            if got.bytes == 0 {
-                break;
-            }
-        }
-        (bytes, fds)
-    }
-
-    /// One whole answer, with the number of descriptors that came; empty if the connection ended.
-    pub fn answer(&self) -> (Vec<u8>, usize) {
-        let (mut bytes, fds) = self.receive(6);
-        if bytes.len() == 6 {
-            let length = u32::from_be_bytes(*bytes.first_chunk().unwrap());
-            bytes.extend(self.receive(length as usize).0);
-        }
-        let count = fds.len();
-        for mut fd in fds {
-            fd.close();
-        }
-        (bytes, count)
-    }
-
-    pub fn ended(&self) -> bool {
-        self.receive(1).0.is_empty()
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.0.close();
-    }
 }

@@ -3,6 +3,7 @@
 //!
 //! Needs Debian's s6.
 
+mod clients;
 mod daemon;
 mod differences;
 mod dumps;

@@ -18,8 +18,9 @@ fn a_service_that_says_that_it_is_ready_is_ready_for_all_of_s6s_clients() {
     let talking = Talking::new("");
     let mut events = talking.listen("web");
     let web = talking.next();
-    assert!(talking.status("web").is_up() && !talking.status("web").ready);
-    assert_eq!(talking.code("s6-svwait -U -t 10 web"), 99, "it has not said so yet");
+    eventually(|| talking.status("web").is_up());
+    assert!(!talking.status("web").ready);
+    assert_ne!(talking.code("s6-svwait -U -t 10 web"), 0, "it has not said so yet");
     web.say("READY=1");
     events.until(b'U');
     talking.until_ready("web");

@@ -28,7 +28,7 @@ fn nobody_waits_for_a_service_that_is_not_ready_yet_but_for_one_that_has_said_it
     assert!(talking.deaths("web").is_empty());
     web.send(b"WATCHDOG=1", &[]);
     talking.next();
-    assert_eq!(talking.deaths("web").len(), 1);
+    eventually(|| talking.deaths("web").len() == 1);
 }
 
 #[test]

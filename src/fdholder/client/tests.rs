@@ -277,3 +277,37 @@ fn what_is_given_goes_out_253_at_a_time_however_the_store_counts() {
         assert!(fake.all_closed(connection));
     }
 }
+
+#[test]
+fn a_message_that_the_socket_takes_in_pieces_arrives_whole_with_its_descriptors_once() {
+    let entries: Vec<u8> = (0..CHUNK).flat_map(|i| entry(format!("{i:x>255}").as_bytes())).collect();
+    let whole = message(CHUNK, &entries);
+    let small = || {
+        let (fake, connection) = Fake::new(&[]);
+        rustix::net::sockopt::set_socket_send_buffer_size(connection.fd, 1).unwrap(); // as small as it can be
+        (fake, connection)
+    };
+    let (fake, connection) = small();
+    assert!(socket::send(connection.fd, &whole, &[]).unwrap() < whole.len());
+    assert!(fake.all_closed(connection));
+    for deadline in [None, Some(time::boot() + 60 * time::SECOND)] {
+        let (fake, mut connection) = small();
+        connection.deadline = deadline;
+        let sender = std::thread::spawn({
+            let whole = whole.clone();
+            move || {
+                connection.send(&whole, &[Fd::STDERR; CHUNK]).unwrap();
+                connection.close();
+            }
+        });
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        while bytes.len() < whole.len() {
+            poll::readable(fake.server, Some(time::boot() + 60 * time::SECOND)).unwrap();
+            let (piece, fds) = fake.sent();
+            bytes.extend_from_slice(&piece);
+            count += fds;
+        }
+        sender.join().unwrap();
+        assert_eq!((bytes == whole, count), (true, CHUNK));
+    }
+}

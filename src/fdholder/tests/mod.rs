@@ -12,7 +12,7 @@ mod wire;
 use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
-use crate::sys::epoll::{Epoll, Events, Flags, Token};
+use crate::sys::epoll::{Epoll, Events};
 use crate::sys::{Errno, Fd, socket, unix};
 use crate::text::tai::Stamp;
 use std::ffi::CString;

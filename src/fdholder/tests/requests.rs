@@ -294,3 +294,28 @@ fn a_client_that_vanishes_before_its_descriptor_went_out_takes_nothing_along() {
     assert_eq!(store.held(), [b"it"]);
     assert_eq!(store.clients(), 1);
 }
+
+#[test]
+fn a_client_that_leaves_without_waiting_for_its_answers_is_served_all_the_same() {
+    let mut store = Store::new();
+    let mut witness = Witness::new();
+    let setter = store.connect();
+    assert_eq!([b"a", b"b"].map(|id| store.store(&setter, id, witness.write)), [0, 0]);
+    let peer = store.connect();
+    let requests = [
+        Request::List,
+        Request::Delete(b"a"),
+        Request::GetDump,
+        // What could not be given stays.
+        Request::Retrieve(b"b", true),
+    ];
+    peer.send(&requests.map(|request| bytes(&request)).concat(), &[]).unwrap();
+    let limit = store.limit(9);
+    peer.request(&Request::Store(Entry { limit, id: b"c" }), &[witness.write]);
+    drop(peer);
+    store.settle();
+    assert_eq!(store.held(), [b"c", b"b"]);
+    assert_eq!(store.clients(), 1);
+    store.let_go_of_all();
+    assert!(witness.alone());
+}

@@ -4,6 +4,7 @@
 use crate::applets::cli::Cli;
 use crate::fdholder::client::is_never;
 use crate::limits::FDHOLDER_DUMP;
+use crate::service::handover;
 use crate::sys::args::{Args, Env};
 use crate::sys::environment::Environment;
 use crate::sys::{Errno, Fd, Result, process};
@@ -19,9 +20,6 @@ pub const KINDS: [&[u8]; 3] = [b"S6_FD_", b"S6_FDID_", b"S6_FDLIMIT_"];
 
 /// The first number of those that `LISTEN_FDS` counts.
 pub const LISTEN_START: i32 = 3;
-
-/// What others may have been told with: LISTEN_PIDFDID is the newest systemd's.
-const LISTEN: [&[u8]; 4] = [b"LISTEN_FDS", b"LISTEN_FDNAMES", b"LISTEN_PID", b"LISTEN_PIDFDID"];
 
 /// What of a descriptor a variable of that name tells, and of the how-many-th.
 fn place(name: &[u8]) -> Option<(usize, usize)> {
@@ -101,7 +99,7 @@ pub fn as_listen_fds<N: Iterator<Item = u8>>(
     words: Args,
 ) -> i32 {
     become_with(cli, words, |env| {
-        env.retain(|name| !LISTEN.contains(&name));
+        env.retain(|name| !handover::VARIABLES.contains(&name));
         env.add(b"LISTEN_FDS", Decimal::new(count as u64).as_bytes())?;
         env.add(b"LISTEN_PID", Decimal::new(process::pid().unsigned_abs().into()).as_bytes())?;
         env.set_with(b"LISTEN_FDNAMES", |room| {

@@ -408,7 +408,7 @@ pub struct Shown<'a> {
 pub const SHOWN_MOST: usize = NOTIFY_STATUS + 64;
 
 /// Reads what the service of the service directory `dir` said of itself; nothing, if there is no such file.
-pub fn shown<'a>(dir: Fd, buf: &'a mut [u8; SHOWN_MOST]) -> Result<Shown<'a>> {
+pub fn shown(dir: Fd, buf: &mut [u8; SHOWN_MOST]) -> Result<Shown<'_>> {
     match file::read(dir, SHOWN, buf) {
         Ok(text) => Ok(Shown::parse(text)),
         Err(Errno::NOENT) => Ok(Shown::default()),

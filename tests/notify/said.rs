@@ -88,21 +88,21 @@ fn svc_waits_for_its_readiness() {
 fn what_it_says_of_itself_is_shown_until_it_is_started_again() {
     let talking = Talking::new("");
     let web = talking.next();
-    assert_eq!(talking.shown(), "");
+    talking.until_shown("");
     web.say("STATUS=half = done");
-    assert_eq!(talking.shown(), "\"half = done\"");
+    talking.until_shown("\"half = done\"");
     web.say("READY=1\nSTATUS=serving");
-    assert_eq!(talking.shown(), "\"serving\"");
+    talking.until_shown("\"serving\"");
     web.say("RELOADING=1\nMONOTONIC_USEC=1234");
-    eventually(|| talking.shown() == "reloading; \"serving\"");
+    talking.until_shown("reloading; \"serving\"");
     web.say("READY=1");
-    eventually(|| talking.shown() == "\"serving\"");
+    talking.until_shown("\"serving\"");
     web.say("STOPPING=1\nERRNO=2\nSTATUS=no disk\u{e9}");
-    eventually(|| talking.shown() == "stopping; fails: No such file or directory; \"no disk\\xc3\\xa9\"");
+    talking.until_shown("stopping; fails: No such file or directory; \"no disk\\xc3\\xa9\"");
     web.say("STATUS=");
-    eventually(|| talking.shown() == "stopping; fails: No such file or directory");
+    talking.until_shown("stopping; fails: No such file or directory");
     let _web = talking.restart(web);
-    assert_eq!(talking.shown(), "");
+    talking.until_shown("");
 }
 
 #[test]
@@ -111,7 +111,7 @@ fn what_it_said_last_is_shown_when_it_is_down() {
     let web = talking.next();
     web.send(b"ERRNO=28\nSTATUS=the disk is full", &[]);
     talking.ok("s6-svc -wd -dk web");
-    assert_eq!(talking.shown(), "fails: No space left on device; \"the disk is full\"");
+    talking.until_shown("fails: No space left on device; \"the disk is full\"");
 }
 
 #[test]

@@ -60,6 +60,19 @@ impl Talking {
         cells.get(6).map_or(String::new(), |cell| (*cell).to_owned())
     }
 
+    /// Waits until [`Talking::shown`] is this.
+    pub fn until_shown(&self, expected: &str) {
+        let mut shown = String::new();
+        let deadline = std::time::Instant::now() + PATIENCE;
+        while std::time::Instant::now() < deadline {
+            shown = self.shown();
+            if shown == expected {
+                return;
+            }
+        }
+        assert_eq!(shown, expected);
+    }
+
     /// The socket of the service, and whatever else is there.
     pub fn sockets(&self) -> Vec<PathBuf> {
         let entries = std::fs::read_dir(self.path("web/notify")).into_iter().flatten();

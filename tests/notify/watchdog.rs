@@ -101,6 +101,7 @@ fn a_service_that_is_on_its_way_down_may_ask_for_time() {
     assert_eq!(deadline(), before, "it never gets less");
     web.say("EXTEND_TIMEOUT_USEC=3600000000");
     assert!(deadline() > before + 3000 * linchpin::sys::time::SECOND);
-    assert_eq!(talking.shown(), "wanted down; killed in 60 min");
+    let shown = talking.shown();
+    assert!(["60", "59", "58"].iter().any(|left| shown == format!("wanted down; killed in {left} min")), "{shown}");
     web.kill(9);
 }

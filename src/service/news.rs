@@ -4,10 +4,35 @@
 use super::supervisor::noted;
 use super::{event, files, label, machine, status, tally};
 use crate::state::Service;
-use crate::sys::Fd;
+use crate::sys::{Errno, Fd};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{info, warning};
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+/// Something could not be told, and is still on record.
+static BEHIND: AtomicBool = AtomicBool::new(false);
+/// Why, if that has been said; 0 when things can be told again.
+static SAID: AtomicI32 = AtomicI32::new(0);
+
+/// Whether since this was last asked something could not be told: [`settle`] those that are [behind](is_behind) a little
+/// later.
+pub fn take_behind() -> bool {
+    BEHIND.swap(false, Ordering::Relaxed)
+}
+
+/// Whether the world was not told all of a service, be it that it is put off or that it could not be done.
+pub fn is_behind(service: &Service) -> bool {
+    service.published != service.sequence || service.untallied != 0 || service.untold[0] != 0
+}
+
+/// Says once why something cannot be told, and remembers that there is something to tell.
+fn fall_behind(service: &Service, what: &str, e: Errno) {
+    BEHIND.store(true, Ordering::Relaxed);
+    if SAID.swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+        warning!("{}: cannot {what}: {}; tried again every second", label(service), Reason(e));
+    }
+}
 
 /// Does what the record owes the world: adds the last death to the tally, writes the status file, sends the events. Until
 /// it is done the record says so: after a fault in between it is done again, so that an event may come twice, but never
@@ -36,9 +61,12 @@ fn settle_until(service: &mut Service, end: usize) {
     let told = service.untold;
     let told = told.get(..end).unwrap_or(&told).split(|byte| *byte == 0).next().unwrap_or_default();
     if !told.is_empty() {
+        // Nobody may listen: that the directory is not there is no reason to stop supervising.
+        if let Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) = event::notify(Fd(service.dir_fd), c"event", told)
+        {
+            return fall_behind(service, "tell its listeners", e);
+        }
         report(service, told);
-        // Nobody may listen: that the directory cannot be read is no reason to stop supervising.
-        let _ = event::notify(Fd(service.dir_fd), c"event", told);
         let mut left = [0; 4];
         for (to, event) in left.iter_mut().zip(service.untold.iter().skip(told.len())) {
             *to = *event;
@@ -52,6 +80,10 @@ pub(super) fn note(service: &mut Service, events: &[u8]) {
     for event in events {
         if service.untold.iter().all(|byte| *byte != 0) {
             settle(service);
+            if service.untold[0] != 0 {
+                report(service, &service.untold); // the oldest that cannot be told are in the log at least
+                service.untold = [0; 4];
+            }
         }
         if let Some(free) = service.untold.iter_mut().find(|byte| **byte == 0) {
             *free = *event;
@@ -67,10 +99,10 @@ pub(super) fn tally_death(service: &mut Service) {
     let dir = Fd(service.dir_fd);
     let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
     let stamp = Stamp { sec: service.stamp_sec, nano: service.stamp_nano };
-    if let Err(e) = tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
-        warning!("{}: cannot write its death tally: {}", label(service), Reason(e));
+    match tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
+        Ok(()) => service.untallied = 0,
+        Err(e) => fall_behind(service, "write its death tally", e),
     }
-    service.untallied = 0;
 }
 
 /// One line for each thing that an operator of a machine wants to find in its log.
@@ -104,8 +136,11 @@ fn publish(service: &mut Service) {
         ready: service.ready != 0,
     };
     match status::write(Fd(service.dir_fd), &record) {
-        Ok(()) => service.published = service.sequence,
-        Err(e) => warning!("{}: cannot write its status: {}", label(service), Reason(e)),
+        Ok(()) => {
+            service.published = service.sequence;
+            SAID.store(0, Ordering::Relaxed);
+        }
+        Err(e) => fall_behind(service, "write its status", e),
     }
 }
 
@@ -161,6 +196,26 @@ mod tests {
         settle(&mut service);
         assert_eq!(listener.read(&mut buf), Ok(None));
         assert_eq!(deaths(&scratch), [(200, 9)]);
+        listener.close();
+    }
+
+    #[test]
+    fn what_cannot_be_told_stays_on_record_until_it_can() {
+        let scratch = Scratch::new();
+        let mut service = started_again(&scratch);
+        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
+        let here = service.dir_fd;
+        service.dir_fd = -1; // as good as no descriptor left: EBADF for the files, so only those
+        tally_death(&mut service);
+        publish(&mut service);
+        assert!(take_behind() && is_behind(&service));
+        service.dir_fd = here;
+        settle(&mut service);
+        assert!(!take_behind() && !is_behind(&service));
+        assert_eq!(deaths(&scratch), [(200, 9)]);
+        assert_eq!(status::read(scratch.fd).unwrap().pid, 8);
+        let mut buf = [0; 16];
+        assert_eq!(listener.read(&mut buf), Ok(Some(3)));
         listener.close();
     }
 

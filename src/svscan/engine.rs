@@ -24,7 +24,7 @@ use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::process::Rlimit;
-use crate::sys::time::{self, MILLI, Nanos};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{self, Fd, file, memory, signal};
 use crate::text::tai::Stamp;
 use crate::{error, warning};
@@ -54,6 +54,8 @@ const TIMERS_PER_TURN: usize = 32;
 const START_FIRST: Nanos = MILLI;
 /// Listeners are told of the start so long after the death: see [`news::settle_in_turn`].
 const APART: Nanos = 20 * MILLI;
+/// What could not be told is told again after this.
+const BEHIND_AGAIN: Nanos = SECOND;
 /// Services that may be started again in that time; with more the news is not put off.
 const OWING: usize = 32;
 
@@ -109,6 +111,8 @@ pub struct Engine {
     owing: heapless::Vec<usize, OWING>,
     /// …until then.
     owing_until: Nanos,
+    /// When those are told of again that could not be told of; 0: there are none.
+    behind_until: Nanos,
     /// When something that a service said is to be shown; 0: nothing.
     pub(super) show_at: Nanos,
     /// How long the machine had slept when that was last asked.
@@ -154,6 +158,7 @@ impl Engine {
             no_orders: true,
             owing: heapless::Vec::new(),
             owing_until: 0,
+            behind_until: 0,
             show_at: 0,
             slept: time::slept(),
             complaints: super::scan::Complaints::new(),
@@ -186,7 +191,8 @@ impl Engine {
             self.fire(time::boot());
             let plan = self.plan();
             if plan != Plan::Run && self.stopped(plan) {
-                while !self.owing.is_empty() {
+                // Each tells one more of a record's four events at least; what cannot be told must not keep us here.
+                for _ in 0..4 {
                     self.settle(0);
                 }
                 return plan;
@@ -250,12 +256,16 @@ impl Engine {
             Some(holder) => holder.next_deadline(&Records::of(self.tables), &Now::at(now)),
             None => None,
         };
+        if news::take_behind() {
+            self.behind_until = now + BEHIND_AGAIN;
+        }
         let header = &self.tables.header;
         let nonzero = |at: Nanos| (at > 0).then_some(at);
         let owing = (!self.owing.is_empty()).then_some(self.owing_until);
         let show = nonzero(self.show_at);
         [
             owing,
+            nonzero(self.behind_until),
             show,
             service,
             holder,
@@ -280,7 +290,23 @@ impl Engine {
         self.owing_until = now + APART;
     }
 
+    /// Tells again of services of which something could not be told: the process had run out of descriptors, or the file
+    /// system of room.
+    fn catch_up(&mut self) {
+        self.behind_until = 0;
+        for slot in 0..self.high {
+            let waits = self.owing.contains(&slot);
+            match self.tables.services.get_mut(slot) {
+                Some(service) if service.supervised != 0 && !waits && news::is_behind(service) => news::settle(service),
+                _ => {}
+            }
+        }
+    }
+
     fn fire(&mut self, now: Nanos) {
+        if self.behind_until > 0 && self.behind_until <= now {
+            self.catch_up();
+        }
         if self.owing_until <= now {
             self.settle(now);
         }

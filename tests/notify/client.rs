@@ -109,6 +109,11 @@ impl Process {
         assert_eq!(self.ask(b'n', message, fds), b"0", "sending {:?}", String::from_utf8_lossy(message));
     }
 
+    /// Has it send something that may be its end: it is not waited for.
+    pub fn send_last(&self, message: &[u8]) {
+        socket::send_waiting(self.fd(), &[b"n", message].concat(), &[]).unwrap();
+    }
+
     /// Waits until everything that was said is heard.
     pub fn barrier(&self) {
         let (read, write) = linchpin::sys::fd::pipe().unwrap();

@@ -68,7 +68,8 @@ impl Meeting {
     }
 }
 
-/// A process of the service.
+/// A process of the service. It ends when this is dropped.
+#[must_use]
 pub struct Process {
     connection: OwnedFd,
     pub pid: i32,

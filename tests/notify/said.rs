@@ -154,7 +154,8 @@ fn the_environment_tells_of_the_socket_and_of_nothing_that_is_not_there() {
 #[test]
 fn a_mistake_in_the_file_is_said_and_the_service_runs() {
     let talking = Talking::new("acess=all");
-    talking.next().say("READY=1");
+    let web = talking.next();
+    web.say("READY=1");
     talking.until_log("service web: what its notify-socket says is not valid");
     talking.until_ready("web");
 }

@@ -27,7 +27,7 @@ fn nobody_waits_for_a_service_that_is_not_ready_yet_but_for_one_that_has_said_it
     std::thread::sleep(Duration::from_millis(600));
     assert!(talking.deaths("web").is_empty());
     web.send_last(b"WATCHDOG=1");
-    talking.next();
+    let _again = talking.next();
     eventually(|| talking.deaths("web").len() == 1);
 }
 

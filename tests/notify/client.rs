@@ -68,7 +68,8 @@ impl Meeting {
     }
 }
 
-/// A process of the service.
+/// A process of the service. It ends when this is dropped.
+#[must_use]
 pub struct Process {
     connection: OwnedFd,
     pub pid: i32,
@@ -107,6 +108,11 @@ impl Process {
     /// Has it send something, and does not wait for it to be heard.
     pub fn send(&self, message: &[u8], fds: &[Fd]) {
         assert_eq!(self.ask(b'n', message, fds), b"0", "sending {:?}", String::from_utf8_lossy(message));
+    }
+
+    /// Has it send something that may be its end: it is not waited for.
+    pub fn send_last(&self, message: &[u8]) {
+        socket::send_waiting(self.fd(), &[b"n", message].concat(), &[]).unwrap();
     }
 
     /// Waits until everything that was said is heard.

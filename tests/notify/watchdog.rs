@@ -12,7 +12,7 @@ const SIGTERM: i32 = 15;
 fn a_service_that_does_not_say_that_it_is_alive_is_aborted_and_started_again() {
     let talking = Talking::new("watchdog=200ms");
     let web = talking.next();
-    web.send(b"READY=1", &[]);
+    web.send_last(b"READY=1");
     let again = talking.next();
     eventually(|| talking.status("web").pid == again.pid);
     assert_eq!(talking.status("web").wstat & 0x7f, SIGABRT);
@@ -26,8 +26,8 @@ fn nobody_waits_for_a_service_that_is_not_ready_yet_but_for_one_that_has_said_it
     let web = talking.next();
     std::thread::sleep(Duration::from_millis(600));
     assert!(talking.deaths("web").is_empty());
-    web.send(b"WATCHDOG=1", &[]);
-    talking.next();
+    web.send_last(b"WATCHDOG=1");
+    let _again = talking.next();
     eventually(|| talking.deaths("web").len() == 1);
 }
 
@@ -52,7 +52,7 @@ fn one_that_cannot_be_aborted_is_killed() {
     let talking = Talking::with("watchdog=200ms", &[("timeout-kill", "200")], &[]);
     let web = talking.next();
     web.ignore(SIGABRT.into());
-    web.send(b"READY=1", &[]);
+    web.send_last(b"READY=1");
     let again = talking.next();
     eventually(|| talking.status("web").pid == again.pid);
     assert_eq!(talking.status("web").wstat & 0x7f, SIGKILL);
@@ -63,7 +63,7 @@ fn one_that_cannot_be_aborted_is_killed() {
 fn a_service_that_says_that_something_is_wrong_with_it_is_aborted_at_once_watchdog_or_not() {
     let talking = Talking::new("");
     let web = talking.next();
-    web.send(b"WATCHDOG=trigger", &[]);
+    web.send_last(b"WATCHDOG=trigger");
     let again = talking.next();
     eventually(|| talking.status("web").pid == again.pid);
     assert_eq!(talking.status("web").wstat & 0x7f, SIGABRT);
@@ -78,7 +78,7 @@ fn a_service_may_give_itself_another_time() {
     let web = talking.next();
     web.say("READY=1\nWATCHDOG_USEC=0");
     web.say("WATCHDOG=1");
-    web.send(b"WATCHDOG_USEC=200000", &[]);
+    web.send_last(b"WATCHDOG_USEC=200000");
     let again = talking.next();
     eventually(|| talking.status("web").pid == again.pid);
     assert_eq!(talking.status("web").wstat & 0x7f, SIGABRT);

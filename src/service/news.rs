@@ -12,8 +12,13 @@ use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Something could not be told, and is still on record.
 static BEHIND: AtomicBool = AtomicBool::new(false);
-/// Why, if that has been said; 0 when things can be told again.
-static SAID: AtomicI32 = AtomicI32::new(0);
+/// Why, if that has been said; 0 when things can be told again. For each of the three ways to tell.
+static SAID: [AtomicI32; 3] = [const { AtomicI32::new(0) }; 3];
+
+/// Ways to tell: places in [`SAID`].
+const TALLY: usize = 0;
+const STATUS: usize = 1;
+const EVENTS: usize = 2;
 
 /// Whether since this was last asked something could not be told: [`settle`] those that are [behind](is_behind) a little
 /// later.
@@ -27,9 +32,10 @@ pub fn is_behind(service: &Service) -> bool {
 }
 
 /// Says once why something cannot be told, and remembers that there is something to tell.
-fn fall_behind(service: &Service, what: &str, e: Errno) {
+fn fall_behind(service: &Service, way: usize, e: Errno) {
     BEHIND.store(true, Ordering::Relaxed);
-    if SAID.swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+    if SAID[way].swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+        let what = ["write its death tally", "write its status", "tell its listeners"][way];
         warning!("{}: cannot {what}: {}; tried again every second", label(service), Reason(e));
     }
 }
@@ -64,8 +70,9 @@ fn settle_until(service: &mut Service, end: usize) {
         // Nobody may listen: that the directory is not there is no reason to stop supervising.
         if let Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) = event::notify(Fd(service.dir_fd), c"event", told)
         {
-            return fall_behind(service, "tell its listeners", e);
+            return fall_behind(service, EVENTS, e);
         }
+        SAID[EVENTS].store(0, Ordering::Relaxed);
         report(service, told);
         let mut left = [0; 4];
         for (to, event) in left.iter_mut().zip(service.untold.iter().skip(told.len())) {
@@ -100,8 +107,11 @@ pub(super) fn tally_death(service: &mut Service) {
     let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
     let stamp = Stamp { sec: service.stamp_sec, nano: service.stamp_nano };
     match tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
-        Ok(()) => service.untallied = 0,
-        Err(e) => fall_behind(service, "write its death tally", e),
+        Ok(()) => {
+            service.untallied = 0;
+            SAID[TALLY].store(0, Ordering::Relaxed);
+        }
+        Err(e) => fall_behind(service, TALLY, e),
     }
 }
 
@@ -138,9 +148,9 @@ fn publish(service: &mut Service) {
     match status::write(Fd(service.dir_fd), &record) {
         Ok(()) => {
             service.published = service.sequence;
-            SAID.store(0, Ordering::Relaxed);
+            SAID[STATUS].store(0, Ordering::Relaxed);
         }
-        Err(e) => fall_behind(service, "write its status", e),
+        Err(e) => fall_behind(service, STATUS, e),
     }
 }
 

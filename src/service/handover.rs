@@ -31,7 +31,7 @@ use crate::sys::cell::TakeCell;
 use crate::sys::environment::Environment;
 use crate::sys::process::EXTRA_FDS;
 use crate::sys::time::{Nanos, SECOND};
-use crate::sys::{self, Errno, Fd, file};
+use crate::sys::{self, Errno, Fd, file, memory};
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
 use crate::text::quote::Printable;
@@ -207,21 +207,29 @@ impl fmt::Display for Problem<'_> {
     }
 }
 
-/// What a child is given besides the usual. One is enough: children begin one after the other.
+/// What a child is given besides the usual. One is enough: children begin one after the other. The large parts begin at
+/// pages, as in [`Environment`].
+#[repr(C, align(4096))]
 pub struct Room {
     /// Its environment.
     pub env: Environment,
+    /// The file, and a byte more…
+    text: [u8; (SOCKETS_FILE + 1).next_multiple_of(4096)],
+    /// What `LISTEN_FDNAMES` says.
+    names: [u8; NAMES],
+    /// How many bytes of the two were needed.
+    text_len: usize,
+    names_len: usize,
     /// Its descriptors and their numbers.
     fds: heapless::Vec<(Fd, i32), EXTRA_FDS>,
     /// The held slots of those from [`FIRST`] on, in order…
     slots: heapless::Vec<u16, HANDED>,
     /// …and of the one that becomes descriptor 0.
     stdin: Option<u16>,
-    /// What `LISTEN_FDNAMES` says.
-    names: heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
-    /// The file, and a byte more.
-    text: [u8; SOCKETS_FILE + 1],
 }
+
+/// Room for as many of the longest names, and what is between them.
+const NAMES: usize = (HANDED * (fdname::MAX + 1)).next_multiple_of(4096);
 
 static ROOM: TakeCell<Room> = TakeCell::new(Room::new());
 
@@ -230,11 +238,13 @@ impl Room {
     pub const fn new() -> Room {
         Room {
             env: Environment::new(),
+            text: [0; (SOCKETS_FILE + 1).next_multiple_of(4096)],
+            names: [0; NAMES],
+            text_len: 0,
+            names_len: 0,
             fds: heapless::Vec::new(),
             slots: heapless::Vec::new(),
             stdin: None,
-            names: heapless::Vec::new(),
-            text: [0; SOCKETS_FILE + 1],
         }
     }
 
@@ -261,7 +271,10 @@ impl Room {
         self.fds.clear();
         self.slots.clear();
         self.stdin = None;
-        self.names.clear();
+        memory::discard_pages(&mut self.names, self.names_len);
+        self.names_len = 0;
+        memory::discard_pages(&mut self.text, self.text_len);
+        self.text_len = 0;
     }
 }
 
@@ -324,11 +337,11 @@ pub fn gather<'a>(start: &Start<'_>, service: &Service, room: &'a mut Room) -> R
     room.clear();
     room.env.begin(start.env).map_err(Problem::Environment)?;
     let _ = room.fds.extend_from_slice(start.own); // two at most, and there is room for them
-    let Room { env, fds, slots, stdin, names, text } = room;
+    let Room { env, text, names, text_len, names_len, fds, slots, stdin } = room;
     let asks = service.extras & extra::SOCKETS != 0;
-    let text = if asks { read(Fd(service.dir_fd), text)? } else { &[] };
+    let text = if asks { read(Fd(service.dir_fd), text, text_len)? } else { &[] };
     let Some(held) = start.held else { return if asks { Err(Problem::NoHolder) } else { Ok(()) } };
-    let mut gifts = Gifts { held, wall: start.wall, fds, slots, stdin, names };
+    let mut gifts = Gifts { held, wall: start.wall, fds, slots, stdin, names, names_len };
     let mut s6 = false;
     for (line, entry) in parse(text) {
         let mistake = |what| Problem::Mistake(line, what);
@@ -355,10 +368,12 @@ pub fn gather<'a>(start: &Start<'_>, service: &Service, room: &'a mut Room) -> R
     gifts.tell(env, s6).map_err(Problem::Environment)
 }
 
-fn read(dir: Fd, text: &mut [u8]) -> Result<&[u8], Problem<'static>> {
+fn read<'t>(dir: Fd, text: &'t mut [u8], len: &mut usize) -> Result<&'t [u8], Problem<'static>> {
     match file::read(dir, c"sockets", text) {
-        Ok(text) if text.len() > SOCKETS_FILE => Err(Problem::TooLong),
-        Ok(text) => Ok(text),
+        Ok(text) => {
+            *len = text.len();
+            if *len > SOCKETS_FILE { Err(Problem::TooLong) } else { Ok(text) }
+        }
         Err(Errno::NOENT) => Ok(&[]), // it is gone since it was seen
         Err(e) => Err(Problem::Unreadable(e)),
     }
@@ -371,7 +386,8 @@ struct Gifts<'a> {
     fds: &'a mut heapless::Vec<(Fd, i32), EXTRA_FDS>,
     slots: &'a mut heapless::Vec<u16, HANDED>,
     stdin: &'a mut Option<u16>,
-    names: &'a mut heapless::Vec<u8, { HANDED * (fdname::MAX + 1) }>,
+    names: &'a mut [u8; NAMES],
+    names_len: &'a mut usize,
 }
 
 impl Gifts<'_> {
@@ -418,11 +434,10 @@ impl Gifts<'_> {
         let number = FIRST + self.slots.len() as i32;
         self.slots.push(slot as u16).map_err(|_| Problem::TooMany)?;
         self.fds.push((Fd(held.fd), number)).map_err(|_| Problem::TooMany)?;
-        if number > FIRST {
-            let _ = self.names.push(b':');
-        }
+        let colon = (number > FIRST).then_some(b':');
         // There is room for the longest names: there are no longer ones.
-        name.for_each(|byte| self.names.push(byte).unwrap_or_default());
+        let room = self.names.iter_mut().skip(*self.names_len);
+        *self.names_len += room.zip(colon.into_iter().chain(name)).map(|(to, byte)| *to = byte).count();
         Ok(())
     }
 
@@ -430,7 +445,7 @@ impl Gifts<'_> {
     fn tell(&self, env: &mut Environment, s6: bool) -> sys::Result<()> {
         if !self.slots.is_empty() {
             env.set(b"LISTEN_FDS", Decimal::new(self.slots.len() as u64).as_bytes())?;
-            env.set(b"LISTEN_FDNAMES", self.names)?;
+            env.set(b"LISTEN_FDNAMES", self.names.get(..*self.names_len).unwrap_or_default())?;
             env.set_own_pid(b"LISTEN_PID")?;
         }
         if s6 { self.tell_s6(env) } else { Ok(()) }

@@ -7,11 +7,13 @@ use crate::limits::{ENV_BYTES, ENV_ENTRIES};
 use core::ffi::{CStr, c_char};
 use core::ptr;
 
-/// Variables; the last entry is null, as exec wants it.
+/// Variables; the last entry is null, as exec wants it. The large parts begin at pages, so that those that were used can be
+/// given back.
+#[repr(C, align(4096))]
 pub struct Environment {
+    text: [u8; ENV_BYTES],
     entries: [*const c_char; ENV_ENTRIES + 1],
     count: usize,
-    text: [u8; ENV_BYTES],
     used: usize,
     /// Where in `text` the child writes its pid.
     own_pid: heapless::Vec<usize, OWN_PIDS>,
@@ -29,9 +31,9 @@ impl Environment {
     /// Without variables.
     pub const fn new() -> Environment {
         Environment {
+            text: [0; ENV_BYTES],
             entries: [ptr::null(); ENV_ENTRIES + 1],
             count: 0,
-            text: [0; ENV_BYTES],
             used: 0,
             own_pid: heapless::Vec::new(),
         }
@@ -44,12 +46,12 @@ impl Environment {
         env.iter().try_for_each(|entry| self.push(entry.as_ptr()))
     }
 
-    /// Has no variables any more; the memory of long values goes back to the kernel.
+    /// Has no variables any more; the memory that they took goes back to the kernel.
     pub fn clear(&mut self) {
-        self.entries[..self.count].fill(ptr::null());
+        memory::discard_pages(&mut self.entries, self.count);
         self.count = 0;
         self.own_pid.clear();
-        memory::discard(&mut self.text[..self.used]);
+        memory::discard_pages(&mut self.text, self.used);
         self.used = 0;
     }
 

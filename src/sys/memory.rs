@@ -58,6 +58,24 @@ pub fn discard(bytes: &mut [u8]) {
     bytes[tail..].fill(0);
 }
 
+/// What is nothing if its bytes are zero.
+///
+/// # Safety
+/// That must be so.
+pub unsafe trait Blank {}
+// SAFETY: zero is a number.
+unsafe impl Blank for u8 {}
+// SAFETY: a null pointer is zero on the machines that we know.
+unsafe impl<T> Blank for *const T {}
+
+/// Makes the first `used` elements of a buffer of our own nothing, and gives their pages back to the kernel, with those
+/// that follow in the last of them. A buffer that begins at a page keeps none.
+pub fn discard_pages<T: Blank>(buffer: &mut [T], used: usize) {
+    let used = (used.min(buffer.len()) * size_of::<T>()).next_multiple_of(PAGE).min(size_of_val(buffer));
+    // SAFETY: bytes of a buffer that we have exclusively, of which zero is a valid value.
+    discard(unsafe { core::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), used) });
+}
+
 /// The code that runs while booting, seldom, or only in commands: start and end. The binary's link script knows; in
 /// tests there is no such part.
 static SELDOM: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];

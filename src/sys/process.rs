@@ -66,7 +66,7 @@ impl SpawnError {
 
 const STACK_SIZE: usize = 32 * 1024;
 
-#[repr(align(16))]
+#[repr(align(4096))] // so that few pages are touched
 struct ChildStack(UnsafeCell<[u8; STACK_SIZE]>);
 // SAFETY: the process has one thread, and it is suspended while a child uses the stack.
 unsafe impl Sync for ChildStack {}

@@ -14,9 +14,15 @@ pub struct Scratch {
 impl Scratch {
     pub fn new() -> Scratch {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("linchpin-service-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        std::fs::create_dir(&path).unwrap();
+        let path = loop {
+            let name = format!("linchpin-service-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+            let path = std::env::temp_dir().join(name);
+            match std::fs::create_dir(&path) {
+                // Of a test that was killed, whose process had our number.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                done => break done.map(|()| path).unwrap(),
+            }
+        };
         let c_path = CString::new(path.to_str().unwrap()).unwrap();
         Scratch { fd: file::open_dir(Fd::CWD, &c_path).unwrap(), path }
     }

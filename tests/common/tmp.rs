@@ -20,9 +20,15 @@ impl TempDir {
 
     fn within(place: &Path) -> std::io::Result<TempDir> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        let path = place.join(format!("linchpin-test-{}-{count}", std::process::id()));
-        std::fs::create_dir(&path).map(|()| TempDir(path))
+        loop {
+            let count = COUNT.fetch_add(1, Ordering::Relaxed);
+            let path = place.join(format!("linchpin-test-{}-{count}", std::process::id()));
+            match std::fs::create_dir(&path) {
+                // Of a test that was killed, whose process had our number.
+                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {}
+                done => return done.map(|()| TempDir(path)),
+            }
+        }
     }
 
     /// Its path.

@@ -34,7 +34,7 @@ fn a_service_has_the_boards_socket_from_its_first_start_on_and_is_told_its_own_p
         let told = machine.text("cat /run/told; rm /run/told");
         let words: Vec<&str> = told.split_whitespace().collect();
         assert_eq!((words[0] == words[1], &words[2..]), (true, &["1", "echo"][..]), "{told}");
-        machine.text("s6-svc -k /service/echo");
+        machine.text("s6-svc -wr -T 20000 -k /service/echo");
     }
     assert_eq!(machine.text("s6-fdholder-list /service/fdholder/s"), "unix:/run/echo.sock\n");
 }

@@ -10,15 +10,42 @@ use crate::text::tai::Stamp;
 use crate::{info, warning};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
-/// Something could not be told, and is still on record.
+/// Something could not be told, is still on record, and is worth another attempt.
 static BEHIND: AtomicBool = AtomicBool::new(false);
-/// Why, if that has been said; 0 when things can be told again. For each of the three ways to tell.
-static SAID: [AtomicI32; 3] = [const { AtomicI32::new(0) }; 3];
 
-/// Ways to tell: places in [`SAID`].
-const TALLY: usize = 0;
-const STATUS: usize = 1;
-const EVENTS: usize = 2;
+/// A way to tell, and the errno with which it fails, once that has been said; 0 when it works.
+struct Way {
+    what: &'static str,
+    said: AtomicI32,
+}
+
+static TALLY: Way = Way { what: "write its death tally", said: AtomicI32::new(0) };
+static STATUS: Way = Way { what: "write its status", said: AtomicI32::new(0) };
+static EVENTS: Way = Way { what: "tell its listeners", said: AtomicI32::new(0) };
+
+impl Way {
+    fn works(&self) {
+        self.said.store(0, Ordering::Relaxed);
+    }
+
+    /// Says once why it does not, and remembers that there is something to tell if that may pass by itself.
+    fn fails(&self, service: &Service, e: Errno) {
+        let again = passes(e);
+        if again {
+            BEHIND.store(true, Ordering::Relaxed);
+        }
+        if self.said.swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
+            let then = if again { "; tried again every second" } else { "" };
+            warning!("{}: cannot {}: {}{then}", label(service), self.what, Reason(e));
+        }
+    }
+}
+
+/// Whether it is a shortage, which ends. A directory that is gone or read-only stays so: then the next change of state is
+/// early enough.
+fn passes(e: Errno) -> bool {
+    matches!(e, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOSPC | Errno::DQUOT)
+}
 
 /// Whether since this was last asked something could not be told: [`settle`] those that are [behind](is_behind) a little
 /// later.
@@ -29,15 +56,6 @@ pub fn take_behind() -> bool {
 /// Whether the world was not told all of a service, be it that it is put off or that it could not be done.
 pub fn is_behind(service: &Service) -> bool {
     service.published != service.sequence || service.untallied != 0 || service.untold[0] != 0
-}
-
-/// Says once why something cannot be told, and remembers that there is something to tell.
-fn fall_behind(service: &Service, way: usize, e: Errno) {
-    BEHIND.store(true, Ordering::Relaxed);
-    if SAID[way].swap(e.raw_os_error(), Ordering::Relaxed) != e.raw_os_error() {
-        let what = ["write its death tally", "write its status", "tell its listeners"][way];
-        warning!("{}: cannot {what}: {}; tried again every second", label(service), Reason(e));
-    }
 }
 
 /// Does what the record owes the world: adds the last death to the tally, writes the status file, sends the events. Until
@@ -52,10 +70,15 @@ pub fn settle(service: &mut Service) {
 /// they have missed.
 pub fn settle_in_turn(service: &mut Service) -> bool {
     match service.untold.iter().position(|event| *event == b'u') {
-        None | Some(0) => settle(service),
-        Some(start) => settle_until(service, start),
+        None | Some(0) => {
+            settle(service);
+            false
+        }
+        Some(start) => {
+            settle_until(service, start);
+            service.untold[0] == b'u' // else the other news could not be told, and waits for better times itself
+        }
     }
-    service.untold[0] != 0
 }
 
 /// Settles, but for the events from `end` on.
@@ -68,11 +91,10 @@ fn settle_until(service: &mut Service, end: usize) {
     let told = told.get(..end).unwrap_or(&told).split(|byte| *byte == 0).next().unwrap_or_default();
     if !told.is_empty() {
         // Nobody may listen: that the directory is not there is no reason to stop supervising.
-        if let Err(e @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) = event::notify(Fd(service.dir_fd), c"event", told)
-        {
-            return fall_behind(service, EVENTS, e);
+        match event::notify(Fd(service.dir_fd), c"event", told) {
+            Err(e) if passes(e) => return EVENTS.fails(service, e),
+            _ => EVENTS.works(),
         }
-        SAID[EVENTS].store(0, Ordering::Relaxed);
         report(service, told);
         let mut left = [0; 4];
         for (to, event) in left.iter_mut().zip(service.untold.iter().skip(told.len())) {
@@ -107,12 +129,15 @@ pub(super) fn tally_death(service: &mut Service) {
     let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
     let stamp = Stamp { sec: service.stamp_sec, nano: service.stamp_nano };
     match tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
-        Ok(()) => {
-            service.untallied = 0;
-            SAID[TALLY].store(0, Ordering::Relaxed);
+        Ok(()) => TALLY.works(),
+        Err(e) => {
+            TALLY.fails(service, e);
+            if passes(e) {
+                return;
+            }
         }
-        Err(e) => fall_behind(service, TALLY, e),
     }
+    service.untallied = 0;
 }
 
 /// One line for each thing that an operator of a machine wants to find in its log.
@@ -148,9 +173,9 @@ fn publish(service: &mut Service) {
     match status::write(Fd(service.dir_fd), &record) {
         Ok(()) => {
             service.published = service.sequence;
-            SAID[STATUS].store(0, Ordering::Relaxed);
+            STATUS.works();
         }
-        Err(e) => fall_behind(service, STATUS, e),
+        Err(e) => STATUS.fails(service, e),
     }
 }
 
@@ -210,23 +235,23 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_told_stays_on_record_until_it_can() {
+    fn only_a_shortage_is_worth_another_attempt_by_itself() {
+        for e in [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::NOSPC] {
+            assert!(passes(e));
+        }
+        for e in [Errno::NOENT, Errno::ROFS, Errno::ACCESS, Errno::BADF] {
+            assert!(!passes(e));
+        }
         let scratch = Scratch::new();
         let mut service = started_again(&scratch);
-        let mut listener = Subscription::open(scratch.fd, c"event").unwrap();
-        let here = service.dir_fd;
-        service.dir_fd = -1; // as good as no descriptor left: EBADF for the files, so only those
-        tally_death(&mut service);
-        publish(&mut service);
-        assert!(take_behind() && is_behind(&service));
-        service.dir_fd = here;
+        service.dir_fd = -1; // it is gone, for good as far as anybody knows
         settle(&mut service);
-        assert!(!take_behind() && !is_behind(&service));
-        assert_eq!(deaths(&scratch), [(200, 9)]);
+        assert!(!take_behind() && is_behind(&service));
+        assert_eq!((service.untallied, service.untold), (0, [0; 4]));
+        service.dir_fd = scratch.fd.0;
+        settle(&mut service);
+        assert!(!is_behind(&service));
         assert_eq!(status::read(scratch.fd).unwrap().pid, 8);
-        let mut buf = [0; 16];
-        assert_eq!(listener.read(&mut buf), Ok(Some(3)));
-        listener.close();
     }
 
     #[test]

@@ -402,10 +402,9 @@ pub fn effective_group() -> u32 {
     rustix::process::getegid().as_raw()
 }
 
-/// The session of a process, getsid(2). ESRCH: there is no such process.
+/// The session of a process, getsid(2); 0: its leader is outside our pid namespace. ESRCH: there is no such process.
 pub fn session(pid: i32) -> Result<i32> {
-    let pid = rustix::process::Pid::from_raw(pid).ok_or(Errno::SRCH)?;
-    rustix::process::getsid(Some(pid)).map(|session| session.as_raw_nonzero().get())
+    if pid > 0 { raw::getsid(pid) } else { Err(Errno::SRCH) }
 }
 
 /// The parent of a process, as /proc tells; 0: outside our pid namespace. `None`: there is no such process.
@@ -433,6 +432,22 @@ mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert_eq!((parent(number), session(number)), (None, Err(Errno::SRCH)));
+    }
+
+    #[test]
+    fn a_session_whose_leader_is_outside_of_our_pid_namespace_is_0() {
+        let mut inside = std::process::Command::new("unshare");
+        inside.args(["--pid", "--fork"]).arg(std::env::current_exe().unwrap());
+        inside.args(["--exact", "--ignored", "sys::process::tests::asks_for_a_session_in_another_namespace"]);
+        let said = inside.output().unwrap();
+        assert!(said.status.success(), "{said:?}");
+    }
+
+    /// Run by the test above.
+    #[test]
+    #[ignore = "needs a pid namespace that its session is not part of"]
+    fn asks_for_a_session_in_another_namespace() {
+        assert_eq!((session(pid()), session(0), session(-1)), (Ok(0), Err(Errno::SRCH), Err(Errno::SRCH)));
     }
 
     /// Children share one stack, in a process that has one thread; tests have several.

@@ -106,6 +106,12 @@ pub fn signalfd(mask: KernelSigset) -> Result<i32> {
     unsafe { syscall!(__NR_signalfd4, -1i32 as usize, &raw const mask, SIGSET_SIZE, flags) }.map(|fd| fd as i32)
 }
 
+/// getsid(2): 0 when the leader is outside our pid namespace, which rustix's type of a pid has no value for.
+pub fn getsid(pid: i32) -> Result<i32> {
+    // SAFETY: no memory is involved.
+    unsafe { syscall!(__NR_getsid, pid) }.map(|session| session as i32)
+}
+
 /// waitid(2) with a buffer for the kernel's siginfo; `idtype` as in the man page.
 pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Result<()> {
     // SAFETY: siginfo_t is 128 bytes on every Linux.

@@ -116,6 +116,9 @@ pub const FDHOLDER_PAUSE: u64 = 1_000_000_000;
 /// One-shot children that PID 1 starts and remembers: init script, signal handlers, the unmounter.
 pub const JOBS: usize = 16;
 
+/// Bytes of a control FIFO, or of a signalfd, that are taken at a time and acted on one after the other.
+pub const INBOX: usize = 256;
+
 /// Bytes of the in-memory log: the last fifty lines or so, for when kmsg is not to be had.
 pub const LOG_RING: usize = 4 * 1024;
 

@@ -42,3 +42,25 @@ unsafe extern "C" {
     /// rt_sigreturn(2): where the kernel lets a signal handler return to. Not to be called.
     pub fn linchpin_signal_return();
 }
+
+/// Executes an instruction that there is not.
+#[cfg(feature = "faults")]
+pub fn illegal_instruction() {
+    // SAFETY: the kernel sends SIGILL; nothing else happens.
+    unsafe {
+        #[cfg(target_arch = "x86_64")]
+        core::arch::asm!("ud2");
+        #[cfg(not(target_arch = "x86_64"))]
+        core::arch::asm!("udf #0");
+    }
+}
+
+/// Divides by zero, which only some machines trap.
+#[cfg(feature = "faults")]
+pub fn divide_by_zero() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the kernel sends SIGFPE; nothing else happens.
+    unsafe {
+        core::arch::asm!("div {0:e}", in(reg) 0u32, inout("eax") 1u32 => _, inout("edx") 0u32 => _);
+    }
+}

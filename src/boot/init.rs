@@ -35,7 +35,7 @@ pub fn run(args: Args) -> i32 {
     close_inherited();
     let nofile = raise_nofile(true);
     identity::set_umask(0o022);
-    let arena = state::open();
+    let arena = state::open(args.env()).map(|(arena, _)| arena);
     if let Ok(arena) = &arena {
         log::set_ring(arena.ring);
     }

@@ -3,6 +3,7 @@
 
 use super::layout::{MAGIC, State, Tables};
 use crate::log::Ring;
+use crate::sys::args::Env;
 use crate::sys::{self, Fd, memory, time};
 use zerocopy::FromBytes;
 
@@ -14,11 +15,27 @@ pub struct Arena {
     pub ring: &'static Ring,
 }
 
+/// How this incarnation came to be, as [`Header::entered_why`](super::Header::entered_why) holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u32)]
+pub enum Why {
+    /// The arena is a new one.
+    Fresh = 0,
+    /// The process had failed.
+    Fault = 1,
+    /// Somebody asked for it: another binary, or the same one again.
+    Asked = 2,
+}
+
 /// Bytes of the arena, in whole pages. Nearly all of them are never touched.
 pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 
-/// Makes a fresh arena. ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
-pub fn open() -> sys::Result<Arena> {
+/// The arena that the environment names, or else a fresh one. ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
+pub fn open(_env: Env) -> sys::Result<(Arena, Why)> {
+    Ok((fresh()?, Why::Fresh))
+}
+
+fn fresh() -> sys::Result<Arena> {
     let fd = memory::create(c"linchpin", SIZE)?;
     let arena = map(fd)?;
     let header = &mut arena.tables.header;
@@ -64,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_fresh_arena_is_zero_but_for_its_header_and_costs_a_few_pages() {
-        let arena = open().unwrap();
+        let arena = fresh().unwrap();
         assert_eq!(arena.tables.header.magic, MAGIC);
         assert!(arena.tables.services.iter().step_by(97).all(|s| s.used == 0 && s.pid == 0));
         let stat = rustix::fs::fstat(Fd(arena.tables.header.arena_fd)).unwrap();
@@ -73,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_memfd_cannot_be_shrunk_under_us() {
-        let arena = open().unwrap();
+        let arena = fresh().unwrap();
         let fd = Fd(arena.tables.header.arena_fd);
         assert_eq!(rustix::fs::ftruncate(fd, 0), Err(sys::Errno::PERM));
         assert!(memory::map(fd, SIZE + 4096).is_err());

@@ -4,7 +4,8 @@
 
 pub mod arena;
 pub mod layout;
+pub mod ledger;
 pub mod slot;
 
-pub use arena::{Arena, open};
-pub use layout::{Allow, Client, Header, Held, Job, Notify, Pending, Service, Tables};
+pub use arena::{Arena, Why, open};
+pub use layout::{Allow, Client, Epitaph, Header, Held, Inbox, Job, Notify, Pending, Redo, Service, Tables, Transfer};

@@ -10,15 +10,20 @@ pub mod alone;
 pub mod children;
 pub mod dependencies;
 pub mod engine;
+pub mod enter;
+pub mod inbox;
+pub mod mend;
 pub mod notify;
 pub mod order;
 pub mod orders;
 pub mod records;
+pub mod redo;
 pub mod scan;
 pub mod slots;
 pub mod sockets;
 pub mod start;
 pub mod stop;
+pub mod transfer;
 
 pub use engine::{Config, Engine};
 

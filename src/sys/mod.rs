@@ -18,6 +18,8 @@ pub mod epoll;
 pub mod fd;
 pub mod file;
 pub mod identity;
+#[cfg(feature = "faults")]
+pub mod inject;
 pub mod lines;
 pub mod listener;
 pub mod lock;

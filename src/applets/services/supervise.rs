@@ -33,8 +33,8 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     let role = Role::Supervise(dir);
     role.blocked().block();
     reset_signals();
-    let arena = match state::open() {
-        Ok(arena) => arena,
+    let (arena, _) = match state::open(cli.env()) {
+        Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
     };
     let config = Config {

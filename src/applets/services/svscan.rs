@@ -84,8 +84,8 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     role.blocked().block();
     reset_signals();
     let nofile = raise_nofile(false);
-    let arena = match state::open() {
-        Ok(arena) => arena,
+    let (arena, _) = match state::open(cli.env()) {
+        Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
     };
     let header = &mut arena.tables.header;

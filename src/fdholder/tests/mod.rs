@@ -12,6 +12,7 @@ mod wire;
 use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
+use crate::sys::args::Env;
 use crate::sys::epoll::{Epoll, Events};
 use crate::sys::{Errno, Fd, socket, unix};
 use crate::text::tai::Stamp;
@@ -42,7 +43,7 @@ impl Store {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = CString::new(format!("/tmp/linchpin-fdholder-{}-{number}", std::process::id())).unwrap();
-        let tables = arena::open().unwrap().tables;
+        let tables = arena::open(Env::EMPTY).unwrap().0.tables;
         let epoll = Epoll::new().unwrap();
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };

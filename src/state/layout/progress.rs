@@ -1,0 +1,109 @@
+//! What was being done: for the program that is entered again in the middle of it. The kernel writes into these records
+//! itself where it can (a pid, the length of a message): there is no instant at which it has done something that no record
+//! shows.
+
+use super::service::Service;
+use super::{Shape, mix, mix_str};
+use crate::limits::INBOX;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+record! {
+    /// The record of the last fault.
+    pub struct Epitaph {
+        /// Length of `text`; 0 if there was none.
+        pub len: u32,
+        /// Signal number, or 0 for a panic.
+        pub signal: u32,
+        /// si_code: positive if the kernel says so of an instruction of ours, else somebody sent it.
+        pub code: i32,
+        /// Who sent it, if somebody did.
+        pub sender: i32,
+        /// When, on the boot-time clock.
+        pub time: u64,
+        /// The same on the wall clock: seconds since 1970.
+        pub wall: u64,
+        /// The address that was accessed (si_addr), the instruction, the stack pointer, the link register (0 on x86_64).
+        pub address: u64,
+        /// See above.
+        pub instruction: u64,
+        /// See above.
+        pub stack: u64,
+        /// See above.
+        pub link: u64,
+        /// What and where, as it is told.
+        pub text: [u8; 440],
+    }
+}
+
+record! {
+    /// One event of one service, from before its machine takes it until all that follows from it is done. On entry `before`
+    /// is put back and the event is fed again: the machine is a pure function, and the child that it had started already
+    /// is the one in `pid`.
+    pub struct Redo {
+        /// 1 while it is valid.
+        pub valid: u32,
+        /// Slot of the service.
+        pub slot: u32,
+        /// The event (`svscan::redo`).
+        pub event: u32,
+        /// How often this was begun: what faults twice is not fed a third time.
+        pub attempts: u32,
+        /// Operand of the event.
+        pub value: u64,
+        /// Another.
+        pub value2: u64,
+        /// When it happened: boot time…
+        pub now: u64,
+        /// …and TAI64 label and nanoseconds.
+        pub stamp_sec: u64,
+        /// See above.
+        pub stamp_nano: u32,
+        /// Bits of how it is to be done (`svscan::redo`).
+        pub how: u32,
+        /// What `pid` is of: 0 nothing, 1 run, 2 finish.
+        pub spawned: u32,
+        /// A child that was started meanwhile; the kernel writes it.
+        pub pid: i32,
+        /// The record as it was.
+        pub before: Service,
+    }
+}
+
+record! {
+    /// Input that was read, and is gone from the kernel, but has not been acted on yet: bytes of a FIFO, a signal. Never zero
+    /// inside, so that what came is known by looking, whatever was interrupted.
+    pub struct Inbox {
+        /// Where it comes from (`svscan::inbox`); 0: there is nothing.
+        pub source: u32,
+        /// The service whose it is: its slot…
+        pub slot: u32,
+        /// …and the generation of that.
+        pub generation: u32,
+        /// So many bytes have been acted on.
+        pub done: u32,
+        /// What came; zero behind it.
+        pub bytes: [u8; INBOX],
+    }
+}
+
+record! {
+    /// A message that is being received or sent: the kernel itself notes in it how long it was.
+    pub struct Transfer {
+        /// What it is for (`fdholder::transfer`); 0: nothing.
+        pub kind: u32,
+        /// Slot of the client or the service.
+        pub slot: u32,
+        /// Generation of that.
+        pub generation: u32,
+        /// For later.
+        pub spare: u32,
+        /// struct mmsghdr of the machine: pointers, which mean nothing after a fault, and the length.
+        pub header: [u64; 10],
+        /// struct iovec.
+        pub vector: [u64; 2],
+        /// Ancillary data: descriptors, credentials.
+        pub control: [u64; 140],
+        /// A message that has no other place.
+        pub bytes: [u8; 8192],
+    }
+}

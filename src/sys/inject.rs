@@ -1,0 +1,201 @@
+//! Faults on demand, for tests: built with the feature `faults` only. Code that changes state that must survive names the
+//! points at which it could be interrupted (`fault_point!`); a test says in the environment variable [`VARIABLE`] at which
+//! of them the process is to fail, how, and how often.
+//!
+//! The variable holds one word per incarnation, separated by commas; later ones run undisturbed. A word is `-` (no fault) or
+//! `POINT[:NTH[:KIND]]`: at the NTH passage (the first, if it is not said), a fault of this [`Kind`] (`null`). Or the whole is
+//! `random:SEED:ONE_IN[:LIMIT]`: at every passage of any point, one time in so many, in all incarnations below LIMIT.
+
+use super::raw;
+use crate::text::number::parse_u32;
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+
+/// The environment variable.
+pub const VARIABLE: &[u8] = b"LINCHPIN_FAULTS";
+
+/// Every point there is. A name that is missing here does not compile.
+pub const POINTS: &[&[&str]] = &[
+    &["turn"],
+    // Supervision.
+    &[],
+    // The fd-holder and notification sockets.
+    &[],
+    // Boot, entering again, the hand-over.
+    &[],
+];
+
+/// Whether there is such a point.
+pub const fn is_point(name: &str) -> bool {
+    let mut group = 0;
+    while group < POINTS.len() {
+        let mut i = 0;
+        while i < POINTS[group].len() {
+            if is_same(POINTS[group][i].as_bytes(), name.as_bytes()) {
+                return true;
+            }
+            i += 1;
+        }
+        group += 1;
+    }
+    false
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    if a.len() != b.len() {
+        return false;
+    }
+    let mut i = 0;
+    while i < a.len() {
+        if a[i] != b[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
+/// How to fail.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// Read at address 0: SIGSEGV.
+    Null = 0,
+    /// Recurse until the stack is full: SIGSEGV.
+    Stack = 1,
+    /// An instruction that there is not: SIGILL.
+    Illegal = 2,
+    /// An integer division by zero: SIGFPE. Machines that do not trap it are sent the signal.
+    Division = 3,
+    /// A panic: division by zero, as Rust sees it.
+    Arithmetic = 4,
+    /// A panic: an index out of bounds.
+    Index = 5,
+    /// A panic: an assertion.
+    Assertion = 6,
+    /// A write into code: SIGSEGV with another si_code.
+    Write = 7,
+}
+
+/// All kinds, with their names.
+pub const KINDS: [(&str, Kind); 8] = [
+    ("null", Kind::Null),
+    ("stack", Kind::Stack),
+    ("illegal", Kind::Illegal),
+    ("division", Kind::Division),
+    ("arithmetic", Kind::Arithmetic),
+    ("index", Kind::Index),
+    ("assertion", Kind::Assertion),
+    ("write", Kind::Write),
+];
+
+/// The signal that makes process 1 (or `svscan`) fail in the first of these ways as soon as its loop sees it; those that
+/// follow are for the other ways.
+pub const FIRST_SIGNAL: i32 = 50;
+
+/// [`key`] of the point.
+static POINT: AtomicU64 = AtomicU64::new(0);
+static LEFT: AtomicU32 = AtomicU32::new(0);
+static KIND: AtomicU32 = AtomicU32::new(0);
+static ONE_IN: AtomicU32 = AtomicU32::new(0);
+static RANDOM: AtomicU64 = AtomicU64::new(0);
+
+fn key(name: &[u8]) -> u64 {
+    name.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3))
+}
+
+/// Takes what [`VARIABLE`] says for this incarnation.
+pub fn configure(plan: &[u8], incarnation: u32) {
+    let number = |word: Option<&[u8]>| word.and_then(parse_u32);
+    if let Some(rest) = plan.strip_prefix(b"random:") {
+        let mut parts = rest.split(|b| *b == b':');
+        let (seed, one_in, limit) = (number(parts.next()), number(parts.next()), number(parts.next()));
+        if incarnation < limit.unwrap_or(u32::MAX) {
+            let seed = u64::from(seed.unwrap_or(1)) << 32 | u64::from(incarnation);
+            RANDOM.store(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, Relaxed);
+            ONE_IN.store(one_in.unwrap_or(1000).max(1), Relaxed);
+        }
+        return;
+    }
+    let Some(word) = plan.split(|b| *b == b',').nth(incarnation as usize).filter(|word| *word != b"-") else { return };
+    let mut parts = word.split(|b| *b == b':');
+    let name = parts.next().unwrap_or_default();
+    let (nth, kind) = (number(parts.next()), parts.next().unwrap_or_default());
+    let kind = KINDS.iter().find(|(known, _)| known.as_bytes() == kind).map_or(Kind::Null, |(_, kind)| *kind);
+    KIND.store(kind as u32, Relaxed);
+    POINT.store(key(name), Relaxed);
+    LEFT.store(nth.unwrap_or(1).max(1), Relaxed);
+}
+
+/// A point is passed.
+pub fn reached(name: &str) {
+    let one_in = ONE_IN.load(Relaxed);
+    if one_in > 0 {
+        let random = next();
+        if random % u64::from(one_in) == 0 {
+            fail(KINDS[(random >> 32) as usize % KINDS.len()].1);
+        }
+    }
+    let left = LEFT.load(Relaxed);
+    if left > 0 && POINT.load(Relaxed) == key(name.as_bytes()) {
+        LEFT.store(left - 1, Relaxed);
+        if left == 1 {
+            fail(KINDS[KIND.load(Relaxed) as usize % KINDS.len()].1);
+        }
+    }
+}
+
+fn next() -> u64 {
+    let mut random = RANDOM.load(Relaxed);
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    RANDOM.store(random, Relaxed);
+    random.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 8
+}
+
+/// Fails as the kind whose number it is.
+pub fn fail_as(number: i32) {
+    if let Some((_, kind)) = usize::try_from(number).ok().and_then(|number| KINDS.get(number)) {
+        fail(*kind);
+    }
+}
+
+/// Fails.
+#[inline(never)]
+pub fn fail(kind: Kind) {
+    let zero = core::hint::black_box(0usize);
+    match kind {
+        // SAFETY: nothing is mapped there: the kernel sends a signal, which is what is wanted.
+        Kind::Null => drop(unsafe { core::ptr::without_provenance::<u8>(zero).read_volatile() }),
+        Kind::Stack => drop(deeper(zero)),
+        Kind::Illegal => crate::arch::illegal_instruction(),
+        Kind::Division => {
+            crate::arch::divide_by_zero();
+            let _ = raw::kill(super::process::pid(), 8); // it was none that the machine traps
+        }
+        Kind::Arithmetic => drop(core::hint::black_box(1 / zero)),
+        Kind::Index => drop(core::hint::black_box([1u8, 2][2 + zero])),
+        Kind::Assertion => assert_eq!(zero, 1, "a fault was asked for"),
+        // SAFETY: as for null: code is mapped without the right to write.
+        Kind::Write => unsafe { (fail as *const () as *mut u8).write_volatile(0) },
+    }
+}
+
+#[allow(unconditional_recursion)]
+#[inline(never)]
+fn deeper(depth: usize) -> usize {
+    let room = core::hint::black_box([depth as u8; 1024]);
+    deeper(depth + 1) + usize::from(core::hint::black_box(room)[depth % 1024])
+}
+
+/// A named point at which a test build can be made to fail. In other builds it is nothing.
+#[macro_export]
+macro_rules! fault_point {
+    ($name:literal) => {
+        #[cfg(feature = "faults")]
+        {
+            const { assert!($crate::sys::inject::is_point($name), "name it in sys/inject.rs") };
+            $crate::sys::inject::reached($name);
+        }
+    };
+}

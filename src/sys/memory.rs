@@ -32,6 +32,17 @@ pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
     }
 }
 
+/// What was stored into `record` until here is in memory before anything that follows is: a process that is interrupted at
+/// the next instruction leaves it so to its successor. The compiler may otherwise put off a store, or drop one that is
+/// followed by another.
+#[inline(always)]
+pub fn commit<T: ?Sized>(record: &T) {
+    // SAFETY: no instruction at all; but the compiler must assume that one reads what is at this address.
+    unsafe {
+        core::arch::asm!("/* {0} */", in(reg) core::ptr::from_ref(record).cast::<u8>(), options(nostack, preserves_flags));
+    }
+}
+
 /// Gives the whole pages inside `bytes`, which must be a part of a mapped arena, back to the kernel: they read as
 /// zero from now on and cost nothing. Best effort.
 pub fn release(bytes: &mut [u8]) {

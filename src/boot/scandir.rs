@@ -50,7 +50,7 @@ fn go_on<'a>(board: &Board<'a>, place: &'a str, header: &mut Header) -> Option<&
 }
 
 /// Where the scan directory is that is open already; `None`: at none of its places.
-fn place_of<'a>(own: &'a str, scandir: Fd) -> Option<&'a str> {
+fn place_of(own: &str, scandir: Fd) -> Option<&str> {
     let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
     let open = rustix::fs::fstat(scandir).map(identity).ok()?;
     [own].into_iter().chain(OTHERS).find(|place| {

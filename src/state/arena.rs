@@ -2,6 +2,7 @@
 //! check the one it is given.)
 
 use super::layout::{MAGIC, State, Tables};
+use super::leave;
 use crate::log::Ring;
 use crate::sys::args::Env;
 use crate::sys::{self, Fd, memory, time};
@@ -32,7 +33,8 @@ pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 
 /// The arena that the environment names, or else a fresh one. ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
 pub fn open(_env: Env) -> sys::Result<(Arena, Why)> {
-    Ok((fresh()?, Why::Fresh))
+    let why = Why::Fresh;
+    Ok((leave::give(fresh()?, why), why))
 }
 
 fn fresh() -> sys::Result<Arena> {

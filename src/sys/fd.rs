@@ -27,7 +27,13 @@ impl Fd {
 
     /// Takes over an owned descriptor: it stays open until [`Fd::close`].
     pub fn from_owned(fd: OwnedFd) -> Fd {
-        Fd(fd.into_raw_fd())
+        Fd::new(fd.into_raw_fd())
+    }
+
+    /// A number that the kernel has just given us.
+    pub(super) fn new(number: i32) -> Fd {
+        saw(number);
+        Fd(number)
     }
 
     /// pipe2(2): the end to read from, the end to write to; close-on-exec.
@@ -85,6 +91,32 @@ impl Fd {
     }
 }
 
+/// The highest number that was ever open, as far as we know.
+static HIGHEST: AtomicI32 = AtomicI32::new(2);
+
+/// Notes that this number is open, or was.
+pub fn saw(number: i32) {
+    if number > HIGHEST.load(Relaxed) {
+        HIGHEST.store(number, Relaxed); // there is one thread
+    }
+}
+
+/// The highest number that was ever open in this process, its earlier incarnations included.
+pub fn highest() -> i32 {
+    HIGHEST.load(Relaxed)
+}
+
+/// Takes close-on-exec from everything that is open: the program that is executed next goes on with all of it.
+pub fn keep_open_on_exec() {
+    for number in 0..=highest() {
+        let _ = Fd(number).set_cloexec(false);
+    }
+    // Those that the kernel has given us without our having seen them yet follow without a gap: it gives the lowest.
+    while Fd(highest() + 1).set_cloexec(false).is_ok() {
+        saw(highest() + 1);
+    }
+}
+
 /// A pipe, close-on-exec: the end to read from, the end to write to.
 pub fn pipe() -> Result<(Fd, Fd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -108,6 +140,7 @@ pub fn note_inherited() {
         highest = highest.max(number.unwrap_or(0));
         ControlFlow::Continue(())
     });
+    saw(highest);
     if read.is_ok() {
         OWN_FROM.store(highest + 1, Relaxed);
     }

@@ -1,9 +1,10 @@
 //! `supervise`: supervises one service, s6-supervise(8), for those who want a process per service.
 
 use crate::applets::cli::{Cli, USAGE, WrongUsage};
+use crate::boot::rescue;
 use crate::limits::SERVICE_NAME;
 use crate::log;
-use crate::state;
+use crate::state::{self, leave};
 use crate::svscan::start::{fill_stdio, reset_signals};
 use crate::svscan::{Config, Engine, Role};
 use crate::sys::{Errno, Fd, file, memory, time};
@@ -33,6 +34,7 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     let role = Role::Supervise(dir);
     role.blocked().block();
     reset_signals();
+    leave::arm(&rescue::GIVE_UP);
     let (arena, _) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),

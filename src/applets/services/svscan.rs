@@ -1,9 +1,10 @@
 //! `svscan`: the supervision tree, not as process 1 of a machine (or as process 1 of a container).
 
 use crate::applets::cli::{Cli, Opt, USAGE, WrongUsage};
+use crate::boot::rescue;
 use crate::fdholder::server;
 use crate::limits::{FILE_NAME, SERVICE_NAME, SERVICES};
-use crate::state;
+use crate::state::{self, leave};
 use crate::svscan::scan::FDHOLDER;
 use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
 use crate::svscan::{Config, Engine, Role};
@@ -83,6 +84,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();
+    leave::arm(&rescue::GIVE_UP);
     let nofile = raise_nofile(false);
     let (arena, _) = match state::open(cli.env()) {
         Ok(opened) => opened,

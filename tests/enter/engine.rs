@@ -10,6 +10,12 @@ pub fn returns(log: &str) -> usize {
     log.matches("back after").count()
 }
 
+/// What it complains about, but for the faults that were asked for.
+pub fn complaints(log: &str) -> Vec<&str> {
+    let is = |line: &&str| line.contains(": warning: ") || line.contains(": error: ");
+    log.lines().filter(is).filter(|line| !line.contains("which is survived")).collect()
+}
+
 impl Svscan {
     /// Makes it fail, and waits until it is back.
     pub fn fail(&self) {

@@ -148,28 +148,30 @@ impl Inherited {
     }
 }
 
-/// Closes every descriptor above standard error, but those in `own`: what somebody left us, at the start of a process. Best
-/// effort: kernels before 5.9 cannot.
-pub fn close_inherited(own: [Fd; 2]) -> Inherited {
-    let mut kept = own.map(|fd| u32::try_from(fd.0).unwrap_or(0));
-    kept.sort_unstable();
-    let (mut first, mut done) = (3, Ok(()));
-    for kept in kept.into_iter().filter(|kept| *kept >= 3) {
-        if kept > first {
-            done = done.and(super::raw::close_range(first, kept - 1));
+/// Closes every descriptor above standard error, but these, which are our own: what somebody left us, at the start of a
+/// process. Best effort: kernels before 5.9 cannot.
+pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
+    own.sort_unstable_by_key(|fd| fd.0);
+    let mut done = Ok(());
+    let mut from = 3u32;
+    for kept in own.into_iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|kept| *kept >= 3) {
+        if kept > from {
+            done = done.and(super::raw::close_range(from, kept - 1));
         }
-        first = kept + 1;
+        from = kept + 1;
     }
-    let own_from = if done.and(super::raw::close_range(first, u32::MAX)).is_ok() { 3 } else { 0 };
+    done = done.and(super::raw::close_range(from, u32::MAX));
+    let own_from = if done.is_ok() { 3 } else { 0 };
     OWN_FROM.store(own_from, Relaxed);
     Inherited { own_from, mask: 0 }
 }
 
 /// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
-/// but those in `own`. Best effort: without /proc nobody can tell those from 64 on.
+/// but these. Best effort: without /proc nobody can tell those from 64 on.
 pub fn note_inherited(own: [Fd; 2]) -> Inherited {
     let mut inherited = Inherited { own_from: 3, mask: 0 };
     let note = |number: i32, inherited: &mut Inherited| {
+        saw(number);
         if number > 2 && !own.contains(&Fd(number)) {
             inherited.own_from = inherited.own_from.max(number.saturating_add(1));
             inherited.mask |= 1u64.checked_shl(number as u32).unwrap_or(0);

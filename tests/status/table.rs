@@ -258,6 +258,15 @@ fn what_the_scanner_says_of_itself_comes_first_unless_services_are_named_or_nobo
 }
 
 #[test]
+fn it_tells_its_own_usage() {
+    for option in ["--help", "-h"] {
+        let output = ours(Path::new("/"), &format!("status {option}"));
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+        assert!(stdout(&output).starts_with("usage: status [scandir] [name...]\nshows "), "{output:?}");
+    }
+}
+
+#[test]
 fn our_own_supervisor_tells_the_same() {
     let svscan = Svscan::new(&[("a", &[("run", READY), NOTIFIES]), ("b", &[("run", SLEEPER), DOWN]), ("c", FINISHES)]);
     let status = || ours(&svscan.path(""), "status .");

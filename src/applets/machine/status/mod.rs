@@ -4,7 +4,8 @@ mod head;
 mod names;
 mod row;
 
-use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
+use crate::applets::help;
 use crate::applets::machine::columns::{Left, width_of};
 use crate::service::{notify, waiting};
 use crate::sys::args::Args;
@@ -40,8 +41,10 @@ static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 pub fn status(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        if options.option()?.is_some() {
-            return Err(WrongUsage);
+        match options.option()? {
+            None => {}
+            Some(Opt::Long(b"help") | Opt::Short(b'h')) => return Ok(help::usage(cli.applet())),
+            Some(_) => return Err(WrongUsage),
         }
         let words = options.operands(0)?;
         let first = words.get(0).filter(|word| is_path(word.to_bytes()) && !is_service(word));

@@ -13,6 +13,7 @@
 //! * `pulse recover NUMBER ROUNDS PROGRAM…` runs a program that starts so many services, and kills one of them so often,
 //!   as it is, and so often with the program made to fail before. It prints the median and the slowest of both.
 //! * `pulse spawn NUMBER` starts so many services, without supervising them, and ends them at SIGTERM.
+//! * `pulse fault PID WAY` makes a process fail now (x86_64; see `fault`).
 //! * `pulse after SCRIPT` runs a shell script when the machine has come to rest; for its first line.
 //!
 //! A round is from just before kill(2) to the first instructions of the next incarnation, which looks at the clock itself:
@@ -23,6 +24,8 @@
 
 #[path = "../../src/arch/entry.rs"]
 mod entry;
+#[cfg(target_arch = "x86_64")]
+mod fault;
 mod strike;
 
 use core::ffi::CStr;
@@ -67,8 +70,10 @@ fn main(args: Args) -> i32 {
         (_, b"count", Some(number)) => count(number, args),
         (_, b"recover", Some(number)) => recover(number, args),
         (_, b"spawn", Some(number)) => spawn(number, args.env()),
+        #[cfg(target_arch = "x86_64")]
+        (_, b"fault", Some(pid)) => fail(pid, word(3)),
         (_, b"after", Some(script)) => after(script, args.env()),
-        _ => Err("usage: pulse supervised|struck|floor|count|recover|spawn|after ..., see its source"),
+        _ => Err("usage: pulse supervised|struck|floor|count|recover|spawn|fault|after ..., see its source"),
     };
     done.unwrap_or_else(|why| {
         say(Fd::STDERR, format_args!("pulse: {why}\n"));
@@ -129,6 +134,12 @@ fn hear_within(fifo: Fd, patience: Nanos) -> Result<(Nanos, i32), &'static str> 
 
 fn strike(pid: i32) -> Result<(), &'static str> {
     strike::overwrite(pid).map_err(|_| "cannot make it fail")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn fail(pid: &CStr, way: &[u8]) -> Outcome {
+    let pid = parse_u32(pid.to_bytes()).ok_or("PID must be a number")?;
+    fault::fault(pid as i32, way).map(|()| 0).map_err(|_| "cannot make it fail")
 }
 
 fn supervised(rounds: &CStr, dir: &CStr, before: impl Fn() -> Result<(), &'static str>) -> Outcome {

@@ -22,7 +22,27 @@ pub const POINTS: &[&[&str]] = &[
     // The fd-holder and notification sockets.
     &[],
     // Boot, entering again, the hand-over.
-    &[],
+    &[
+        "boot.arena",
+        "boot.early",
+        "boot.mounting",
+        "boot.mount",
+        "scandir.dir",
+        "scandir.lock",
+        "scandir.control",
+        "boot.holder",
+        "boot.rights",
+        "boot.socket",
+        "boot.sockets",
+        "boot.copied",
+        "boot.script",
+        "boot.begun",
+        "svscan.ready",
+        "enter.checked",
+        "enter.derived",
+        "enter.children",
+        "enter.told",
+    ],
 ];
 
 /// Whether there is such a point.

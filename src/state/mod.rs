@@ -3,6 +3,8 @@
 //! to be. What can be derived from it (timer heap, pid index, epoll set) is not in it.
 
 pub mod arena;
+pub mod check;
+pub mod claims;
 pub mod layout;
 pub mod ledger;
 pub mod slot;

@@ -68,6 +68,7 @@ impl Engine {
         (service.cgroup_fd, service.waits_on) = (-1, -1);
         service.set_name(name);
         self.high = self.high.max(slot + 1);
+        self.tables.header.services_top = self.high as u32;
         commit(service);
         fault_point!("create.before");
         service.used = 1;
@@ -168,6 +169,7 @@ impl Engine {
 
     /// A record has its supervisor: the machine begins.
     pub(super) fn supervise(&mut self, slot: usize, want_up: bool, now: Nanos) {
+        let running = self.find_child(slot);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.trouble = 0;
         service.waiting_file = 0;
@@ -180,8 +182,19 @@ impl Engine {
         service.supervised = 1;
         commit(service);
         fault_point!("supervise.after");
+        if let Some(running) = running {
+            // The record was lost, not the process.
+            self.take_back(slot, running, now);
+            return self.tell_of(slot);
+        }
         news::settle(service);
         self.slots.set_deadline(slot, service.deadline);
+    }
+
+    fn tell_of(&mut self, slot: usize) {
+        if let Some(service) = self.tables.services.get_mut(slot) {
+            news::settle(service);
+        }
     }
 
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.
@@ -215,7 +228,7 @@ impl Engine {
 /// to try again, and when is in the record.
 fn lingers(service: &mut Service, now: Nanos) -> bool {
     let had = service.cgroup_fd >= 0 || service.lingers > 0;
-    Fd(core::mem::replace(&mut service.cgroup_fd, -1)).close();
+    close(&mut service.cgroup_fd);
     // A process that was left running stays where it is.
     if !had || service.pid > 0 {
         return false;
@@ -266,7 +279,13 @@ pub(super) fn open_supervisor(
     Ok(!files::down(dir).value)
 }
 
+fn close(number: &mut i32) {
+    let mut fd = Fd(core::mem::replace(number, -1));
+    commit(number);
+    fd.close();
+}
+
 /// The key of a directory; never 0.
-fn identity_key(dev: u64, ino: u64) -> u64 {
+pub(super) fn identity_key(dev: u64, ino: u64) -> u64 {
     (ino ^ dev.rotate_left(40)).max(1)
 }

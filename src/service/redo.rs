@@ -162,9 +162,9 @@ impl Redo {
             Event::Died(wstat) if matches!(State::of(service), Some(State::Up | State::LastUp)) => {
                 (service.pid, service.wstat, service.untallied) = (0, wstat, 1);
                 (service.died, service.stamp_sec, service.stamp_nano) = (self.now, stamp.sec, stamp.nano);
-                is_down(service, now);
+                is_down(service);
             }
-            Event::Died(_) => is_down(service, now),
+            Event::Died(_) => is_down(service),
             Event::Want(want) => service.want_up = (want == Want::Up).into(),
             Event::Exit | Event::Terminate | Event::Hangup | Event::Drain => is_last(service),
             _ => {}
@@ -180,8 +180,11 @@ impl Redo {
                 }
             }
         }
-        if service.pid == 0 && matches!(State::of(service), Some(State::Down)) && service.want_up != 0 {
-            arm(service, Timer::Start, now.saturating_add(START_AGAIN));
+        if service.pid == 0 && matches!(State::of(service), Some(State::Down)) {
+            (service.timer, service.deadline) = (Timer::None as u8, 0);
+            if service.want_up != 0 {
+                arm(service, Timer::Start, now.saturating_add(START_AGAIN));
+            }
         } else if Timer::of(service) != Timer::None {
             service.deadline = service.deadline.max(now.saturating_add(START_AGAIN)); // it may be the timer that fails
         }
@@ -190,14 +193,11 @@ impl Redo {
     }
 }
 
-fn is_down(service: &mut Service, now: Nanos) {
+fn is_down(service: &mut Service) {
     let last = matches!(State::of(service), Some(State::LastUp | State::LastFinish)) || service.deferred != 0;
     (service.pid, service.paused, service.ready) = (0, 0, 1);
     (service.timer, service.deadline) = (Timer::None as u8, 0);
     service.state = if last { State::Gone } else { State::Down } as u8;
-    if service.want_up != 0 {
-        arm(service, Timer::Start, now.saturating_add(START_AGAIN));
-    }
 }
 
 fn is_last(service: &mut Service) {

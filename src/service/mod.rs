@@ -19,6 +19,7 @@ pub mod news;
 pub mod notify;
 pub mod permissions;
 pub mod poll;
+pub mod redo;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod status;

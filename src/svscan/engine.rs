@@ -5,6 +5,7 @@
 //! is something to supervise, and never act on an event whose handle is out of date.
 
 use super::dependencies::{is_ready, is_up};
+use super::enter::has_begun;
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
@@ -14,20 +15,20 @@ use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::handover::{self, Room};
-use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::news;
+use crate::service::redo::Moment;
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables};
 use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{Epoll, Events, Flags, Token};
+use crate::sys::memory::commit;
 use crate::sys::process::Rlimit;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
-use crate::sys::{self, Fd, file, memory, signal};
-use crate::text::tai::Stamp;
-use crate::{error, warning};
+use crate::sys::{self, Fd, memory, signal};
+use crate::{error, fault_point};
 
 /// Kinds of epoll tokens (those of the fd-holder are its own).
 pub mod token {
@@ -93,6 +94,8 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// There are children that no record names.
+    pub(super) strangers: bool,
     /// Somebody may wait for a dependency.
     pub(super) anybody_waits: bool,
     /// Somebody may wait for a descriptor to be held.
@@ -106,11 +109,11 @@ pub struct Engine {
     /// In a stop: somebody is gone who depended on others.
     pub(super) dependant_gone: bool,
     /// No order waits in this turn.
-    no_orders: bool,
+    pub(super) no_orders: bool,
     /// Services that were started again and owe the world the news…
-    owing: heapless::Vec<usize, OWING>,
+    pub(super) owing: heapless::Vec<usize, OWING>,
     /// …until then.
-    owing_until: Nanos,
+    pub(super) owing_until: Nanos,
     /// When those are told of again that could not be told of; 0: there are none.
     behind_until: Nanos,
     /// When something that a service said is to be shown; 0: nothing.
@@ -122,7 +125,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over `arena`. The descriptors of the scan directory and of the fd-holder's listener (if there is one) are
+    /// An engine over `arena`, a fresh one or one that has been checked. The descriptors of the scan directory and of the fd-holder's listener (if there is one) are
     /// in its header already. Errors: see epoll_create(2),
     /// signalfd(2); EBUSY if there is an engine in this process already.
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
@@ -139,6 +142,7 @@ impl Engine {
         if control.is_some() {
             epoll.add(control, Token { kind: token::CONTROL, slot: 0, generation: 0 }, Flags::IN)?;
         }
+        let high = (arena.tables.header.services_top as usize).min(SERVICES);
         let mut engine = Engine {
             tables: arena.tables,
             slots,
@@ -147,8 +151,9 @@ impl Engine {
             env,
             config,
             holder: None,
-            high: 0,
+            high,
             more_deaths: true,
+            strangers: false,
             anybody_waits: true,
             anybody_lacks: false,
             newest_seen: 0,
@@ -169,7 +174,8 @@ impl Engine {
             let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
             engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
-        if !matches!(engine.config.role, Role::Supervise(_)) {
+        engine.derive_all();
+        if !has_begun(&engine.tables.header) && !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
         }
         Ok(engine)
@@ -356,10 +362,11 @@ impl Engine {
         }
     }
 
-    /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
-    /// more): it may have exited at an earlier byte of the same order.
-    pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
-        let Tables { header, services, notifies, held, .. } = &mut *self.tables;
+    /// Does what follows from the event that is on record (see [`Engine::drive`]); `again`: it was interrupted, and is fed
+    /// again.
+    pub(super) fn follow(&mut self, slot: usize, event: Event, moment: &Moment, again: bool) {
+        let now = moment.now;
+        let Tables { header, services, notifies, held, redo, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
@@ -375,12 +382,19 @@ impl Engine {
             room: self.room.as_deref_mut(),
             cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
-            stamp: Stamp::now(),
-            at_once: self.no_orders,
+            stamp: moment.stamp,
+            at_once: moment.at_once,
+            redo,
+            again,
         };
         let (pid, stdio_closed) = (service.pid, service.stdio_closed);
         let (was_up, was_ready, waited) = (is_up(service), is_ready(service), waited_for(service));
-        if supervisor::drive(&mut context, service, event) {
+        let owes = supervisor::drive(&mut context, service, event);
+        commit(service);
+        fault_point!("drive.done");
+        redo.end();
+        fault_point!("drive.end");
+        if owes {
             if self.owing.is_empty() {
                 self.owing_until = now + START_FIRST;
             }
@@ -391,7 +405,7 @@ impl Engine {
         if service.stdio_closed != stdio_closed {
             self.config.role.close_stdio();
         }
-        if service.pid != pid {
+        if service.pid != pid || again {
             self.slots.set_pid(slot, service.pid);
         }
         self.slots.set_deadline(slot, service.deadline);
@@ -419,29 +433,7 @@ impl Engine {
 
     fn readiness(&mut self, token: Token, now: Nanos) {
         let Some(slot) = self.current(token, |service| service.notify_fd) else { return };
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
-        if supervisor::said_ready(service) {
-            self.drive(slot, Event::Ready, now);
-        }
-    }
-
-    fn service_control(&mut self, token: Token, now: Nanos) {
-        let Some(slot) = self.current(token, |service| service.control_fd) else { return };
-        let Some(service) = self.tables.services.get(slot) else { return };
-        let mut bytes = [0u8; 256];
-        match file::read_fifo(Fd(service.control_fd), &mut bytes) {
-            Ok(Some(n)) => {
-                for byte in bytes.iter().take(n) {
-                    // What follows an `x` that was obeyed has nobody to obey it.
-                    if self.current(token, |service| service.control_fd).is_none() {
-                        return;
-                    }
-                    self.order(slot, *byte, now);
-                }
-            }
-            Ok(None) => {}
-            Err(e) => warning!("cannot read the control FIFO of {}: {}", label(service), crate::text::errno::Reason(e)),
-        }
+        self.hear_readiness(slot, now);
     }
 
     /// The slot that a token means, if it still belongs to whom it belonged to when the token was made.
@@ -472,7 +464,7 @@ impl Engine {
 }
 
 /// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
-fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
+pub(super) fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
     match Timer::of(service) {
         Timer::Watchdog => (service.waits, service.deferred, 0, 0),
         _ => (service.waits, service.deferred, service.timer, service.deadline),

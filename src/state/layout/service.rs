@@ -199,8 +199,8 @@ record! {
         pub used: u8,
         /// What it is (`svscan::children::JobKind`).
         pub kind: u8,
-        /// For later.
-        pub spare: [u8; 2],
+        /// Why it has not become what it was to be, as it says itself (`SpawnError::note`); 0: it has.
+        pub failed: u16,
         /// Its pid; the kernel writes it.
         pub pid: i32,
         /// When it was started.

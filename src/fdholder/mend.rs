@@ -116,7 +116,7 @@ fn connected(record: &[u8], slot: usize, f: &mut fmt::Formatter<'_>) -> fmt::Res
 
 /// Whether a record is certainly one of a client.
 pub fn is_certain(client: &Client) -> bool {
-    client.used == 1 && client.fd >= 0 && client.generation != 0 && session::is_possible(client)
+    client.used == 1 && client.fd >= 0 && client.generation != 0 && session::intact(client)
 }
 
 /// Checks a client. `busy`: something is being done for it, so that its descriptors may be somebody else's already.
@@ -126,7 +126,7 @@ pub fn client(client: &mut Client, slot: usize, busy: bool, check: &mut Check<'_
     }
     let pattern = |len: u16| usize::from(len) <= FDHOLDER_PATTERN || len == u16::MAX;
     let possible = client.used == 1
-        && session::is_possible(client)
+        && session::intact(client)
         && client.closing <= 3
         && client.rights <= ALL_RIGHTS
         && client.basis <= Basis::Entries as u8
@@ -142,7 +142,7 @@ pub fn client(client: &mut Client, slot: usize, busy: bool, check: &mut Check<'_
         return;
     }
     check.fields(client.as_mut_bytes(), slot, CLIENT_RULES, connected);
-    for place in session::waiting_descriptors(client) {
+    for place in 0..client.fds_len as usize {
         let Some(fd) = client.fds.get(place).copied() else { continue };
         let is_one = fd == -1 || check.ledger.look(fd).is_some() && check.claims.take(fd);
         if !is_one && !busy && check.wrong(slot, &Connected(client, slot), "a descriptor that it has sent is lost") {

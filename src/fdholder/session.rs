@@ -141,17 +141,8 @@ pub fn close(client: &mut Client) {
 /// Whether a record that was handed over can be gone on with: its numbers are possible, and nothing was being done
 /// for it when its owner was interrupted.
 pub fn intact(client: &Client) -> bool {
-    client.serving == 0 && is_possible(client)
-}
-
-/// The places of the descriptors that a client has sent and that are nobody else's yet.
-pub fn waiting_descriptors(client: &Client) -> core::ops::Range<usize> {
-    0..client.fds_len as usize
-}
-
-/// Whether the numbers of a record are possible.
-pub fn is_possible(client: &Client) -> bool {
-    client.request_done <= client.request_len
+    client.serving == 0
+        && client.request_done <= client.request_len
         && client.request_len as usize <= client.request.len()
         && client.reply_sent <= client.reply_len
         && client.reply_len as usize <= client.reply.len()

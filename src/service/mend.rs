@@ -66,6 +66,9 @@ struct Called<'a>(&'a Service, usize);
 
 impl fmt::Display for Called<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !has_name(self.0) {
+            return write!(f, "the service in slot {}", self.1);
+        }
         write!(f, "{} in slot {}", label(self.0), self.1)
     }
 }

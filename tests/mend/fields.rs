@@ -238,7 +238,7 @@ fn a_client_whose_record_is_damaged_is_cut_off() {
         |tables| tables.clients[1].fd = 90,
         |tables| tables.clients[1].uid = 1000,
         |tables| tables.clients[1].request_len = u32::MAX,
-        |tables| tables.clients[1].request_done = 1,
+        |tables| tables.clients[1].request_done = u32::MAX,
         |tables| tables.clients[1].reply_len = u32::MAX,
         |tables| tables.clients[1].reply_sent = 1,
         |tables| tables.clients[1].fds_len = u32::MAX,
@@ -254,7 +254,7 @@ fn a_client_whose_record_is_damaged_is_cut_off() {
         ("since", |tables| tables.clients[1].since = u64::MAX),
         ("connected", |tables| tables.clients[1].connected = u64::MAX),
         ("a descriptor", |tables| tables.clients[1].fds[0] = 80),
-        ("a descriptor", |tables| tables.clients[1].fds[1] = -9),
+        ("a descriptor", |tables| tables.clients[1].fds[1] = 5000),
     ] {
         heals(image, "client 1", field, damage);
         assert_eq!(image.tables().clients[1].used, 1);

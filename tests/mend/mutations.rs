@@ -48,9 +48,9 @@ fn tables(image: &mut Image) -> [(usize, usize, usize); 6] {
 }
 
 /// Damages something, in one of many ways.
-fn damage(image: &mut Image, random: &mut Random) {
+fn damage(image: &mut Image, tables: &[(usize, usize, usize)], random: &mut Random) {
     let (start, size, count) = loop {
-        let table = random.of(&tables(image));
+        let table = random.of(tables);
         if table.2 > 0 {
             break table;
         }
@@ -96,10 +96,11 @@ fn stands_all(image: &mut Image, how_many: u64) {
     println!("LINCHPIN_SEED={seed}");
     let mut random = Random(seed);
     let mut quiet = 0;
+    let tables = tables(image);
     for nth in 0..how_many {
         image.restore();
         for _ in 0..random.of(&[1, 1, 1, 2, 5, 20]) {
-            damage(image, &mut random);
+            damage(image, &tables, &mut random);
         }
         let before = image.violation();
         let said = image.mend();

@@ -82,8 +82,6 @@ pub fn fields(header: &mut Header, role: Role, check: &mut Check<'_>) {
 
 /// Checks the descriptors that can be found by their names.
 pub fn descriptors(header: &mut Header, check: &mut Check<'_>) {
-    let why = "its own descriptor is not that of a file";
-    let arena = check.descriptor(header.arena_fd, What::File, None, why, 0, &WHO);
     let here = identity(check, header.scandir_fd, Fd::CWD.0, c".");
     let why = "the scan directory's descriptor is not that";
     let scandir = check.descriptor(header.scandir_fd, What::Directory, here, why, 0, &WHO);
@@ -95,9 +93,6 @@ pub fn descriptors(header: &mut Header, check: &mut Check<'_>) {
     let lock = check.descriptor(header.lock_fd, What::File, lock, why, 0, &WHO);
     if check.mends {
         (header.scandir_fd, header.control_fd, header.lock_fd) = (scandir, control, lock);
-        if arena >= 0 {
-            header.arena_fd = arena;
-        }
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod header;
 
+use super::inbox::source;
 use super::{Plan, Role};
 use crate::fdholder;
 use crate::limits::{FDHOLDER_CLIENTS, SERVICES};
@@ -36,14 +37,9 @@ const GENTLE: usize = 4;
 /// Rounds, at most.
 const ROUNDS: usize = 16;
 
-/// The highest number in [`Inbox::source`].
-const SOURCES: u32 = 15;
-/// The highest number in [`Transfer::kind`].
-const TRANSFERS: u32 = 15;
-
 const REDO_RULES: &[Rule] = rules!(Redo:
-    valid Bound::Most(2, 0),
-    spawned Bound::Most(2, 0),
+    valid Bound::Most(service::redo::CHANGE, 0),
+    spawned Bound::Most(service::redo::FINISH, 0),
     stamp_nano Bound::Most(999_999_999, 0),
     now Bound::Past,
 );
@@ -97,7 +93,10 @@ pub fn violation(claims: &mut Claims, tables: &mut Tables, role: Role, ledger: &
 
 /// What was interrupted half-way and means nothing.
 fn tidy(tables: &mut Tables, ledger: &mut dyn Ledger) {
-    let Tables { header, services, held, .. } = tables;
+    let Tables { header, services, held, redo, .. } = tables;
+    if redo.valid == service::redo::CHANGE && service::mend::is_certain(&redo.before) {
+        service::redo::complete(redo, services);
+    }
     services.iter_mut().take(header.services_top as usize).for_each(service::mend::tidy);
     for held in held.iter_mut().take(header.held_top as usize) {
         fdholder::mend::tidy(held, ledger);
@@ -106,6 +105,7 @@ fn tidy(tables: &mut Tables, ledger: &mut dyn Ledger) {
 
 /// All of it, in the order in which things are proven: who can prove what is his has it before others claim it.
 fn walk(tables: &mut Tables, role: Role, check: &mut Check<'_>) {
+    check.claims.take(tables.header.arena_fd); // we live in it
     header::fields(&mut tables.header, role, check);
     tops(tables, check);
     let in_progress = in_progress(tables, check);
@@ -270,14 +270,14 @@ fn progress(epitaph: &mut Epitaph, inbox: &mut Inbox, transfer: &mut Transfer, c
     check.fields(epitaph.as_mut_bytes(), 0, EPITAPH_RULES, name);
     let done = inbox.bytes.get(..inbox.done as usize);
     if inbox.source != 0
-        && (inbox.source > SOURCES || inbox.slot as usize >= SERVICES || done.is_none())
+        && (inbox.source > source::READINESS || inbox.slot as usize >= SERVICES || done.is_none())
         && check.wrong(0, &"the input in progress", "its record is damaged: it is given up")
     {
         inbox.source = 0;
     }
     let is_slot = (transfer.slot as usize) < SERVICES.max(FDHOLDER_CLIENTS);
     if transfer.kind != 0
-        && (transfer.kind > TRANSFERS || !is_slot)
+        && (transfer.kind > 15 || !is_slot)
         && check.wrong(0, &"the message in progress", "its record is damaged: it is given up")
     {
         transfer.kind = 0;

@@ -6,6 +6,8 @@ use linchpin::service::machine::{State, Timer};
 use linchpin::state::Tables;
 use linchpin::svscan::{Dialect, Role};
 
+type Damage = fn(&mut Tables);
+
 #[test]
 fn a_whole_arena_passes_unchanged_and_nothing_is_said() {
     let mut image = small();
@@ -75,7 +77,7 @@ fn a_record_that_nothing_proves_is_given_up() {
 #[test]
 fn fields_that_stand_for_themselves_are_reset_alone() {
     let image = &mut small();
-    let damages: [(&str, fn(&mut Tables)); 22] = [
+    let damages: [(&str, Damage); 22] = [
         ("active", |tables| tables.services[2].active = 7),
         ("want_up", |tables| tables.services[2].want_up = 7),
         ("paused", |tables| tables.services[2].paused = 7),
@@ -185,7 +187,7 @@ fn a_notification_socket_that_is_lost_takes_the_watchdog_with_it() {
     assert_eq!((db.notified, db.watchdog, db.timer), (0, 0, 0));
     is_undone(image, "db", |tables| tables.services[2].notified = 0);
     for (field, damage) in [
-        ("access", (|tables| tables.notifies[2].access = 9) as fn(&mut Tables)),
+        ("access", (|tables| tables.notifies[2].access = 9) as Damage),
         ("hidden", |tables| tables.notifies[2].hidden = 9),
         ("state", |tables| tables.notifies[2].state = 9),
         ("stored_max", |tables| tables.notifies[2].stored_max = 999),
@@ -201,7 +203,7 @@ fn a_notification_socket_that_is_lost_takes_the_watchdog_with_it() {
 #[test]
 fn a_held_descriptor_without_its_name_is_let_go_of() {
     let image = &mut small();
-    let damages: [fn(&mut Tables); 6] = [
+    let damages: [Damage; 6] = [
         |tables| tables.held[1].name[0] = b'x',
         |tables| tables.held[1].name_len = 0,
         |tables| tables.held[1].name_len = 200,
@@ -214,7 +216,7 @@ fn a_held_descriptor_without_its_name_is_let_go_of() {
         assert_eq!(image.tables().held[1].used, 0);
     }
     for (field, damage) in [
-        ("origin", (|tables| tables.held[1].origin = 9) as fn(&mut Tables)),
+        ("origin", (|tables| tables.held[1].origin = 9) as Damage),
         ("polled", |tables| tables.held[1].polled = 9),
         ("stored", |tables| tables.held[1].stored = u64::MAX),
         ("retrieved", |tables| tables.held[1].retrieved = u64::MAX),
@@ -229,7 +231,7 @@ fn a_held_descriptor_without_its_name_is_let_go_of() {
 #[test]
 fn a_client_whose_record_is_damaged_is_cut_off() {
     let image = &mut small();
-    let damages: [fn(&mut Tables); 14] = [
+    let damages: [Damage; 14] = [
         |tables| tables.clients[1].used = 2,
         |tables| tables.clients[1].closing = 4,
         |tables| tables.clients[1].rights = 8,
@@ -250,7 +252,7 @@ fn a_client_whose_record_is_damaged_is_cut_off() {
         assert_eq!(image.tables().clients[1].used, 0);
     }
     for (field, damage) in [
-        ("stalled", (|tables| tables.clients[1].stalled = 9) as fn(&mut Tables)),
+        ("stalled", (|tables| tables.clients[1].stalled = 9) as Damage),
         ("since", |tables| tables.clients[1].since = u64::MAX),
         ("connected", |tables| tables.clients[1].connected = u64::MAX),
         ("a descriptor", |tables| tables.clients[1].fds[0] = 80),
@@ -285,7 +287,7 @@ fn jobs_entries_and_sockets_to_be_bound_are_given_up_one_by_one() {
 fn the_header_gets_what_the_services_go_on_with() {
     let image = &mut small();
     for (field, damage) in [
-        ("plan", (|tables| tables.header.plan = 99) as fn(&mut Tables)),
+        ("plan", (|tables| tables.header.plan = 99) as Damage),
         ("plan", |tables| tables.header.plan = 3),
         ("deadline", |tables| tables.header.stop_deadline = 5),
         ("scan_deadline", |tables| tables.header.scan_deadline = u64::MAX),

@@ -5,7 +5,7 @@ use crate::scandir::{ScanDir, Svscan, eventually};
 use crate::supervision::{DOWN, NOTIFIES, READY, SLEEPER};
 use linchpin::service::status;
 use linchpin::state::ledger::{Look, What};
-use linchpin::sys::{Fd, file, time};
+use linchpin::sys::{Fd, time};
 use std::ffi::CString;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};

@@ -104,10 +104,11 @@ fn identity(check: &mut Check<'_>, fd: i32, dir: i32, path: &core::ffi::CStr) ->
 /// Checks the others, when everybody else has what he can prove to be his.
 pub fn late_descriptors(header: &mut Header, check: &mut Check<'_>) {
     let fd = header.fdholder_fd;
-    if fd != -1 && !check.claim(fd, What::Listener, None) {
-        if check.wrong(0, &WHO, "the fd-holder's socket is not that: it is looked for") {
-            header.fdholder_fd = check.find_only(What::Listener);
-        }
+    if fd != -1
+        && !check.claim(fd, What::Listener, None)
+        && check.wrong(0, &WHO, "the fd-holder's socket is not that: it is looked for")
+    {
+        header.fdholder_fd = check.find_only(What::Listener);
     }
     for (fd, what) in [
         (&mut header.exe_fd, "the descriptor of the binary is not that of a file"),

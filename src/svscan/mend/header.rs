@@ -4,6 +4,7 @@
 use crate::rules;
 use crate::state::Header;
 use crate::state::check::{Bound, Check, FAR, Rule};
+use crate::state::leave::Then;
 use crate::state::ledger::What;
 use crate::svscan::{Plan, Role};
 use crate::sys::Fd;
@@ -19,7 +20,7 @@ const RULES: &[Rule] = rules!(Header:
     scan_deadline Bound::Near(1),
     pending_deadline Bound::Near(1),
     dialect Bound::Most(1, 0),
-    fault_then Bound::Most(2, 0),
+    fault_then Bound::Most(Then::Exit as u32, Then::Reap as u32),
     init_started Bound::Most(1, 1),
     entered_why Bound::Most(2, 1),
     stop_timeout Bound::Near(0),

@@ -104,7 +104,7 @@ pub fn receive(fd: Fd, bytes: &mut [u8], fds: &mut [Fd; MAX_FDS]) -> Result<Rece
             Kind::Rights => {
                 for at in (0..content.len()).step_by(4) {
                     let Some(number) = word(at) else { break };
-                    let mut received = Fd(number as i32);
+                    let mut received = Fd::new(number as i32);
                     match fds.get_mut(got.fds) {
                         Some(place) => {
                             *place = received;

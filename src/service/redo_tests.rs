@@ -156,8 +156,7 @@ fn a_child_that_could_not_execute_its_program_is_no_start_and_no_death() {
     assert_eq!((world.service.pid, Timer::of(&world.service)), (0, Timer::Start));
     let deadline = world.service.deadline;
     // It had said why, and was not reaped yet.
-    let mut child = 0;
-    process::fork_job(|| 127, &mut child).unwrap();
+    let child = process::fork_job(|| 127).unwrap();
     world.redo.pid = child;
     assert!(matches!(world.redo.child(RUN), Child::Failed(SpawnError::Exec(_))));
     assert!(!process::is_child(child), "it is reaped");

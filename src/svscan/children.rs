@@ -138,7 +138,7 @@ impl Engine {
             *job = Job { used: 1, kind: kind as u8, failed: 0, pid: 0, started: time::boot(), deadline: 0 };
             commit(job);
             fault_point!("job.fork.before");
-            if let Err(e) = process::fork_job(work, &mut job.pid) {
+            if let Err(e) = process::fork_job_on_record(work, &mut job.pid) {
                 job.used = 0;
                 warning!("cannot start the {}: {}", JobKind::name(kind as u8), Reason(e));
                 return false;

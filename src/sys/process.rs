@@ -310,9 +310,15 @@ pub fn fork_with(work: &mut dyn FnMut() -> i32) -> Result<i32> {
 }
 
 /// Runs `work` in a forked copy of the process (fork(2), no exec) and returns its pid: for something that may block,
-/// such as unmounting, which PID 1 must not do itself. The child exits with what `work` returns. The kernel stores its
-/// pid into `pid` before it exists to anyone.
-pub fn fork_job(work: fn() -> i32, pid: &mut i32) -> Result<()> {
+/// such as unmounting, which PID 1 must not do itself. The child exits with what `work` returns.
+pub fn fork_job(work: fn() -> i32) -> Result<i32> {
+    let mut pid = 0;
+    fork_job_on_record(work, &mut pid).map(|()| pid)
+}
+
+/// As [`fork_job`], for a record that outlives the process: the kernel stores the child's pid into `pid` before it exists
+/// to anyone.
+pub fn fork_job_on_record(work: fn() -> i32, pid: &mut i32) -> Result<()> {
     unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
         // SAFETY: `arg` is the function pointer that fork_job passed.
         let work: fn() -> i32 = unsafe { core::mem::transmute(arg) };
@@ -628,8 +634,7 @@ mod tests {
 
     #[test]
     fn a_forked_job_returns_its_exit_code() {
-        let mut pid = 0;
-        fork_job(|| 42, &mut pid).unwrap();
+        let pid = fork_job(|| 42).unwrap();
         assert_eq!(wait_for(pid).unwrap().wstat, 42 << 8);
     }
 }

@@ -16,6 +16,12 @@ pub fn create(name: &CStr, size: usize) -> Result<Fd> {
     Ok(Fd::from_owned(fd))
 }
 
+/// Whether this is a memfd with the seals of [`create`].
+pub fn is_sealed(fd: Fd) -> bool {
+    let wanted = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(wanted))
+}
+
 /// Maps all `size` bytes of a memfd, for the rest of the process's life. EINVAL: it has another size.
 ///
 /// The one who calls this is the only one in the process to map this descriptor; a child that inherits the mapping

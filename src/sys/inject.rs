@@ -156,6 +156,11 @@ pub fn configure(plan: &[u8], incarnation: u32) {
     LEFT.store(nth.unwrap_or(1).max(1), Relaxed);
 }
 
+/// Whether the fault of this incarnation has been.
+pub fn is_over() -> bool {
+    LEFT.load(Relaxed) == 0
+}
+
 /// A point is passed.
 pub fn reached(name: &str) {
     let one_in = ONE_IN.load(Relaxed);

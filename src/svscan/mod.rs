@@ -4,6 +4,7 @@
 //! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
 //!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
+//! * [`published`]: what people may know of the scanner.
 //! * [`sockets`]: those of the board that are to be bound. * [`slots`]: what is derived from the records, for speed.
 //! * [`enter`]: going on where an earlier incarnation was interrupted; [`strangers`]: children that no record names.
 
@@ -17,6 +18,7 @@ pub mod mend;
 pub mod notify;
 pub mod order;
 pub mod orders;
+pub mod published;
 pub mod records;
 pub mod redo;
 pub mod scan;
@@ -30,6 +32,7 @@ pub mod transfer;
 pub use engine::{Config, Engine};
 
 use crate::state::Header;
+use crate::sys::fault;
 use crate::sys::signal::SignalSet;
 use crate::sys::signal::number as sig;
 use core::ffi::CStr;
@@ -141,7 +144,7 @@ impl Role {
             sig::PWR,
             sig::WINCH,
         ]);
-        match self {
+        let own = match self {
             Role::Svscan => svscan,
             Role::Supervise(_) => SignalSet::of(&[sig::CHLD, sig::TERM, sig::HUP, sig::QUIT, sig::INT]),
             Role::Init(_) => svscan.union(SignalSet::of(&[
@@ -149,14 +152,18 @@ impl Role {
                 shutdown_signal::POWEROFF,
                 shutdown_signal::REBOOT,
             ])),
-        }
+        };
+        #[cfg(feature = "faults")]
+        let own = own.union(crate::sys::inject::SIGNALS);
+        own
     }
 
-    /// The signals that are blocked: those received, and SIGPIPE, so that a write to a vanished reader is an error.
+    /// The signals that are blocked: those received, and SIGPIPE, so that a write to a vanished reader is an error. Those by
+    /// which an instruction of ours fails never are.
     pub const fn blocked(self) -> SignalSet {
         match self {
             Role::Svscan | Role::Supervise(_) => self.signals().union(SignalSet::of(&[sig::PIPE])),
-            Role::Init(_) => SignalSet::ALL,
+            Role::Init(_) => SignalSet::ALL.less(fault::SET),
         }
     }
 }

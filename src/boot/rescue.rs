@@ -54,7 +54,7 @@ fn give_up(then: Then, command: &CStr) -> ! {
 fn reboot() -> ! {
     error!("process {} cannot go on: rebooting", process::pid());
     let mut child = 0;
-    match process::fork_job(sync, &mut child) {
+    match process::fork_job_on_record(sync, &mut child) {
         Ok(()) => {
             let limit = time::boot() + SYNC;
             while time::boot() < limit && matches!(process::reap_ended(child), Ok(None)) {

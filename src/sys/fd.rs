@@ -148,25 +148,31 @@ impl Inherited {
     }
 }
 
-/// Closes every descriptor above standard error, but `kept`: what somebody left us, at the start of a process. Best effort:
-/// kernels before 5.9 cannot.
-pub fn close_inherited(kept: Fd) -> Inherited {
-    let (below, above) = match u32::try_from(kept.0) {
-        Ok(kept) if kept > 3 => (super::raw::close_range(3, kept - 1), kept + 1),
-        Ok(3) => (Ok(()), 4),
-        _ => (Ok(()), 3),
-    };
-    let own_from = if below.and(super::raw::close_range(above, u32::MAX)).is_ok() { 3 } else { 0 };
+/// Closes every descriptor above standard error, but these, which are our own: what somebody left us, at the start of a
+/// process. Best effort: kernels before 5.9 cannot.
+pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
+    own.sort_unstable_by_key(|fd| fd.0);
+    let mut done = Ok(());
+    let mut from = 3u32;
+    for kept in own.into_iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|kept| *kept >= 3) {
+        if kept > from {
+            done = done.and(super::raw::close_range(from, kept - 1));
+        }
+        from = kept + 1;
+    }
+    done = done.and(super::raw::close_range(from, u32::MAX));
+    let own_from = if done.is_ok() { 3 } else { 0 };
     OWN_FROM.store(own_from, Relaxed);
     Inherited { own_from, mask: 0 }
 }
 
 /// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
-/// but `own`. Best effort: without /proc nobody can tell those from 64 on.
-pub fn note_inherited(own: Fd) -> Inherited {
+/// but these. Best effort: without /proc nobody can tell those from 64 on.
+pub fn note_inherited(own: [Fd; 2]) -> Inherited {
     let mut inherited = Inherited { own_from: 3, mask: 0 };
     let note = |number: i32, inherited: &mut Inherited| {
-        if number > 2 && number != own.0 {
+        saw(number);
+        if number > 2 && !own.contains(&Fd(number)) {
             inherited.own_from = inherited.own_from.max(number.saturating_add(1));
             inherited.mask |= 1u64.checked_shl(number as u32).unwrap_or(0);
         }

@@ -14,7 +14,12 @@ pub(super) static APPLETS: &[Applet] = &[
     own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
     own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
     own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
-    own("status", status::USAGE, "shows all services, and what each waits for", status::status),
+    own(
+        "status",
+        status::USAGE,
+        "shows what process 1 has survived, all services, and what each waits for",
+        status::status,
+    ),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),

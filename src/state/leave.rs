@@ -134,7 +134,8 @@ static SENDER: AtomicI32 = AtomicI32::new(0);
 static SENDER_UID: AtomicU32 = AtomicU32::new(0);
 
 /// From here on a fault leads to `give_up`, and as soon as there is an arena ([`give`]) into the binary again. To be called
-/// once, first of all: by process 1, `svscan` and `supervise`.
+/// once, first of all: by process 1, `svscan` and `supervise`. An incarnation that leaves has blocked all signals: whoever
+/// unblocks some before this lets those pass that nobody handles yet.
 pub fn arm(give_up: &'static GiveUp) {
     static ON_FAULT: fault::Handler = on_fault;
     GIVE_UP.set(give_up);

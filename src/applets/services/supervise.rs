@@ -28,9 +28,9 @@ pub fn supervise(cli: &Cli) -> i32 {
 fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     fill_stdio();
     let role = Role::Supervise(dir);
-    role.blocked().block();
     reset_signals();
     leave::arm(&rescue::GIVE_UP);
+    role.blocked().block();
     let opened = state::open(cli.env());
     // Who is entered again is there already.
     let is_there = matches!(opened, Ok((_, Why::Fault | Why::Asked)));

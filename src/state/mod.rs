@@ -10,5 +10,5 @@ pub mod leave;
 pub mod ledger;
 pub mod slot;
 
-pub use arena::{Arena, Why, open};
+pub use arena::{Arena, Why, is_given, open};
 pub use layout::{Allow, Client, Epitaph, Header, Held, Inbox, Job, Notify, Pending, Redo, Service, Tables, Transfer};

@@ -301,14 +301,20 @@ fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) 
             let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // that of the list itself
             if !keep(Fd(number)) {
                 Fd(number).close();
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                closed += usize::from(!matches!(kind, FileType::Unknown | FileType::CharacterDevice));
+                closed += usize::from(!is_own(&stat));
             }
         });
         named.0.iter_mut().take(words).for_each(|word| *word = 0);
         closed
     });
     lent.unwrap_or(0)
+}
+
+/// Whether something that is not named is what every incarnation has anew: an event queue, where its lines go.
+fn is_own(stat: &rustix::fs::Stat) -> bool {
+    let identity = |stat: &rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let is_it = |fd: &Fd| rustix::fs::fstat(fd).is_ok_and(|own| identity(&own) == identity(stat));
+    matches!(FileType::from_raw_mode(stat.st_mode), FileType::Unknown) || log::descriptors().iter().any(is_it)
 }
 
 /// Every descriptor that the tables name.

@@ -3,7 +3,7 @@
 
 use super::Role;
 use crate::service::waiting;
-use crate::state::{Header, Tables, Why};
+use crate::state::{Header, Tables, Why, leave};
 use crate::sys::fd::{Inherited, close_all_on_exec, close_inherited, note_inherited};
 use crate::sys::memory::commit;
 use crate::sys::process::Rlimit;
@@ -54,6 +54,7 @@ pub fn begin(tables: &mut Tables, why: Why, role: Role) -> Option<Rlimit> {
         inherited.remember();
         close_all_on_exec(inherited);
     }
+    leave::find_binary(header);
     // `supervise` needs few, and takes them within its own limit.
     if matches!(role, Role::Supervise(_)) { None } else { raise_nofile(header, init) }
 }
@@ -65,8 +66,8 @@ pub fn inherited(header: &Header) -> Inherited {
 
 /// What was left open for us is not our children's any more.
 pub fn forget_inherited(header: &mut Header, fd: Fd) {
-    if let Some(bit) = u32::try_from(fd.0).ok().and_then(|number| 1u64.checked_shl(number)) {
-        header.inherited &= !bit;
+    if let Some(word) = usize::try_from(fd.0).ok().and_then(|number| header.inherited.get_mut(number / 64)) {
+        *word &= !(1 << (fd.0 % 64));
     }
 }
 

@@ -33,20 +33,21 @@ pub enum Why {
 /// Bytes of the arena, in whole pages. Nearly all of them are never touched.
 pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 
+/// The variable that names the descriptor of the arena to a process that is entered again.
+pub const STATE: &[u8] = b"LINCHPIN_STATE";
 /// The variable that names the descriptor of a hand-over stream.
 pub const HANDOVER: &[u8] = b"LINCHPIN_HANDOVER";
 
 /// Whether the environment says that this process is entered again.
 pub fn is_given(env: Env) -> bool {
-    [leave::STATE.as_bytes(), HANDOVER].iter().any(|name| env.get(name).is_some())
+    [STATE, HANDOVER].iter().any(|name| env.get(name).is_some())
 }
 
 /// The arena that the environment names, or else a fresh one. The variables are removed: they are no child's business.
 /// ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
 pub fn open(env: Env) -> sys::Result<(Arena, Why)> {
-    let state = leave::STATE.as_bytes();
-    let given = env.get(state).map(|word| parse_u32(word.to_bytes()));
-    env.remove(state);
+    let given = env.get(STATE).map(|word| parse_u32(word.to_bytes()));
+    env.remove(STATE);
     env.remove(HANDOVER);
     let (arena, why) = match given {
         None => (fresh()?, Why::Fresh),

@@ -64,7 +64,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    fn write(&self, text: &[u8]) {
+    /// Appends bytes.
+    pub fn write(&self, text: &[u8]) {
         let mut head = self.head.load(Relaxed);
         for byte in text {
             self.bytes[head as usize % LOG_RING].store(*byte, Relaxed);

@@ -42,7 +42,7 @@ pub fn run(args: Args) -> i32 {
     let failures = mounts::mount_early();
     console::open_kmsg();
     let stdio = console::set_stdio();
-    notice!("version {}", env!("CARGO_PKG_VERSION"));
+    notice!("version {}", crate::VERSION);
     failures.report();
     if let Err(e) = stdio {
         warning!("no console: /dev/console: {}", Reason(e));

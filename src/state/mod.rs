@@ -5,7 +5,9 @@
 pub mod arena;
 pub mod layout;
 pub mod ledger;
+pub mod schema;
 pub mod slot;
+pub mod stream;
 
 pub use arena::{Arena, Why, open};
 pub use layout::{Allow, Client, Epitaph, Header, Held, Inbox, Job, Notify, Pending, Redo, Service, Tables, Transfer};

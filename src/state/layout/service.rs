@@ -138,14 +138,23 @@ impl Service {
 
     /// Recomputes the checksum of the identity, after a change to it.
     pub fn seal(&mut self) {
-        self.checksum = checksum(&[
+        self.checksum = self.identity_sum();
+    }
+
+    /// Whether the identity is the one that was sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.checksum == self.identity_sum()
+    }
+
+    fn identity_sum(&self) -> u32 {
+        checksum(&[
             &[self.kind],
             &self.generation.to_ne_bytes(),
             &self.partner.to_ne_bytes(),
             &self.dev.to_ne_bytes(),
             &self.ino.to_ne_bytes(),
             self.name_bytes(),
-        ]);
+        ])
     }
 }
 

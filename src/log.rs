@@ -137,6 +137,11 @@ pub fn set_ring(ring: &'static Ring) {
     RING.set(ring);
 }
 
+/// The ring, if there is one.
+pub fn ring() -> Option<&'static Ring> {
+    RING.get()
+}
+
 /// Lines of this process do not go into the ring any more: for a forked child, which shares it.
 pub fn leave_ring() {
     RING.clear();

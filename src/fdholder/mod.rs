@@ -6,6 +6,7 @@
 //! * [`rights`]: what a client may do.
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
+//! * [`upgrade`]: what concerns the process: to become another binary.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!
@@ -21,4 +22,5 @@ pub mod session;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod upgrade;
 pub mod wire;

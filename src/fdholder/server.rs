@@ -9,6 +9,7 @@ use super::journal::{Journal, Who};
 use super::rights::{Known, Source};
 use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
+use super::upgrade::Askers;
 use super::wire::NEVER;
 use crate::limits::{
     FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
@@ -183,11 +184,19 @@ pub struct Settings {
     /// A client is cut off that has not been answered so long after it connected, in nanoseconds; 0: when it is idle
     /// for very long, or when others wait for its place.
     pub timeout: Nanos,
+    /// Whether clients may ask for what concerns the process ([`upgrade`](super::upgrade)).
+    pub upgrades: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { source: Source::Board(None), clients_max: FDHOLDER_CLIENTS, held_max: HELD, timeout: 0 }
+        Settings {
+            source: Source::Board(None),
+            clients_max: FDHOLDER_CLIENTS,
+            held_max: HELD,
+            timeout: 0,
+            upgrades: false,
+        }
     }
 }
 
@@ -217,6 +226,8 @@ pub struct Server {
     /// Received descriptors with this number or a higher one are not kept.
     spare_from: i32,
     journal: Journal,
+    /// Clients that have asked for what concerns the process.
+    pub(super) askers: Askers,
 }
 
 impl Server {
@@ -244,6 +255,7 @@ impl Server {
             ending: false,
             spare_from: spare_from(getrlimit(Resource::Nofile).current),
             journal: Journal::default(),
+            askers: Askers::new(),
         };
         epoll.add(listener, LISTENER, Flags::IN)?;
         for (slot, client) in records.clients.iter_mut().enumerate().take(*records.top as usize) {
@@ -347,6 +359,7 @@ impl Server {
         let Some(client) = records.clients.get_mut(slot) else { return };
         records.held.set_max(self.settings.held_max);
         let before = watched.then(|| session::interest(client, self.ending));
+        let mut asked = false;
         let mut context = Context {
             held: &mut records.held,
             allows: records.allows,
@@ -358,8 +371,12 @@ impl Server {
             turn,
             burdened,
             ending: self.ending,
+            asked: self.settings.upgrades.then_some(&mut asked),
         };
         let mut done = session::serve(client, &mut context);
+        if asked {
+            let _ = self.askers.push(slot as u32); // who finds no room there asks again
+        }
         self.note_changes(&mut records.held);
         let after = session::interest(client, self.ending);
         if done.is_ok() && before != Some(after) {
@@ -379,6 +396,14 @@ impl Server {
                 End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
             }
             self.end(slot, watched, records, epoll, now);
+        }
+    }
+
+    /// Goes on with a client that was answered outside of its turn, or ends the connection.
+    pub(super) fn go_on(&mut self, slot: usize, end: Option<End>, records: &mut Records<'_>, epoll: &Epoll) {
+        match end {
+            None => self.serve(slot, true, records, epoll, &Now::read()),
+            Some(_) => self.end(slot, true, records, epoll, &Now::read()),
         }
     }
 

@@ -17,6 +17,7 @@ use super::journal::{Journal, Who};
 use super::rights::{self, Quota, Use, Viewer};
 use super::server::Now;
 use super::table::{self, New, Origin, Table};
+use super::upgrade;
 use super::wire::{self, Builder, Framed, HEADER, Request, Violation};
 use crate::limits::{FDHOLDER_FDS, FDHOLDER_IDLE, FDHOLDER_PATIENCE};
 use crate::state::{Allow, Client, Pending};
@@ -55,6 +56,8 @@ pub struct Context<'c, 'r> {
     pub burdened: bool,
     /// The store is about to end: what has been begun is finished, nothing else is read.
     pub ending: bool,
+    /// Where it is noted that the client has asked for something that concerns the process; `None`: nobody does that here.
+    pub asked: Option<&'c mut bool>,
 }
 
 impl Context<'_, '_> {
@@ -371,6 +374,28 @@ fn pop(queue: &mut [i32], len: &mut u32, fds: &mut [Fd]) {
     compiler_fence(Ordering::SeqCst);
 }
 
+/// Closes descriptors at the front of the queue.
+fn drop_fds(client: &mut Client, count: usize) {
+    let mut fds = [Fd::NONE; MAX_FDS];
+    let fds = fds.get_mut(..count).unwrap_or(&mut []);
+    pop(&mut client.fds, &mut client.fds_len, fds);
+    fds.iter_mut().for_each(Fd::close);
+}
+
+/// The descriptors that wait for their requests.
+pub(super) fn queued(client: &Client) -> &[i32] {
+    client.fds.get(..client.fds_len as usize).unwrap_or(&[])
+}
+
+/// A request that was deferred has been answered: it is no more, with the descriptor that it brought.
+pub(super) fn drop_request(client: &mut Client, size: usize, brings: bool) {
+    if brings {
+        drop_fds(client, 1);
+    }
+    client.request_done += size as u32;
+    client.answered = 1;
+}
+
 /// What a request comes to.
 enum Answer {
     Status(Errno),
@@ -384,7 +409,10 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
     let payload = client.request.get(start..end).unwrap_or(&[]);
     let allows = context.allows;
     let request = Request::decode(payload, takes)?;
-    let only_asks = matches!(request, Request::List | Request::Info(_) | Request::GetDump | Request::Retrieve(..));
+    let only_asks = matches!(
+        request,
+        Request::List | Request::Info(_) | Request::GetDump | Request::Retrieve(..) | Request::HandOver
+    );
     if only_asks && client.closing & DEAF != 0 {
         return Ok(Progress::Answered);
     }
@@ -397,13 +425,21 @@ fn carry_out(client: &mut Client, context: &mut Context<'_, '_>, size: usize, ta
             }
             (what, None) => context.journal.tell(context.now.boot, who, format_args!("may not {what}: refused")),
         }
-        let mut fds = [Fd::NONE; MAX_FDS];
-        let fds = fds.get_mut(..takes).unwrap_or(&mut []);
-        pop(&mut client.fds, &mut client.fds_len, fds);
-        fds.iter_mut().for_each(Fd::close);
+        drop_fds(client, takes);
         return refuse(client, Errno::PERM);
     }
     let answer = match request {
+        Request::HandOver | Request::Enter => match &mut context.asked {
+            // It waits for the end of the loop's turn.
+            Some(asked) => {
+                **asked = true;
+                return Ok(Progress::Deferred);
+            }
+            None => {
+                drop_fds(client, takes);
+                Answer::Status(Errno::OPNOTSUPP)
+            }
+        },
         Request::Store(entry) => {
             let (quota, id) = (rights::quota(client, allows, Some(entry.id)), entry.id);
             let mut fd = Fd::NONE;
@@ -478,6 +514,7 @@ fn denial<'p>(client: &Client, allows: &[Allow], request: &Request<'p>) -> Optio
         Request::List | Request::Info(_) if !Viewer::of(client).may_list(allows) => Some(("list", None)),
         Request::GetDump if client.rights & rights::GETDUMP == 0 => Some(("get a dump", None)),
         Request::SetDump(_) if client.rights & rights::SETDUMP == 0 => Some(("set a dump", None)),
+        Request::HandOver | Request::Enter if !upgrade::may_ask(client) => Some(("have the process upgraded", None)),
         _ => None,
     }
 }

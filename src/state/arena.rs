@@ -35,7 +35,7 @@ pub fn open(_env: Env) -> sys::Result<(Arena, Why)> {
     Ok((fresh()?, Why::Fresh))
 }
 
-fn fresh() -> sys::Result<Arena> {
+pub(super) fn fresh() -> sys::Result<Arena> {
     let fd = memory::create(c"linchpin", SIZE)?;
     let arena = map(fd)?;
     let header = &mut arena.tables.header;

@@ -3,6 +3,7 @@
 //! to be. What can be derived from it (timer heap, pid index, epoll set) is not in it.
 
 pub mod arena;
+pub mod handover;
 pub mod layout;
 pub mod ledger;
 pub mod schema;

@@ -81,6 +81,7 @@ pub fn session(place: &mut Place, data: &[u8]) {
                 turn: 2,
                 burdened: how & 0x40 != 0,
                 ending: false,
+                asked: None,
             };
             over = session::serve(client, &mut context).is_err();
             assert!(over || session::intact(client));

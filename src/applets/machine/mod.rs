@@ -1,8 +1,10 @@
 //! The machine: process 1, and what asks things of it.
 
+mod candidate;
 mod check;
 mod columns;
 mod init;
+mod reexec;
 mod shutdown;
 mod sockets;
 mod status;
@@ -16,6 +18,7 @@ pub(super) static APPLETS: &[Applet] = &[
     own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
     own("status", status::USAGE, "shows all services, and what each waits for", status::status),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
-    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec),
+    own("check", check::USAGE, "tells what is wrong with a board config, or with a binary to go on as", check::check),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

@@ -26,7 +26,7 @@ impl Image {
 fn written(state: &State) -> Vec<u8> {
     let mut bytes = Vec::new();
     let exe = Fd(state.tables.header.exe_fd);
-    write(&state.tables, &state.ring, exe, &mut |part| {
+    write(&state.tables, Some(&state.ring), exe, &mut |part| {
         bytes.extend_from_slice(part);
         Ok(())
     })

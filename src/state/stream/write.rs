@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 
 /// Writes all of it through `sink`, whose first error ends it. `exe` is put down as the descriptor of the binary; the
 /// tables may have another one, as long as nothing is executed.
-pub fn write(tables: &Tables, ring: &Ring, exe: Fd, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub fn write(tables: &Tables, ring: Option<&Ring>, exe: Fd, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut out = Out { buffer: heapless::Vec::new(), sink };
     out.put(&MAGIC)?;
     out.number(FORMAT)?;
@@ -50,7 +50,7 @@ pub fn write(tables: &Tables, ring: &Ring, exe: Fd, sink: &mut dyn FnMut(&[u8]) 
         }
     }
     let mut lines = [0; LOG_RING];
-    let length = ring.tail(&mut lines);
+    let length = ring.map_or(0, |ring| ring.tail(&mut lines));
     out.head(tag::RING, length)?;
     out.put(lines.get(..length).unwrap_or_default())?;
     out.head(tag::ENDS, 4)?;

@@ -98,6 +98,11 @@ const SPEAKER_MAX: usize = 128;
 /// Lines that found standard error full.
 static LOST: AtomicU32 = AtomicU32::new(0);
 
+/// The descriptors of /dev/kmsg and of the console, or `NONE`.
+pub fn descriptors() -> [Fd; 2] {
+    [Fd(KMSG.load(Relaxed)), Fd(CONSOLE.load(Relaxed))]
+}
+
 /// Chooses where lines go.
 pub fn set_target(target: Target) {
     TARGET.store(target as u8, Relaxed);

@@ -53,6 +53,12 @@ pub fn set_stdio() -> Result<()> {
     Ok(())
 }
 
+/// For lines only: stdin, stdout and stderr are as an earlier incarnation of process 1 has left them. Errors: there is no
+/// console.
+pub fn open_for_lines() -> Result<()> {
+    open_console().map(log::set_console)
+}
+
 /// Without O_NONBLOCK, open(2) would wait for the carrier of a serial line.
 fn open_console() -> Result<Fd> {
     file::open(Fd::CWD, c"/dev/console", OFlags::WRONLY | OFlags::NONBLOCK, 0)

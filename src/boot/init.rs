@@ -7,13 +7,13 @@ use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
 use crate::state::{self, Arena, Tables};
 use crate::svscan::children::JobKind;
-use crate::svscan::start::{fill_stdio, raise_nofile, reset_signals};
+use crate::svscan::enter::{check, has_begun};
+use crate::svscan::start::{begin, fill_stdio, reset_signals};
 use crate::svscan::{Config, Dialect, Engine, Plan, Role};
 use crate::sys::args::Args;
-use crate::sys::fd::close_inherited;
 use crate::sys::process::SpawnError;
 use crate::sys::signal::SignalSet;
-use crate::sys::time::{self, MILLI, Nanos};
+use crate::sys::time::{self, MILLI};
 use crate::sys::{Fd, Result, file, identity};
 use crate::text::CPath;
 use crate::text::errno::Reason;
@@ -32,56 +32,61 @@ pub fn run(args: Args) -> i32 {
     SignalSet::ALL.block();
     reset_signals();
     fill_stdio();
-    close_inherited();
-    let nofile = raise_nofile(true);
     identity::set_umask(0o022);
-    let arena = state::open(args.env()).map(|(arena, _)| arena);
-    if let Ok(arena) = &arena {
-        log::set_ring(arena.ring);
-    }
+    let mut arena = state::open(args.env());
+    let (begun, nofile) = match &mut arena {
+        Ok((arena, why)) => {
+            log::set_ring(arena.ring);
+            (has_begun(&arena.tables.header), begin(arena.tables, *why, Role::Init(Dialect::S6)))
+        }
+        Err(_) => (false, None),
+    };
     let failures = mounts::mount_early();
     console::open_kmsg();
-    let stdio = console::set_stdio();
-    notice!("version {}", crate::VERSION);
-    failures.report();
-    if let Err(e) = stdio {
-        warning!("no console: /dev/console: {}", Reason(e));
+    let stdio = if begun { console::open_for_lines() } else { console::set_stdio() };
+    if begun {
+        log::set_target(Target::Running);
+    } else {
+        notice!("version {}", crate::VERSION);
+        failures.report();
+        if let Err(e) = stdio {
+            warning!("no console: /dev/console: {}", Reason(e));
+        }
     }
-    let arena = match arena {
-        Ok(arena) => arena,
+    let (arena, why) = match arena {
+        Ok(opened) => opened,
         Err(e) => {
             error!("no memory for the arena: {}", Reason(e));
             return 111;
         }
     };
-    progress(arena.tables, Progress::Mounted);
-    let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
-
-    let Some(settled) = settle(args, arena.tables) else { return 111 }; // twice in a process: it cannot be
+    let role = Role::Init(Dialect::of(&arena.tables.header));
+    check(arena.tables, why, role);
+    let mut init = CPath::new();
+    if !begun {
+        let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
+        match settle(args, arena.tables) {
+            Some(script) => init = script,
+            None => return 111, // twice in a process: it cannot be
+        }
+    }
+    let header = &arena.tables.header;
     let config = Config {
-        role: Role::Init(settled.dialect),
+        role: Role::Init(Dialect::of(header)),
         services_max: SERVICES,
         loggers_count: true,
         name_max: SERVICE_NAME,
         rescan: 0,
-        stop_timeout: settled.stop_timeout,
+        stop_timeout: header.stop_timeout,
         nofile,
     };
-    supervise(arena, args, config, &settled)
+    supervise(arena, args, config, &init)
 }
 
-/// What is needed of the board config when everything is prepared; the rest of it is forgotten.
-struct Settled {
-    dialect: Dialect,
-    stop_timeout: Nanos,
-    kill_timeout: Nanos,
-    /// Empty: there is none.
-    init: CPath<512>,
-}
-
-/// Reads the board config (without one, everything has its default) and prepares what it asks for.
+/// Reads the board config (without one, everything has its default) and prepares what it asks for. What is needed of it when
+/// that is done goes into the header; the rest of it is forgotten. Answers the path of the init script; empty: there is none.
 #[inline(never)] // its buffers would be part of process 1's stack for ever
-fn settle(args: Args, tables: &mut Tables) -> Option<Settled> {
+fn settle(args: Args, tables: &mut Tables) -> Option<CPath<512>> {
     let cmdline = cmdline::read(args);
     let path = cmdline.board.get().unwrap_or_default();
     let shown = Printable(path.to_bytes());
@@ -89,34 +94,36 @@ fn settle(args: Args, tables: &mut Tables) -> Option<Settled> {
         if let Err(e) = read {
             warning!("board config {shown}: {}: everything has its default", Reason(e));
         }
+        let dialect = match board.signals() {
+            Signals::S6 => Dialect::S6,
+            Signals::Busybox => Dialect::Busybox,
+        };
+        let header = &mut tables.header;
+        header.dialect = dialect.number();
+        header.stop_timeout = board.timeout();
+        header.kill_timeout = board.kill_timeout();
         prepare(board, tables);
-        Settled {
-            dialect: match board.signals() {
-                Signals::S6 => Dialect::S6,
-                Signals::Busybox => Dialect::Busybox,
-            },
-            stop_timeout: board.timeout(),
-            kill_timeout: board.kill_timeout(),
-            init: CPath::of(&[board.init().unwrap_or_default().as_bytes()]),
-        }
+        CPath::of(&[board.init().unwrap_or_default().as_bytes()])
     };
     board::with_file(path, &mut |mistake| warning!("{shown}:{mistake}"), prepare_all)
 }
 
-/// All that is there before the first process.
+/// All that is there before the first process. An earlier incarnation may have done a part of it: each step is one that can
+/// be done again, or that knows how far it came.
 fn prepare(board: &Board<'_>, tables: &mut Tables) {
+    progress(tables, Progress::Mounted);
     if let Some(name) = board.hostname() {
         if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
             warning!("cannot set the host name {name}: {}", Reason(e));
         }
     }
-    mounts::mount_board(board.mounts());
+    mounts::mount_board(board.mounts(), &mut tables.header.mounts_done);
     let place = scandir::prepare(board, &mut tables.header);
     sockets::take_rights(board, tables);
     let bound = sockets::bind_all(board, tables);
     notice!("{bound} of {} sockets are held; no process has been started yet", board.sockets().len());
     progress(tables, Progress::SocketsBound);
-    if let Some(place) = place {
+    if let Some(place) = place.filter(|_| tables.header.boot_progress < Progress::RunImageCopied as u32) {
         let from = CPath::<512>::of(&[board.services().as_bytes()]);
         match from.path().and_then(|from| run_image::copy(from, Fd(tables.header.scandir_fd))) {
             Ok(count) => notice!("{count} services from {} in {place}", board.services()),
@@ -126,12 +133,14 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
     progress(tables, Progress::RunImageCopied);
 }
 
+/// Notes that the boot has come so far; it never goes back.
 fn progress(tables: &mut Tables, progress: Progress) {
-    tables.header.boot_progress = progress as u32;
+    let header = &mut tables.header;
+    header.boot_progress = header.boot_progress.max(progress as u32);
 }
 
-fn supervise(arena: Arena, args: Args, config: Config, settled: &Settled) -> i32 {
-    let started = arena.tables.header.started;
+fn supervise(arena: Arena, args: Args, config: Config, init: &CPath<512>) -> i32 {
+    let (started, begun) = (arena.tables.header.started, has_begun(&arena.tables.header));
     let mut engine = match Engine::new(arena, args.env().with_defaults(&ENVIRONMENT), config) {
         Ok(engine) => engine,
         Err(e) => {
@@ -140,28 +149,36 @@ fn supervise(arena: Arena, args: Args, config: Config, settled: &Settled) -> i32
             return 111;
         }
     };
-    if !settled.init.is_empty() {
-        if let Err(why) = start_init_script(&mut engine, &settled.init) {
-            let script = Printable(settled.init.as_bytes());
-            warning!("cannot run the init script {script}: {}", Reason(why.errno()));
+    if !begun {
+        if !init.is_empty() {
+            if let Err(why) = start_init_script(&mut engine, init) {
+                let script = Printable(init.as_bytes());
+                warning!("cannot run the init script {script}: {}", Reason(why.errno()));
+            }
         }
+        notice!("booted in {} ms; services are being started", (time::boot() - started) / MILLI);
     }
-    notice!("booted in {} ms; services are being started", (time::boot() - started) / MILLI);
-    engine.set_progress(Progress::Running as u32);
+    engine.begin(None);
     log::set_target(Target::Running);
+    engine.resume();
     engine.serve();
     console::show_lines(Target::Ending);
     engine.run();
-    let (plan, refused) = shutdown::finish(&mut engine, settled.kill_timeout);
+    let grace = engine.kill_timeout();
+    let (plan, refused) = shutdown::finish(&mut engine, grace);
     warning!("the kernel does not {}: {}", plan.name(), Reason(refused));
     0
 }
 
-/// The board's init script, in a session of its own, in the root directory.
+/// The board's init script, in a session of its own, in the root directory; once, whatever happens to us.
 fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::Result<(), SpawnError> {
+    if engine.has_started_init() {
+        return Ok(());
+    }
     let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
     let started = engine.start_job(JobKind::InitScript, path, root, true);
+    engine.note_started_init();
     root.close();
     started
 }

@@ -27,7 +27,7 @@ pub enum Progress {
     /// The scan directory is filled.
     RunImageCopied = 3,
     /// The engine runs.
-    Running = 4,
+    Running = crate::svscan::enter::RUNNING,
     /// Services are stopped, file systems are being unmounted.
     Unmounting = 5,
 }

@@ -108,13 +108,15 @@ pub fn make_parents(path: &[u8]) {
     }
 }
 
-/// Mounts the file systems of the board config, in its order. Targets that are missing are made.
-pub fn mount_board(mounts: &[Mount<'_>]) {
-    for mount in mounts {
+/// Mounts the file systems of the board config, in its order, but for the first `done`, which is kept up to date. Targets
+/// that are missing are made.
+pub fn mount_board(mounts: &[Mount<'_>], done: &mut u32) {
+    for mount in mounts.iter().skip(*done as usize) {
         match mount_by_words(mount) {
             Ok(()) => info!("mounted {} on {}", mount.source, mount.target),
             Err(e) => complain(mount.source.as_bytes(), mount.target.as_bytes(), e),
         }
+        *done += 1;
     }
 }
 

@@ -18,6 +18,11 @@ const OTHERS: [&str; 2] = ["/run/service", "/dev/shm/service"];
 /// Makes and opens all of them, and puts their descriptors into the header. Answers where the scan directory is;
 /// `None`: nowhere, and process 1 has nothing to supervise.
 pub fn prepare<'a>(board: &Board<'a>, header: &mut Header) -> Option<&'a str> {
+    if header.scandir_fd >= 0 {
+        if let Some(place) = place_of(board.scandir(), Fd(header.scandir_fd)) {
+            return go_on(board, place, header);
+        }
+    }
     let own = board.scandir();
     let mut places = OTHERS.into_iter().filter(|place| *place != own);
     let mut place = own;
@@ -30,6 +35,32 @@ pub fn prepare<'a>(board: &Board<'a>, header: &mut Header) -> Option<&'a str> {
         error!("scan directory {place}: unable to {what}: {}: it is {next}", Reason(e));
         place = next;
     }
+    finish(board, place, header);
+    Some(place)
+}
+
+/// What is left to be done for a scan directory that an earlier incarnation has opened.
+fn go_on<'a>(board: &Board<'a>, place: &'a str, header: &mut Header) -> Option<&'a str> {
+    if let Err((what, e)) = open(place, header) {
+        error!("scan directory {place}: unable to {what}: {}: no service can be started", Reason(e));
+        return None;
+    }
+    finish(board, place, header);
+    Some(place)
+}
+
+/// Where the scan directory is that is open already; `None`: at none of its places.
+fn place_of(own: &str, scandir: Fd) -> Option<&str> {
+    let identity = |stat: rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let open = rustix::fs::fstat(scandir).map(identity).ok()?;
+    [own].into_iter().chain(OTHERS).find(|place| {
+        let path = CPath::<512>::of(&[place.as_bytes()]);
+        path.path().and_then(rustix::fs::stat).map(identity) == Ok(open)
+    })
+}
+
+/// The link /service, and the fd-holder's socket.
+fn finish(board: &Board<'_>, place: &str, header: &mut Header) {
     let path = CPath::<512>::of(&[place.as_bytes()]);
     match path.path().and_then(|path| rustix::fs::symlink(path, c"/service")) {
         Ok(()) | Err(Errno::EXIST) => {}
@@ -39,10 +70,12 @@ pub fn prepare<'a>(board: &Board<'a>, header: &mut Header) -> Option<&'a str> {
     if !hold_at(&own, header) && own.as_bytes() != there.as_bytes() {
         hold_at(&there, header);
     }
-    Some(place)
 }
 
 fn hold_at(socket: &CPath<512>, header: &mut Header) -> bool {
+    if header.fdholder_fd >= 0 {
+        return true; // it was bound before
+    }
     make_parents(socket.as_bytes());
     match socket.path().and_then(server::listen) {
         Ok(fd) => header.fdholder_fd = fd.0,

@@ -5,8 +5,10 @@
 use crate::board::model::{Allow, Board, Glob, Id, Owner, Whom};
 use crate::board::users::{self, Unknown};
 use crate::fdholder::server::Now;
+use crate::fdholder::table::Table;
+use crate::socket::pending;
 use crate::state::{Tables, layout};
-use crate::svscan::sockets::bind_first;
+use crate::svscan::sockets::{bind_due, bind_first};
 use crate::text::errno::Reason;
 use crate::warning;
 use core::fmt::Arguments;
@@ -15,8 +17,18 @@ use core::sync::atomic::{Ordering, compiler_fence};
 /// Binds and stores all sockets; answers how many are held.
 pub fn bind_all(board: &Board<'_>, tables: &mut Tables) -> usize {
     let mut held = 0;
+    if tables.header.pending_top > 0 {
+        bind_due(tables, &Now::read()); // one may have been interrupted
+    }
     for socket in board.sockets() {
         let name = socket.name;
+        if is_held(tables, name) {
+            held += 1;
+            continue;
+        }
+        if waits(tables, name) {
+            continue;
+        }
         let ids = users::resolve(&socket.owner).unwrap_or_else(|unknown| {
             tell_unknown(format_args!("socket {name}"), unknown, "it belongs to root");
             (None, None)
@@ -27,6 +39,17 @@ pub fn bind_all(board: &Board<'_>, tables: &mut Tables) -> usize {
         }
     }
     held
+}
+
+/// Whether an earlier incarnation has bound it.
+fn is_held(tables: &mut Tables, name: &str) -> bool {
+    Table::new(&mut tables.held, &mut tables.header.held_top).find(name.as_bytes()).is_some()
+}
+
+/// Whether an earlier incarnation could not bind it yet.
+fn waits(tables: &Tables, name: &str) -> bool {
+    let known = tables.pending.iter().take(tables.header.pending_top as usize);
+    known.filter(|record| record.used != 0).any(|record| pending::name(record) == name.as_bytes())
 }
 
 fn tell_unknown(what: Arguments<'_>, unknown: Unknown, now: &str) {

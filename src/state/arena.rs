@@ -1,10 +1,12 @@
-//! How the arena comes to be: fresh, in a memfd. (It is laid out so that a binary that is entered again can map and
-//! check the one it is given.)
+//! How the arena comes to be: fresh, in a memfd; or it is the one that an earlier incarnation of the process has left, and
+//! the environment names. What is in that one is checked elsewhere (`svscan::mend`): here, that it is an arena of ours.
 
 use super::layout::{MAGIC, State, Tables};
+use crate::error;
 use crate::log::Ring;
 use crate::sys::args::Env;
 use crate::sys::{self, Fd, memory, time};
+use crate::text::number::parse_u32;
 use zerocopy::FromBytes;
 
 /// The arena, split into the part that the engine owns and the ring that the logger writes.
@@ -30,9 +32,50 @@ pub enum Why {
 /// Bytes of the arena, in whole pages. Nearly all of them are never touched.
 pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 
-/// The arena that the environment names, or else a fresh one. ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
-pub fn open(_env: Env) -> sys::Result<(Arena, Why)> {
-    Ok((fresh()?, Why::Fresh))
+/// The variable that names the descriptor of the arena to a process that is entered again.
+pub const STATE: &[u8] = b"LINCHPIN_STATE";
+/// The variable that names the descriptor of a hand-over stream.
+pub const HANDOVER: &[u8] = b"LINCHPIN_HANDOVER";
+
+/// The arena that the environment names, or else a fresh one. The variables are removed: they are no child's business.
+/// ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
+pub fn open(env: Env) -> sys::Result<(Arena, Why)> {
+    let given = env.get(STATE).map(|word| parse_u32(word.to_bytes()));
+    env.remove(STATE);
+    env.remove(HANDOVER);
+    let Some(given) = given else { return Ok((fresh()?, Why::Fresh)) };
+    let number = given.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
+    match again(Fd(number), Why::Fault) {
+        Ok(arena) => Ok((arena, Why::Fault)),
+        Err(what) => {
+            error!("descriptor {number} is no state to go on with: {what}: everything begins anew");
+            Ok((fresh()?, Why::Fresh))
+        }
+    }
+}
+
+/// The arena of an earlier incarnation.
+fn again(fd: Fd, why: Why) -> Result<Arena, &'static str> {
+    if fd.0 < 3 || !fd.is_open() {
+        return Err("it is not open");
+    }
+    if !memory::is_sealed(fd) {
+        return Err("it is no sealed memfd");
+    }
+    let arena = map(fd).map_err(|_| "it has another size")?;
+    let header = &mut arena.tables.header;
+    if header.magic != MAGIC {
+        return Err("it does not begin as one");
+    }
+    if header.layout != State::LAYOUT {
+        return Err("it is that of another version");
+    }
+    header.arena_fd = fd.0;
+    header.incarnation = header.incarnation.wrapping_add(1).max(1);
+    header.entered = time::boot();
+    header.entered_why = why as u32;
+    let _ = fd.set_cloexec(true);
+    Ok(arena)
 }
 
 pub(super) fn fresh() -> sys::Result<Arena> {
@@ -43,6 +86,7 @@ pub(super) fn fresh() -> sys::Result<Arena> {
     header.layout = State::LAYOUT;
     header.boot_id = random();
     header.started = time::boot();
+    header.entered = header.started;
     header.arena_fd = fd.0;
     header.next_generation = 1;
     for number in [
@@ -86,6 +130,30 @@ mod tests {
         assert!(arena.tables.services.iter().step_by(97).all(|s| s.used == 0 && s.pid == 0));
         let stat = rustix::fs::fstat(Fd(arena.tables.header.arena_fd)).unwrap();
         assert_eq!(stat.st_size as usize, SIZE);
+    }
+
+    #[test]
+    fn what_an_arena_holds_is_there_when_it_is_entered_again() {
+        let first = fresh().unwrap();
+        let fd = Fd(first.tables.header.arena_fd);
+        first.tables.services[7].pid = 77;
+        let second = again(fd, Why::Fault).map(|arena| arena.tables).unwrap_or_else(|what| panic!("{what}"));
+        assert_eq!((second.services[7].pid, second.header.incarnation, second.header.entered_why), (77, 1, 1));
+    }
+
+    #[test]
+    fn what_is_no_arena_of_ours_is_not_entered() {
+        assert_eq!(again(Fd(1), Why::Fault).err(), Some("it is not open"));
+        assert_eq!(again(Fd(i32::MAX), Why::Fault).err(), Some("it is not open"));
+        let (read, _write) = Fd::pipe().unwrap();
+        assert_eq!(again(read, Why::Fault).err(), Some("it is no sealed memfd"));
+        let small = memory::create(c"small", 4096).unwrap();
+        assert_eq!(again(small, Why::Fault).err(), Some("it has another size"));
+        let blank = memory::create(c"blank", SIZE).unwrap();
+        assert_eq!(again(blank, Why::Fault).err(), Some("it does not begin as one"));
+        let other = fresh().unwrap();
+        other.tables.header.layout ^= 1;
+        assert_eq!(again(Fd(other.tables.header.arena_fd), Why::Fault).err(), Some("it is that of another version"));
     }
 
     #[test]

@@ -42,6 +42,7 @@ impl Engine {
         let name = self.config.role.only_service().unwrap_or_default();
         let no_room = ("make a record", Errno::NOMEM);
         let stat = rustix::fs::statat(Fd::CWD, c".", AtFlags::empty()).map_err(|e| ("look at the directory", e))?;
+        self.forget_records(); // of an attempt that was interrupted
         let slot = self.create(name.to_bytes(), kind::ALONE, stat.st_dev as u64, stat.st_ino as u64).ok_or(no_room)?;
         let service = self.tables.services.get_mut(slot).ok_or(no_room)?;
         let control = Token { kind: token::SERVICE_CONTROL, slot: slot as u32, generation: service.generation };

@@ -66,7 +66,7 @@ impl Engine {
         true
     }
 
-    fn service_died(&mut self, slot: usize, pid: i32, wstat: u32, now: Nanos) {
+    pub(super) fn service_died(&mut self, slot: usize, pid: i32, wstat: u32, now: Nanos) {
         self.slots.set_pid(slot, 0);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         if service.pid != pid || service.dead_pid == pid {

@@ -5,6 +5,7 @@
 //! is something to supervise, and never act on an event whose handle is out of date.
 
 use super::dependencies::{is_ready, is_up};
+use super::enter::has_begun;
 use super::order::{EDGES, Edges};
 use super::slots::Slots;
 use super::{Plan, Role};
@@ -93,6 +94,8 @@ pub struct Engine {
     pub(super) high: usize,
     /// Deaths may be left that no SIGCHLD will announce again.
     pub(super) more_deaths: bool,
+    /// There are children that no record names.
+    pub(super) strangers: bool,
     /// Somebody may wait for a dependency.
     pub(super) anybody_waits: bool,
     /// Somebody may wait for a descriptor to be held.
@@ -122,7 +125,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine over `arena`. The descriptors of the scan directory and of the fd-holder's listener (if there is one) are
+    /// An engine over `arena`, a fresh one or one that has been checked. The descriptors of the scan directory and of the fd-holder's listener (if there is one) are
     /// in its header already. Errors: see epoll_create(2),
     /// signalfd(2); EBUSY if there is an engine in this process already.
     pub fn new(arena: Arena, env: Env, config: Config) -> sys::Result<Engine> {
@@ -139,6 +142,7 @@ impl Engine {
         if control.is_some() {
             epoll.add(control, Token { kind: token::CONTROL, slot: 0, generation: 0 }, Flags::IN)?;
         }
+        let high = (arena.tables.header.services_top as usize).min(SERVICES);
         let mut engine = Engine {
             tables: arena.tables,
             slots,
@@ -147,8 +151,9 @@ impl Engine {
             env,
             config,
             holder: None,
-            high: 0,
+            high,
             more_deaths: true,
+            strangers: false,
             anybody_waits: true,
             anybody_lacks: false,
             newest_seen: 0,
@@ -169,7 +174,8 @@ impl Engine {
             let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
             engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
-        if !matches!(engine.config.role, Role::Supervise(_)) {
+        engine.derive_all();
+        if !has_begun(&engine.tables.header) && !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
         }
         Ok(engine)

@@ -1,15 +1,357 @@
-//! Entering again: what the engine does with an arena that an earlier incarnation of the process has left to it, before it
-//! goes on.
+//! Entering again: what is done with an arena that an earlier incarnation of the process has left, before the loop goes on.
+//!
+//! There is one way in, not two: [`Engine::new`] makes all that is derived from the records, of which a fresh arena has
+//! none. What differs for an old one is here: [`check`] before anything else looks at it, [`Engine::resume`] when all is there.
 
-use super::engine::Engine;
-use crate::sys::time;
+use super::children::JobKind;
+use super::engine::{Engine, token};
+use super::mend::mend;
+use super::start::{forget_inherited, inherited};
+use super::{Plan, Role};
+use crate::limits::DESCRIPTORS;
+use crate::log;
+use crate::service::machine::{State, Timer};
+use crate::service::{label, machine, news, supervisor};
+use crate::state::ledger::{Ledger, Look, What};
+use crate::state::{Header, Job, Tables, Why};
+use crate::sys::cell::LendCell;
+use crate::sys::epoll::{Flags, Token};
+use crate::sys::fd::each_open;
+use crate::sys::time::{self, Nanos};
+use crate::sys::{Errno, Fd, process, socket};
+use crate::text::errno::Reason;
+use crate::{error, notice, warning};
+use rustix::fs::FileType;
+
+/// What the kernel says.
+struct Kernel;
+
+impl Ledger for Kernel {
+    fn look(&mut self, fd: i32) -> Option<Look> {
+        if fd < 0 {
+            return None;
+        }
+        let stat = rustix::fs::fstat(Fd(fd)).ok()?;
+        let what = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::Directory => What::Directory,
+            FileType::Fifo => What::Pipe,
+            FileType::Socket if socket::listens(Fd(fd)) == Ok(true) => What::Listener,
+            FileType::Socket => What::Socket,
+            FileType::RegularFile => What::File,
+            _ => What::Other,
+        };
+        Some(Look { what, dev: stat.st_dev as u64, ino: stat.st_ino as u64 })
+    }
+
+    fn is_child(&mut self, pid: i32) -> bool {
+        process::is_child(pid)
+    }
+}
+
+/// [`Header::boot_progress`] from when the loop begins: all that comes before it is done.
+pub const RUNNING: u32 = 4;
+
+/// Whether the loop has run already.
+pub fn has_begun(header: &Header) -> bool {
+    header.boot_progress >= RUNNING
+}
+
+/// Checks what an earlier incarnation has left, if one has: every record alone, against the others and against the kernel.
+/// What is wrong is reset, and told. If the loop has not run yet, what nobody names is closed here, so that it is in nobody's
+/// way; else [`Engine::resume`] does it, when everybody has said what is his.
+pub fn check(tables: &mut Tables, why: Why, role: Role) {
+    if why == Why::Fresh {
+        return;
+    }
+    let mut resets = 0;
+    mend(tables, role, &mut Kernel, &mut |what| {
+        resets += 1;
+        error!("{what}");
+    });
+    if resets > 0 && has_begun(&tables.header) && Plan::of(&tables.header) == Plan::Run {
+        tables.header.scan_deadline = 1; // what has lost its record is found again
+    }
+    if !has_begun(&tables.header) {
+        close_unnamed(tables, &[], &mut |_| false);
+    }
+}
 
 impl Engine {
-    /// Goes on where the earlier incarnation was interrupted.
+    /// Makes what is derived of a record: where it is found, when it is due, what of it is watched.
+    pub(super) fn derive(&mut self, slot: usize) {
+        let Some(service) = self.tables.services.get(slot).filter(|service| service.used != 0) else { return };
+        self.slots.set_identity(slot, super::records::identity_key(service.dev, service.ino));
+        self.slots.set_pid(slot, service.pid);
+        self.slots.set_deadline(slot, service.deadline);
+        let token = |kind| Token { kind, slot: slot as u32, generation: service.generation };
+        for (number, kind) in [(service.control_fd, token::SERVICE_CONTROL), (service.notify_fd, token::READINESS)] {
+            if number < 0 {
+                continue;
+            }
+            match self.epoll.add(Fd(number), token(kind), Flags::IN) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(e) => warning!("{}: cannot watch descriptor {number}: {}", label(service), Reason(e)),
+            }
+        }
+        self.watch_notify(slot);
+    }
+
+    /// Makes what is derived of all records.
+    pub(super) fn derive_all(&mut self) {
+        for slot in 0..self.high {
+            self.derive(slot);
+        }
+        self.watch_stored();
+        let mut used = self.used();
+        let lacks = used.any(|(_, service)| machine::Waits::of(service) == machine::Waits::Descriptor);
+        drop(used);
+        self.anybody_lacks = lacks;
+    }
+
+    /// The loop is about to run. `ready` is not needed any more: whoever waits for us was told.
+    pub fn begin(&mut self, ready: Option<Fd>) {
+        let header = &mut self.tables.header;
+        if !has_begun(header) {
+            header.boot_progress = RUNNING;
+        }
+        if let Some(mut ready) = ready {
+            forget_inherited(header, ready);
+            ready.close();
+        }
+    }
+
+    /// Whether the board's init script was started, be it by an earlier incarnation that could not note it any more: then
+    /// there is the record of the job, into which the kernel has written the pid.
+    pub fn has_started_init(&self) -> bool {
+        let is_it = |job: &Job| job.used != 0 && job.kind == JobKind::InitScript as u8 && job.pid > 0;
+        self.tables.header.init_started != 0 || self.tables.jobs.iter().any(is_it)
+    }
+
+    /// Notes that it was started, or cannot be.
+    pub fn note_started_init(&mut self) {
+        self.tables.header.init_started = 1;
+    }
+
+    /// How long processes that are left at the end have between SIGTERM and SIGKILL.
+    pub fn kill_timeout(&self) -> Nanos {
+        self.tables.header.kill_timeout
+    }
+
+    /// Goes on where the earlier incarnation was interrupted, if there was one.
+    #[inline(never)] // it is needed seldom
     pub fn resume(&mut self) {
+        if self.tables.header.incarnation == 0 {
+            return;
+        }
         let now = time::boot();
         self.finish_transfer(now);
         self.redo(now);
+        self.find_children(now);
+        self.finish_records(now);
+        if self.plan() != Plan::Run {
+            self.find_dependants();
+            self.dependant_gone = true; // look whom to tell next
+        }
         self.take_up_inbox(now);
+        self.close_what_nobody_names(now);
+        for slot in 0..self.high {
+            match self.tables.services.get_mut(slot) {
+                Some(service) if service.supervised != 0 && news::is_behind(service) => news::settle(service),
+                _ => {}
+            }
+        }
+        if has_begun(&self.tables.header) {
+            self.tell_of_return();
+        }
+    }
+
+    fn tell_of_return(&self) {
+        let Tables { header, epitaph, .. } = &*self.tables;
+        let services = self.used().count();
+        let held = self.tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0).count();
+        let now = time::boot();
+        let began = if epitaph.time > 0 && epitaph.time <= header.entered { epitaph.time } else { header.entered };
+        let took = now.saturating_sub(began) / 1000;
+        let after =
+            if header.entered_why == Why::Asked as u32 { "entered again as asked" } else { "back after a fault" };
+        notice!("{after}: {services} services, {held} held descriptors, {took} us");
+    }
+
+    /// Records whose supervisor was about to begin or had just ended.
+    fn finish_records(&mut self, now: Nanos) {
+        let stopping = self.plan() != Plan::Run;
+        for slot in 0..self.high {
+            let Some(service) = self.tables.services.get_mut(slot) else { continue };
+            if service.used == 0 || service.supervised != 0 {
+                continue;
+            }
+            supervisor::close_all(service);
+            if matches!(Timer::of(service), Timer::Respawn | Timer::Linger) {
+                continue;
+            }
+            if stopping || State::of(service) == Some(State::Gone) {
+                self.release(slot);
+            } else {
+                (service.timer, service.deadline) = (Timer::None as u8, 0);
+                self.slots.set_deadline(slot, 0);
+            }
+            if !stopping && self.config.role.only_service().is_none() {
+                self.tables.header.scan_deadline = now.max(1); // it begins there, or does not
+            }
+        }
+    }
+
+    /// Forgets all records, with what they hold: the loop has not run yet, and they are made anew.
+    pub(super) fn forget_records(&mut self) {
+        for slot in 0..self.high {
+            self.release(slot);
+        }
+    }
+
+    /// Closes every descriptor that is open and that no record, nor anything else here, names.
+    fn close_what_nobody_names(&mut self, now: Nanos) {
+        let [kmsg, console] = log::descriptors();
+        let own = [self.epoll.fd(), self.signals, kmsg, console];
+        let mut open_ended = heapless::Vec::<Fd, 16>::new();
+        let closed = close_unnamed(self.tables, &own, &mut |fd| is_connection(fd) && open_ended.push(fd).is_ok());
+        let mut left = closed;
+        for mut fd in open_ended {
+            if !self.adopt_connection(fd, now) {
+                fd.close();
+                left += 1;
+            }
+        }
+        if left > 0 {
+            warning!("{left} descriptors that no record names are closed");
+        }
+    }
+}
+
+/// A unix stream socket that somebody has connected to.
+fn is_connection(fd: Fd) -> bool {
+    socket::peer(fd).is_ok() && socket::listens(fd) != Ok(true)
+}
+
+const WORDS: usize = (DESCRIPTORS as usize).div_ceil(64);
+
+/// A set of descriptor numbers. Most of its memory is never touched.
+struct Numbers([u64; WORDS]);
+
+impl Numbers {
+    fn insert(&mut self, number: i32) {
+        let Ok(number) = usize::try_from(number) else { return };
+        if let Some(word) = self.0.get_mut(number / 64) {
+            *word |= 1 << (number % 64);
+        }
+    }
+
+    /// Takes all of them out, in their order, but for those that `others` has.
+    fn drain(&mut self, others: &Numbers, words: usize, mut visit: impl FnMut(i32)) {
+        for (at, (word, other)) in self.0.iter_mut().zip(&others.0).enumerate().take(words) {
+            let mut left = core::mem::take(word) & !other;
+            while left != 0 {
+                visit((at * 64) as i32 + left.trailing_zeros() as i32);
+                left &= left - 1;
+            }
+        }
+    }
+}
+
+struct Sets {
+    named: Numbers,
+    open: Numbers,
+}
+
+static SETS: LendCell<Sets> = LendCell::new(Sets { named: Numbers([0; WORDS]), open: Numbers([0; WORDS]) });
+
+/// Closes what is open, was not left to us for our children, and has no name in the tables nor in `own`, unless `keep` wants
+/// it. Answers how many there were, those not counted that are the process's own in any case (event queues, devices).
+fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) -> usize {
+    let header = &tables.header;
+    let inherited = inherited(header);
+    let lent = SETS.lend(|Sets { named, open }| {
+        each_named(tables, &mut |number| named.insert(number));
+        own.iter().for_each(|fd| named.insert(fd.0));
+        let mut top = 0;
+        let note = |number: i32, open: &mut Numbers| {
+            if !inherited.has(number) {
+                open.insert(number);
+            }
+        };
+        let listed = each_open(|number| {
+            top = top.max(number);
+            note(number, open);
+        });
+        if listed.is_err() {
+            // Without /proc: numbers are given from below, so that those that nobody names are not far above the others.
+            top = 4096;
+            (3..top).filter(|number| Fd(*number).is_open()).for_each(|number| note(number, open));
+        }
+        let words = top as usize / 64 + 1;
+        let mut closed = 0;
+        open.drain(named, words, |number| {
+            let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // that of the list itself
+            if !keep(Fd(number)) {
+                Fd(number).close();
+                let kind = FileType::from_raw_mode(stat.st_mode);
+                closed += usize::from(!matches!(kind, FileType::Unknown | FileType::CharacterDevice));
+            }
+        });
+        named.0.iter_mut().take(words).for_each(|word| *word = 0);
+        closed
+    });
+    lent.unwrap_or(0)
+}
+
+/// Every descriptor that the tables name.
+fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
+    let header = &tables.header;
+    for number in [
+        header.exe_fd,
+        header.arena_fd,
+        header.scandir_fd,
+        header.control_fd,
+        header.lock_fd,
+        header.fdholder_fd,
+        header.console_fd,
+        header.null_fd,
+    ] {
+        visit(number);
+    }
+    let services = tables.services.iter().take(header.services_top as usize).filter(|service| service.used != 0);
+    let interrupted = (tables.redo.valid != 0).then_some(&tables.redo.before);
+    for service in services.clone().chain(interrupted) {
+        for number in
+            [service.dir_fd, service.control_fd, service.lock_fd, service.notify_fd, service.pipe_fd, service.cgroup_fd]
+        {
+            visit(number);
+        }
+    }
+    for (service, notify) in services_with_notify(tables) {
+        if notify.used != 0 && notify.generation == service {
+            visit(notify.fd);
+        }
+    }
+    for held in tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0) {
+        visit(held.fd);
+    }
+    for client in tables.clients.iter().take(header.clients_top as usize).filter(|client| client.used != 0) {
+        visit(client.fd);
+        client.fds.iter().take(client.fds_len as usize).for_each(|number| visit(*number));
+    }
+}
+
+/// The generations of services that have a notification socket, and the records of those.
+fn services_with_notify(tables: &Tables) -> impl Iterator<Item = (u32, &crate::state::Notify)> {
+    let top = tables.header.services_top as usize;
+    let both = tables.services.iter().zip(&tables.notifies).take(top);
+    both.filter(|(service, _)| service.used != 0 && service.notified != 0)
+        .map(|(service, notify)| (service.generation, notify))
+}
+
+impl Engine {
+    /// A connection that no record names: it may be one to the fd-holder that was accepted just now.
+    fn adopt_connection(&mut self, _fd: Fd, _now: Nanos) -> bool {
+        false
     }
 }

@@ -5,6 +5,7 @@
 //!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
 //! * [`sockets`]: those of the board that are to be bound. * [`slots`]: what is derived from the records, for speed.
+//! * [`enter`]: going on where an earlier incarnation was interrupted; [`strangers`]: children that no record names.
 
 pub mod alone;
 pub mod children;
@@ -23,6 +24,7 @@ pub mod slots;
 pub mod sockets;
 pub mod start;
 pub mod stop;
+pub mod strangers;
 pub mod transfer;
 
 pub use engine::{Config, Engine};
@@ -83,6 +85,21 @@ pub enum Dialect {
     S6,
     /// BusyBox init's: INT and TERM reboot, USR1 halt, USR2 and PWR poweroff.
     Busybox,
+}
+
+impl Dialect {
+    /// As the header holds it.
+    pub fn number(self) -> u32 {
+        match self {
+            Dialect::S6 => 0,
+            Dialect::Busybox => 1,
+        }
+    }
+
+    /// That of a header; a number that is none is s6's.
+    pub fn of(header: &Header) -> Dialect {
+        if header.dialect == 1 { Dialect::Busybox } else { Dialect::S6 }
+    }
 }
 
 /// Whose loop it is.

@@ -22,6 +22,7 @@ use crate::sys::{Errno, Fd};
 use crate::text::errno::Reason;
 use crate::text::notify::{MESSAGE, Message, Problem, UNNAMED, Watchdog};
 use crate::text::quote::Printable;
+use crate::warning;
 use core::fmt;
 
 const MICRO: Nanos = 1000;
@@ -245,6 +246,32 @@ impl Engine {
         for slot in 0..self.high {
             if self.tables.services.get(slot).is_some_and(|service| Timer::of(service) == Timer::Watchdog) {
                 self.drive(slot, Event::Alive, now);
+            }
+        }
+    }
+
+    /// Watches the notification socket that a service has already.
+    pub(super) fn watch_notify(&mut self, slot: usize) {
+        let Some(socket) = self.socket_of(slot) else { return };
+        let Some(service) = self.tables.services.get(slot) else { return };
+        let token = Token { kind: token::NOTIFY, slot: slot as u32, generation: service.generation };
+        match self.epoll.add(socket, token, Flags::IN) {
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(e) => warning!("{}: cannot watch its notification socket: {}", label(service), Reason(e)),
+        }
+        let due = self.tables.notifies.get(slot).map_or(0, |notify| notify.due);
+        if due > 0 {
+            self.show_at = if self.show_at == 0 { due } else { self.show_at.min(due) };
+        }
+    }
+
+    /// Watches the descriptors that services have stored already.
+    pub(super) fn watch_stored(&mut self) {
+        let top = self.tables.header.held_top as usize;
+        for (place, record) in self.tables.held.iter().enumerate().take(top) {
+            if record.used != 0 && record.polled != 0 && record.service >= 0 {
+                let token = Token { kind: token::STORED, slot: place as u32, generation: fdstore::generation(record) };
+                let _ = self.epoll.add(Fd(record.fd), token, HUNG_UP);
             }
         }
     }

@@ -5,10 +5,11 @@ use super::Plan;
 use super::engine::{Engine, token};
 use crate::info;
 use crate::service::machine::{self, State, Timer};
-use crate::service::{cgroup, event, files, kind, label, notify, supervisor, tally, waiting};
+use crate::service::{cgroup, event, files, kind, label, news, notify, supervisor, tally, waiting};
 use crate::state::Service;
 use crate::state::slot::free;
 use crate::sys::epoll::{Epoll, Flags, Token};
+use crate::sys::memory::commit;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
@@ -66,18 +67,21 @@ impl Engine {
         }
         (service.cgroup_fd, service.waits_on) = (-1, -1);
         service.set_name(name);
-        service.used = 1;
         self.high = self.high.max(slot + 1);
+        self.tables.header.services_top = self.high as u32;
+        commit(service);
+        service.used = 1;
         Some(slot)
     }
 
     /// Makes `partner` the other side of a record, and `pipe` its end of the pipe between the two.
     pub(super) fn join(&mut self, slot: usize, partner: usize, pipe: Fd) {
         let Some(service) = self.tables.services.get_mut(slot) else { return };
-        Fd(service.pipe_fd).close(); // of an earlier partner
-        service.pipe_fd = pipe.0;
+        let mut before = Fd(core::mem::replace(&mut service.pipe_fd, pipe.0)); // of an earlier partner
         service.partner = partner as i32;
         service.seal();
+        commit(service);
+        before.close();
     }
 
     /// Frees a record and everything it holds.
@@ -88,8 +92,7 @@ impl Engine {
         self.forget_stored(slot);
         let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else { return };
         supervisor::close_all(service);
-        Fd(service.pipe_fd).close();
-        service.pipe_fd = -1;
+        close(&mut service.pipe_fd);
         let partner = core::mem::replace(&mut service.partner, -1);
         service.seal();
         if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
@@ -102,6 +105,8 @@ impl Engine {
         if lingers(service, now) {
             return self.slots.set_deadline(slot, service.deadline);
         }
+        service.used = 0;
+        commit(service);
         service.zero();
         self.slots.set_identity(slot, 0);
         self.slots.set_deadline(slot, 0);
@@ -149,15 +154,28 @@ impl Engine {
 
     /// A record has its supervisor: the machine begins.
     pub(super) fn supervise(&mut self, slot: usize, want_up: bool, now: Nanos) {
+        let running = self.find_child(slot);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.trouble = 0;
-        service.supervised = 1;
         service.waiting_file = 0;
         waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
         notify::remove_shown(Fd(service.dir_fd)); // likewise
         machine::begin(service, want_up, now, Stamp::now());
+        commit(service);
+        service.supervised = 1;
+        if let Some(running) = running {
+            // The record was lost, not the process.
+            self.take_back(slot, running, now);
+            return self.tell_of(slot);
+        }
         supervisor::announce(service);
         self.slots.set_deadline(slot, service.deadline);
+    }
+
+    fn tell_of(&mut self, slot: usize) {
+        if let Some(service) = self.tables.services.get_mut(slot) {
+            news::settle(service);
+        }
     }
 
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.
@@ -189,7 +207,7 @@ impl Engine {
 /// to try again, and when is in the record.
 fn lingers(service: &mut Service, now: Nanos) -> bool {
     let had = service.cgroup_fd >= 0 || service.lingers > 0;
-    Fd(core::mem::replace(&mut service.cgroup_fd, -1)).close();
+    close(&mut service.cgroup_fd);
     // A process that was left running stays where it is.
     if !had || service.pid > 0 {
         return false;
@@ -236,7 +254,13 @@ pub(super) fn open_supervisor(
     Ok(!files::down(dir).value)
 }
 
+fn close(number: &mut i32) {
+    let mut fd = Fd(core::mem::replace(number, -1));
+    commit(number);
+    fd.close();
+}
+
 /// The key of a directory; never 0.
-fn identity_key(dev: u64, ino: u64) -> u64 {
+pub(super) fn identity_key(dev: u64, ino: u64) -> u64 {
     (ino ^ dev.rotate_left(40)).max(1)
 }

@@ -1,8 +1,11 @@
 //! What the engine needs before it runs: signals, standard descriptors and limits as it wants them, and the scan
 //! directory's own files.
 
+use super::Role;
 use crate::service::waiting;
-use crate::state::Header;
+use crate::state::{Header, Tables, Why};
+use crate::sys::fd::{Inherited, close_all_on_exec, close_inherited, note_inherited};
+use crate::sys::memory::commit;
 use crate::sys::process::Rlimit;
 use crate::sys::{Errno, Fd, Result, file, signal};
 use core::ffi::CStr;
@@ -37,8 +40,44 @@ pub fn fill_stdio() {
     }
 }
 
-/// Raises RLIMIT_NOFILE to what a full house needs, or as far as it goes; answers what children must get back.
-pub fn raise_nofile(privileged: bool) -> Option<Rlimit> {
+/// What is needed to begin: what was left open for us, the limit of descriptors, and what an earlier incarnation left. The
+/// first thing after the arena is there, before anything else is opened. Answers what children get back as their limit.
+pub fn begin(tables: &mut Tables, why: Why, role: Role) -> Option<Rlimit> {
+    let header = &mut tables.header;
+    let init = matches!(role, Role::Init(_));
+    if why == Why::Fresh {
+        let own = Fd(header.arena_fd);
+        let inherited = if init { close_inherited(own) } else { note_inherited(own) };
+        (header.own_from, header.inherited) = (inherited.own_from, inherited.mask);
+    } else {
+        let inherited = inherited(header);
+        inherited.remember();
+        close_all_on_exec(inherited);
+    }
+    // `supervise` needs few, and takes them within its own limit.
+    if matches!(role, Role::Supervise(_)) { None } else { raise_nofile(header, init) }
+}
+
+/// What was left open for us, as the header has it.
+pub fn inherited(header: &Header) -> Inherited {
+    Inherited { own_from: header.own_from, mask: header.inherited }
+}
+
+/// What was left open for us is not our children's any more.
+pub fn forget_inherited(header: &mut Header, fd: Fd) {
+    if let Some(bit) = u32::try_from(fd.0).ok().and_then(|number| 1u64.checked_shl(number)) {
+        header.inherited &= !bit;
+    }
+}
+
+/// Raises RLIMIT_NOFILE to what a full house needs, or as far as it goes; answers what children must get back. An earlier
+/// incarnation may have raised it already: what it was then is in the header.
+fn raise_nofile(header: &mut Header, privileged: bool) -> Option<Rlimit> {
+    let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
+    let limit = |number: u64| (number != u64::MAX).then_some(number);
+    if header.nofile_soft != 0 {
+        return Some(Rlimit { current: limit(header.nofile_soft), maximum: limit(header.nofile_hard) });
+    }
     let before = getrlimit(Resource::Nofile);
     let wanted = crate::limits::DESCRIPTORS;
     let hard = if privileged { before.maximum.map(|max| max.max(wanted)) } else { before.maximum };
@@ -46,28 +85,41 @@ pub fn raise_nofile(privileged: bool) -> Option<Rlimit> {
     if before.current.is_none_or(|current| current >= soft) {
         return None;
     }
-    match setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: hard }) {
-        Ok(()) => Some(before),
-        Err(_) => {
-            let within = Rlimit { current: before.maximum, maximum: before.maximum };
-            setrlimit(Resource::Nofile, within).is_ok().then_some(before)
-        }
+    header.nofile_hard = number(before.maximum);
+    commit(header);
+    header.nofile_soft = number(before.current);
+    commit(header);
+    let done = setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: hard })
+        .or_else(|_| setrlimit(Resource::Nofile, Rlimit { current: before.maximum, maximum: before.maximum }));
+    if done.is_err() {
+        header.nofile_soft = 0;
     }
+    done.is_ok().then_some(before)
 }
 
 /// Opens the scan directory and `.s6-svscan/` in it: directory 0700, `lock` 0600 and locked, `control` FIFO 0600. Puts
-/// the descriptors into the header. EAGAIN on the lock: another svscan runs here.
+/// the descriptors into the header; those that are there, of an earlier incarnation, are kept. EAGAIN on the lock: another
+/// svscan runs here.
 pub fn open_scandir(header: &mut Header, path: &CStr) -> core::result::Result<(), (&'static str, Errno)> {
-    let scandir = file::open_dir(Fd::CWD, path).map_err(|e| ("open the scan directory", e))?;
-    header.scandir_fd = scandir.0;
+    if header.scandir_fd < 0 {
+        header.scandir_fd = file::open_dir(Fd::CWD, path).map_err(|e| ("open the scan directory", e))?.0;
+    }
+    let scandir = Fd(header.scandir_fd);
     rustix::process::fchdir(scandir).map_err(|e| ("change into the scan directory", e))?;
     make_dir(scandir, c".s6-svscan", 0o700).map_err(|e| ("make .s6-svscan", e))?;
-    header.lock_fd = file::lock(scandir, c".s6-svscan/lock", 0o600).map_err(|e| ("lock .s6-svscan/lock", e))?.0;
+    if header.lock_fd < 0 {
+        let lock = file::lock(scandir, c".s6-svscan/lock", 0o600);
+        header.lock_fd = lock.map_err(|e| ("lock .s6-svscan/lock", e))?.0;
+    }
     waiting::remove_stopping(scandir);
-    let control = file::control_fifo(scandir, c".s6-svscan/control", 0o600);
-    header.control_fd = control.map_err(|e| ("make .s6-svscan/control", e))?.0;
-    let null = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0).map_err(|e| ("open /dev/null", e))?;
-    header.null_fd = null.0;
+    if header.control_fd < 0 {
+        let control = file::control_fifo(scandir, c".s6-svscan/control", 0o600);
+        header.control_fd = control.map_err(|e| ("make .s6-svscan/control", e))?.0;
+    }
+    if header.null_fd < 0 {
+        let null = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0).map_err(|e| ("open /dev/null", e))?;
+        header.null_fd = null.0;
+    }
     Ok(())
 }
 

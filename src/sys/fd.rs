@@ -91,25 +91,100 @@ pub fn pipe() -> Result<(Fd, Fd)> {
     Ok((Fd::from_owned(read), Fd::from_owned(write)))
 }
 
-/// Closes every descriptor above standard error: what somebody left us, at the start of a process that has opened none
-/// itself yet. Best effort: kernels before 5.9 cannot.
-pub fn close_inherited() {
-    if super::raw::close_from(3).is_ok() {
-        OWN_FROM.store(3, Relaxed);
+/// What somebody left open for us, or for our children. Numbers from 64 on are not told apart: those below `own_from` are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Inherited {
+    /// All that is open from here on is our own; 0: not known.
+    pub own_from: i32,
+    /// Bit `n`: number `n` was left to us.
+    pub mask: u64,
+}
+
+impl Inherited {
+    /// Whether this number was left to us.
+    pub fn has(self, number: i32) -> bool {
+        match number {
+            0..=2 => true,
+            3..=63 => self.mask >> number & 1 != 0,
+            _ => (64..self.own_from).contains(&number),
+        }
+    }
+
+    /// Takes it that this is so: it was found out by an earlier incarnation of this process.
+    pub fn remember(self) {
+        OWN_FROM.store(self.own_from, Relaxed);
     }
 }
 
-/// Notes which descriptors somebody left us for our children, at the start of a process that has opened none itself yet.
-/// Best effort: without /proc nobody can tell.
-pub fn note_inherited() {
-    let mut highest = 2;
-    let read = dir::visit(Fd::CWD, c"/proc/self/fd", |name, _| {
-        let number = parse_u32(name.to_bytes()).and_then(|n| i32::try_from(n).ok());
-        highest = highest.max(number.unwrap_or(0));
-        ControlFlow::Continue(())
+/// Closes every descriptor above standard error, but `kept`: what somebody left us, at the start of a process. Best effort:
+/// kernels before 5.9 cannot.
+pub fn close_inherited(kept: Fd) -> Inherited {
+    let (below, above) = match u32::try_from(kept.0) {
+        Ok(kept) if kept > 3 => (super::raw::close_range(3, kept - 1), kept + 1),
+        Ok(3) => (Ok(()), 4),
+        _ => (Ok(()), 3),
+    };
+    let own_from = if below.and(super::raw::close_range(above, u32::MAX)).is_ok() { 3 } else { 0 };
+    OWN_FROM.store(own_from, Relaxed);
+    Inherited { own_from, mask: 0 }
+}
+
+/// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
+/// but `own`. Best effort: without /proc nobody can tell those from 64 on.
+pub fn note_inherited(own: Fd) -> Inherited {
+    let mut inherited = Inherited { own_from: 3, mask: 0 };
+    let note = |number: i32, inherited: &mut Inherited| {
+        if number > 2 && number != own.0 {
+            inherited.own_from = inherited.own_from.max(number.saturating_add(1));
+            inherited.mask |= 1u64.checked_shl(number as u32).unwrap_or(0);
+        }
+    };
+    // The directory is open while it is read, but not any more when its entries are looked at.
+    let mut seen = [0u64; 16];
+    let read = each_open(|number| match seen.get_mut(number as usize / 64) {
+        Some(word) => *word |= 1 << (number % 64),
+        None => note(number, &mut inherited),
     });
-    if read.is_ok() {
-        OWN_FROM.store(highest + 1, Relaxed);
+    if read.is_err() {
+        (0..64).filter(|number| Fd(*number).is_open()).for_each(|number| note(number, &mut inherited));
+        inherited.own_from = 0;
+    }
+    for (number, _) in (0i32..).zip(0..64 * seen.len()) {
+        let listed = seen.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 != 0);
+        if listed && Fd(number).is_open() {
+            note(number, &mut inherited);
+        }
+    }
+    OWN_FROM.store(inherited.own_from, Relaxed);
+    inherited
+}
+
+/// Calls `visit` with the number of every open descriptor, that of the directory in which it reads them included. ENOENT:
+/// there is no /proc.
+pub fn each_open(mut visit: impl FnMut(i32)) -> Result<()> {
+    dir::visit(Fd::CWD, c"/proc/self/fd", |name, _| {
+        if let Some(number) = parse_u32(name.to_bytes()).and_then(|n| i32::try_from(n).ok()) {
+            visit(number);
+        }
+        ControlFlow::Continue(())
+    })
+}
+
+/// Sets close-on-exec on all that is open, but for what was left to us for our children.
+pub fn close_all_on_exec(inherited: Inherited) {
+    let mut first = 3;
+    while let Some(start) = (first..i32::MAX).find(|number| !inherited.has(*number)) {
+        let end = (start..64.max(inherited.own_from)).find(|number| inherited.has(*number)).unwrap_or(i32::MAX);
+        if super::raw::cloexec_range(start as u32, end as u32 - 1).is_err() {
+            let one_by_one = each_open(|number| {
+                if !inherited.has(number) {
+                    let _ = Fd(number).set_cloexec(true);
+                }
+            });
+            let _ = one_by_one;
+            return;
+        }
+        first = end;
     }
 }
 

@@ -16,6 +16,12 @@ pub fn create(name: &CStr, size: usize) -> Result<Fd> {
     Ok(Fd::from_owned(fd))
 }
 
+/// Whether this is a memfd with the seals of [`create`].
+pub fn is_sealed(fd: Fd) -> bool {
+    let wanted = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    rustix::fs::fcntl_get_seals(fd).is_ok_and(|seals| seals.contains(wanted))
+}
+
 /// Maps all `size` bytes of a memfd, for the rest of the process's life. EINVAL: it has another size.
 ///
 /// The one who calls this is the only one in the process to map this descriptor; a child that inherits the mapping
@@ -29,6 +35,17 @@ pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
         let at =
             rustix::mm::mmap(core::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)?;
         Ok(core::slice::from_raw_parts_mut(at.cast(), size))
+    }
+}
+
+/// What was stored into `record` until here is in memory before anything that follows is: a process that is interrupted at
+/// the next instruction leaves it so to its successor. The compiler may otherwise put off a store, or drop one that is
+/// followed by another.
+#[inline(always)]
+pub fn commit<T: ?Sized>(record: &T) {
+    // SAFETY: no instruction at all; but the compiler must assume that one reads what is at this address.
+    unsafe {
+        core::arch::asm!("/* {0} */", in(reg) core::ptr::from_ref(record).cast::<u8>(), options(nostack, preserves_flags));
     }
 }
 

@@ -16,6 +16,7 @@ pub mod entry;
 pub mod envfile;
 pub mod environment;
 pub mod epoll;
+pub mod family;
 pub mod fd;
 pub mod file;
 pub mod identity;

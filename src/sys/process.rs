@@ -328,6 +328,12 @@ pub fn has_children() -> bool {
     wait_with(P_ALL, 0, linux::WEXITED | linux::WNOHANG | linux::WNOWAIT) != Err(Errno::CHILD)
 }
 
+/// Whether this is a child of ours, be it that it has ended already.
+pub fn is_child(pid: i32) -> bool {
+    const P_PID: u32 = 1;
+    pid > 0 && wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG | linux::WNOWAIT).is_ok()
+}
+
 /// Reaps a child that [`peek_death`] showed.
 pub fn reap(pid: i32) {
     const P_PID: u32 = 1;

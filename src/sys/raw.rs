@@ -167,10 +167,17 @@ pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
     unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }
 }
 
-/// close_range(2) from `first` to the last. ENOSYS: a kernel before 5.9.
-pub fn close_from(first: u32) -> Result<()> {
+/// close_range(2) from `first` to `last`. ENOSYS: a kernel before 5.9.
+pub fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: touches no memory; that nobody owns those numbers is the caller's word.
-    unsafe { syscall!(__NR_close_range, first, u32::MAX, 0) }.map(drop)
+    unsafe { syscall!(__NR_close_range, first, last, 0) }.map(drop)
+}
+
+/// Sets close-on-exec on what is open from `first` to `last`. ENOSYS, EINVAL: a kernel before 5.11.
+pub fn cloexec_range(first: u32, last: u32) -> Result<()> {
+    const CLOSE_RANGE_CLOEXEC: u32 = 4;
+    // SAFETY: touches no memory.
+    unsafe { syscall!(__NR_close_range, first, last, CLOSE_RANGE_CLOEXEC) }.map(drop)
 }
 
 /// Gives this process (which shares its descriptor table with another) a table of its own, without those from `first` on:

@@ -3,8 +3,9 @@
 use crate::applets::cli::{Cli, USAGE, WrongUsage};
 use crate::limits::SERVICE_NAME;
 use crate::log;
-use crate::state;
-use crate::svscan::start::{fill_stdio, reset_signals};
+use crate::state::{self, Why};
+use crate::svscan::enter::{check, has_begun};
+use crate::svscan::start::{begin, fill_stdio, reset_signals};
 use crate::svscan::{Config, Engine, Role};
 use crate::sys::{Errno, Fd, file, memory, time};
 use crate::text::quote::Printable;
@@ -25,7 +26,10 @@ pub fn supervise(cli: &Cli) -> i32 {
 
 fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     fill_stdio();
-    if let Err(e) = change_into(dir) {
+    let opened = state::open(cli.env());
+    // Who is entered again is there already.
+    let is_there = matches!(opened, Ok((_, Why::Fault | Why::Asked)));
+    if let Err(e) = if is_there { Ok(()) } else { change_into(dir) } {
         return cli.unable(format_args!("change into {}", Printable(dir.to_bytes())), e);
     }
     let cli = cli.about(dir);
@@ -33,10 +37,13 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     let role = Role::Supervise(dir);
     role.blocked().block();
     reset_signals();
-    let (arena, _) = match state::open(cli.env()) {
+    let (arena, why) = match opened {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
     };
+    let nofile = begin(arena.tables, why, role);
+    check(arena.tables, why, role);
+    let begun = has_begun(&arena.tables.header);
     let config = Config {
         role,
         services_max: 1,
@@ -44,20 +51,24 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
         name_max: SERVICE_NAME,
         rescan: 0,
         stop_timeout: 0,
-        nofile: None,
+        nofile,
     };
     let mut engine = match Engine::new(arena, cli.env(), config) {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),
     };
-    match engine.supervise_here(time::boot()) {
-        Ok(()) => {}
-        Err((_, Errno::AGAIN)) => return cli.refuse("another supervisor is already running"),
-        Err((what, e)) => {
-            let code = cli.unable(what, e);
-            return if matches!(e, Errno::NOTDIR | Errno::EXIST) { USAGE } else { code };
+    if !begun {
+        match engine.supervise_here(time::boot()) {
+            Ok(()) => {}
+            Err((_, Errno::AGAIN)) => return cli.refuse("another supervisor is already running"),
+            Err((what, e)) => {
+                let code = cli.unable(what, e);
+                return if matches!(e, Errno::NOTDIR | Errno::EXIST) { USAGE } else { code };
+            }
         }
     }
+    engine.begin(None);
+    engine.resume();
     memory::forget_seldom();
     engine.run();
     0

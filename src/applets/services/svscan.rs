@@ -3,11 +3,11 @@
 use crate::applets::cli::{Cli, Opt, USAGE, WrongUsage};
 use crate::fdholder::server;
 use crate::limits::{FILE_NAME, SERVICE_NAME, SERVICES};
-use crate::state;
+use crate::state::{self, Header};
+use crate::svscan::enter::{check, has_begun};
 use crate::svscan::scan::FDHOLDER;
-use crate::svscan::start::{fill_stdio, make_dir, open_scandir, raise_nofile, reset_signals};
+use crate::svscan::start::{begin, fill_stdio, forget_inherited, inherited, make_dir, open_scandir, reset_signals};
 use crate::svscan::{Config, Engine, Role};
-use crate::sys::fd::note_inherited;
 use crate::sys::time::{MILLI, Nanos};
 use crate::sys::{Errno, Fd, file, process, reaper};
 use crate::text::CPath;
@@ -32,11 +32,6 @@ struct Parsed {
 pub fn svscan(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let parsed = parse(cli)?;
-        for (fd, name) in [(parsed.ready, "notification"), (parsed.console, "console")] {
-            if fd.is_some_and(|fd| fd.0 < 3 || !fd.is_open()) {
-                return Ok(cli.refuse(format_args!("the {name} descriptor must be 3 or more, and open")));
-            }
-        }
         Ok(run(cli, &parsed))
     })
 }
@@ -79,27 +74,21 @@ fn descriptor(number: u32) -> Fd {
 
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
-    note_inherited();
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();
-    let nofile = raise_nofile(false);
-    let (arena, _) = match state::open(cli.env()) {
+    let (arena, why) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
     };
-    let header = &mut arena.tables.header;
-    if let Err((what, e)) = open_scandir(header, parsed.scandir) {
-        let code = cli.unable(what, e);
-        // Another svscan is here, or something else has the name of one of its files.
-        let refused = header.scandir_fd >= 0 && matches!(e, Errno::AGAIN | Errno::EXIST | Errno::NOTDIR);
-        return if refused { USAGE } else { code };
+    let nofile = begin(arena.tables, why, role);
+    check(arena.tables, why, role);
+    let begun = has_begun(&arena.tables.header);
+    if !begun {
+        if let Err(code) = prepare(cli, parsed, &mut arena.tables.header) {
+            return code;
+        }
     }
-    if let Some(console) = parsed.console {
-        header.console_fd = console.0;
-        let _ = console.set_cloexec(true);
-    }
-    header.fdholder_fd = open_holder(Fd(header.scandir_fd)).0;
     let config = Config {
         role,
         services_max: parsed.services_max,
@@ -113,10 +102,12 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),
     };
-    if let Some(mut ready) = parsed.ready {
+    let ready = parsed.ready.filter(|_| !begun);
+    if let Some(ready) = ready {
         let _ = file::write_all(ready, b"\n");
-        ready.close();
     }
+    engine.begin(ready);
+    engine.resume();
     // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is
     // process 1.
     let adopts = process::pid() != 1 && reaper::adopt_orphans().is_ok();
@@ -126,6 +117,32 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         let _ = reaper::leave_orphans();
     }
     engine.leave()
+}
+
+/// What is done before the loop runs for the first time; an earlier incarnation may have done a part of it. Errors: the exit
+/// code.
+fn prepare(cli: &Cli, parsed: &Parsed, header: &mut Header) -> Result<(), i32> {
+    let given = inherited(header);
+    for (fd, name) in [(parsed.ready, "notification"), (parsed.console, "console")] {
+        if fd.is_some_and(|fd| fd.0 < 3 || fd.0 != header.console_fd && !(given.has(fd.0) && fd.is_open())) {
+            return Err(cli.refuse(format_args!("the {name} descriptor must be 3 or more, and open")));
+        }
+    }
+    if let Err((what, e)) = open_scandir(header, parsed.scandir) {
+        let code = cli.unable(what, e);
+        // Another svscan is here, or something else has the name of one of its files.
+        let refused = header.scandir_fd >= 0 && matches!(e, Errno::AGAIN | Errno::EXIST | Errno::NOTDIR);
+        return Err(if refused { USAGE } else { code });
+    }
+    if let Some(console) = parsed.console {
+        header.console_fd = console.0;
+        forget_inherited(header, console);
+        let _ = console.set_cloexec(true);
+    }
+    if header.fdholder_fd < 0 {
+        header.fdholder_fd = open_holder(Fd(header.scandir_fd)).0;
+    }
+    Ok(())
 }
 
 /// The in-process fd-holder, unless the directory has a service of that name.

@@ -87,12 +87,14 @@ record! {
         pub upgrades: u32,
         /// Descriptors from here on are our own: children do not get those below (`sys::fd`).
         pub own_from: i32,
-        /// For later.
-        pub spare: u32,
+        /// So many mounts of the board config are done.
+        pub mounts_done: u32,
         /// Held slots from here on are free.
         pub held_top: u32,
         /// Client slots from here on are free.
         pub clients_top: u32,
+        /// Which of the numbers below 64 were left to us by who started us, for our children: a bit for each.
+        pub inherited: u64,
         /// The fd-holder's directory of access rules, `[fdholder] rules` of the board config.
         pub fdholder_rules: [u8; 256],
         /// The board's rescue command, a path that ends with a NUL.

@@ -5,6 +5,7 @@
 //! * `dump`: all of it to one client, much of it from one; `journal`: what is logged of clients.
 //! * [`rights`]: what a client may do.
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
+//! * [`transfer`]: what is being done, as the arena remembers it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
 //! * [`upgrade`]: what concerns the process: to become another binary.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
@@ -22,5 +23,6 @@ pub mod session;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod upgrade;
 pub mod wire;

@@ -4,9 +4,9 @@
 //! They are carried out when the loop has nothing in progress: until then they wait in the client's record as any request
 //! that cannot be answered yet, and so does the one that waits through the change to another binary.
 
-use super::server::{Records, Server};
-use super::session::{self, End};
-use super::wire::{self, Framed, HEADER, Request};
+use super::server::{Now, Records, Server};
+use super::session;
+use super::wire::{self, Framed, Request};
 use crate::state::Client;
 use crate::sys::epoll::Epoll;
 use crate::sys::{Errno, Fd, process};
@@ -16,6 +16,19 @@ const ASKED: usize = 4;
 
 /// Slots of clients that have made such a request.
 pub type Askers = heapless::Vec<u32, ASKED>;
+
+/// What becomes of such a request.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// It is refused: the process has a store and nothing else.
+    Nobody,
+    /// It waits, and is noted.
+    Open,
+    /// One waits.
+    Made,
+    /// It is answered: with a descriptor, with success (`NONE`), or with an errno.
+    Granted(Result<Fd, Errno>),
+}
 
 /// What a client asks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -32,43 +45,44 @@ pub fn may_ask(client: &Client) -> bool {
 }
 
 /// What the next request of a client is, if it is such a one, and all of it is there.
-pub fn next(client: &Client) -> Option<Asked> {
-    let bytes = client.request.get(client.request_done as usize..client.request_len as usize)?;
-    let Ok(Framed::Whole(payload, fds)) = wire::frame(bytes) else { return None };
-    if client.used == 0 || !may_ask(client) || fds > session::queued(client).len() {
+fn next(client: &Client) -> Option<Asked> {
+    let Ok(Framed::Whole(payload, fds)) = wire::frame(session::unserved(client)) else { return None };
+    if client.used == 0 || client.reply_len > 0 || !may_ask(client) {
         return None;
     }
     match Request::decode(payload, fds).ok()? {
         Request::HandOver => Some(Asked::HandOver),
-        Request::Enter => session::queued(client).first().map(|fd| Asked::Enter(Fd(*fd))),
+        Request::Enter => session::queue(client).first().map(|fd| Asked::Enter(Fd(*fd))),
         _ => None,
     }
 }
 
 impl Server {
-    /// A client that has asked for something that concerns the process.
-    pub fn take_asker(&mut self) -> Option<usize> {
-        self.askers.pop().map(|slot| slot as usize)
+    /// A client that has asked for something that concerns the process, and what.
+    pub fn take_asker(&mut self, records: &Records<'_>) -> Option<(usize, Asked)> {
+        while let Some(slot) = self.askers.pop() {
+            let slot = slot as usize;
+            if let Some(asked) = records.clients.get(slot).and_then(next) {
+                return Some((slot, asked));
+            }
+        }
+        None
     }
 
-    /// Answers the client in this slot, whose next request is still the one that [`next`] showed: with a descriptor, with
-    /// success, or with an errno. Its connection ends if it does not take the answer.
+    /// Answers the client in this slot, which still waits: with a descriptor, with success (`NONE`), or with an errno.
     pub fn answer_asker(
         &mut self,
         slot: usize,
-        answer: Result<Option<Fd>, Errno>,
+        answer: Result<Fd, Errno>,
         records: &mut Records<'_>,
         epoll: &Epoll,
+        now: &Now,
     ) {
-        let Some(client) = records.clients.get_mut(slot) else { return };
-        let sent = match answer {
-            Ok(Some(fd)) => session::send(client.fd, &wire::DESCRIPTOR, &[fd]),
-            Ok(None) => session::send(client.fd, &wire::status(0), &[]),
-            Err(errno) => session::send(client.fd, &wire::status(errno.raw_os_error() as u8), &[]),
-        };
-        let takes = matches!(next(client), Some(Asked::Enter(_)));
-        session::drop_request(client, HEADER + 1, takes);
-        let lost = !matches!(sent, Ok(Some(wire::STATUS)));
-        self.go_on(slot, lost.then_some(End::Left), records, epoll);
+        if records.clients.get(slot).and_then(next).is_none() {
+            return;
+        }
+        let usual = core::mem::replace(&mut self.wish, Wish::Granted(answer));
+        self.serve(slot, true, records, epoll, now);
+        self.wish = usual;
     }
 }

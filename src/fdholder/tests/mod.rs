@@ -62,6 +62,7 @@ impl Store {
             allows: &self.tables.allows,
             rules: None,
             pending: &[],
+            transfer: &mut self.tables.transfer,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }

@@ -1,11 +1,17 @@
 //! Handing all that must survive to another binary, whose arena may be laid out in another way: a [`stream`] in a sealed
-//! memfd.
+//! memfd, whose descriptor is named in the environment ([`VARIABLE`]). The arena stays open until the other binary has read
+//! that: if it cannot, this one is executed again, with the arena as it was.
 
+use super::leave::STATE;
+use super::schema::name_hash;
 use super::stream::{self, Problem, Summary};
 use super::{Arena, Tables, arena};
-use crate::log;
-use crate::sys::{Errno, Fd, Result, sealed};
+use crate::sys::args::Env;
+use crate::sys::{Errno, Fd, Result, again, fd, sealed};
+use crate::text::CPath;
 use crate::text::errno::Reason;
+use crate::text::number::{Decimal, parse_u32};
+use crate::{error, fault_point, log, notice};
 use core::fmt::{self, Arguments, Display};
 
 /// Why a hand-over cannot be taken.
@@ -26,15 +32,105 @@ impl Display for Refused {
     }
 }
 
-/// A hand-over of what is in the tables; `exe` is the binary of those who take it.
-pub fn make(tables: &Tables, exe: Fd) -> Result<Fd> {
-    sealed::create(c"linchpin-handover", |sink| stream::write(tables, log::ring(), exe, sink))
+/// The variable in the environment: the descriptors of the hand-over, of the arena that it was made of, and of the binary
+/// that made it, with commas between.
+pub const VARIABLE: &str = "LINCHPIN_HANDOVER";
+
+/// The client that has asked for another binary: its slot, plus one, and the generation of that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Asker {
+    /// See above.
+    pub place: u32,
+    /// See above.
+    pub generation: u32,
+}
+
+impl Asker {
+    /// Nobody.
+    pub const NONE: Asker = Asker { place: 0, generation: 0 };
+}
+
+/// A hand-over of what is in the tables; `exe` is the binary of those who take it, `asker` is told when they go on.
+pub fn make(tables: &Tables, exe: Fd, asker: Asker) -> Result<Fd> {
+    let changes = [
+        (name_hash("exe_fd"), i64::from(exe.0)),
+        (name_hash("asker"), asker.place.into()),
+        (name_hash("asker_generation"), asker.generation.into()),
+    ];
+    sealed::create(c"linchpin-handover", |sink| stream::write(tables, log::ring(), &changes, sink))
+}
+
+/// Executes `binary`, which goes on with what is in the tables. `own` are the descriptors that it makes anew. Comes back
+/// with the reason if that cannot be: then all but close-on-exec, and the mask of signals, is as it was.
+pub fn enter(tables: &mut Tables, binary: Fd, asker: Asker, own: &[Fd]) -> Errno {
+    let header = &tables.header;
+    let mut exe = match binary.duplicate(header.own_from.max(3)) {
+        Ok(exe) => exe,
+        Err(e) => return e,
+    };
+    let why = match make(tables, exe, asker) {
+        Ok(mut handover) => {
+            fault_point!("upgrade.written");
+            let number = |fd: i32| Decimal::new(fd.unsigned_abs().into());
+            let numbers = [number(handover.0), number(header.arena_fd), number(header.exe_fd)];
+            let [this, arena, old] = numbers.each_ref().map(Decimal::as_bytes);
+            let variable = CPath::<64>::of(&[VARIABLE.as_bytes(), b"=", this, b",", arena, b",", old]);
+            fd::keep_open_on_exec();
+            for fd in own {
+                let _ = fd.set_cloexec(true);
+            }
+            fault_point!("upgrade.executing");
+            let why = variable.path().map_or_else(|e| e, |variable| again::exec_other(exe, variable));
+            handover.close();
+            why
+        }
+        Err(e) => e,
+    };
+    exe.close();
+    why
+}
+
+/// Takes what the environment names. `None`: it names nothing. If it cannot be taken, the binary that has made it is
+/// executed again; if that cannot be either, what is wrong is the error.
+pub fn given(env: Env) -> Option<core::result::Result<Arena, Refused>> {
+    let value = env.get(VARIABLE.as_bytes())?;
+    env.remove(VARIABLE.as_bytes());
+    let mut numbers = value.to_bytes().split(|byte| *byte == b',').map(|word| parse_u32(word).unwrap_or(u32::MAX));
+    let mut next = || i32::try_from(numbers.next().unwrap_or(u32::MAX)).map_or(Fd::NONE, Fd);
+    let (mut this, mut before, mut old) = (next(), next(), next());
+    fault_point!("upgrade.reading");
+    let taken = arena::fresh().map_err(Refused::File).and_then(|mut arena| {
+        let summary = take(this, &mut arena, &mut |what| error!("handed over: {what}"))?;
+        Ok((arena, summary))
+    });
+    match taken {
+        Ok((arena, summary)) => {
+            for fd in [&mut this, &mut before, &mut old] {
+                if fd.0 > 2 {
+                    fd.close();
+                }
+            }
+            let header = &mut arena.tables.header;
+            header.upgrades = header.upgrades.wrapping_add(1);
+            notice!("version {} takes over from version {}", crate::VERSION, summary.version);
+            Some(Ok(arena))
+        }
+        Err(refused) => {
+            error!("what was handed over cannot be taken: {refused}: going back to the binary before");
+            let number = Decimal::new(before.0.unsigned_abs().into());
+            let variable = CPath::<32>::of(&[STATE.as_bytes(), b"=", number.as_bytes()]);
+            if let Ok(variable) = variable.path() {
+                again::exec_other(old, variable);
+            }
+            Some(Err(refused))
+        }
+    }
 }
 
 /// A hand-over of a process that has nothing.
 pub fn make_empty() -> Result<Fd> {
     let arena = arena::fresh()?;
-    let handover = make(arena.tables, Fd::NONE);
+    let handover = make(arena.tables, Fd::NONE, Asker::NONE);
     Fd(arena.tables.header.arena_fd).close();
     handover
 }

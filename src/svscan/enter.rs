@@ -8,6 +8,7 @@ use super::engine::{Engine, token};
 use super::mend::mend;
 use super::start::{forget_inherited, inherited};
 use super::{Plan, Role};
+use crate::fdholder::{session, transfer};
 use crate::limits::DESCRIPTORS;
 use crate::log;
 use crate::service::machine::{State, Timer};
@@ -337,8 +338,9 @@ fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
     }
     for client in tables.clients.iter().take(header.clients_top as usize).filter(|client| client.used != 0) {
         visit(client.fd);
-        client.fds.iter().take(client.fds_len as usize).for_each(|number| visit(*number));
+        session::queue(client).iter().for_each(|number| visit(*number));
     }
+    transfer::descriptors(&tables.transfer).iter().for_each(|number| visit(*number));
 }
 
 /// The generations of services that have a notification socket, and the records of those.
@@ -347,11 +349,4 @@ fn services_with_notify(tables: &Tables) -> impl Iterator<Item = (u32, &crate::s
     let both = tables.services.iter().zip(&tables.notifies).take(top);
     both.filter(|(service, _)| service.used != 0 && service.notified != 0)
         .map(|(service, notify)| (service.generation, notify))
-}
-
-impl Engine {
-    /// A connection that no record names: it may be one to the fd-holder that was accepted just now.
-    fn adopt_connection(&mut self, _fd: Fd, _now: Nanos) -> bool {
-        false
-    }
 }

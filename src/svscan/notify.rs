@@ -131,21 +131,6 @@ impl Engine {
         self.show_what_was_said(slot, now);
     }
 
-    /// Watches what an earlier incarnation of the process watched: notification sockets, and what services have stored.
-    pub(super) fn watch_again(&mut self) {
-        let Engine { tables, epoll, high, .. } = self;
-        let Tables { header, services, notifies, held, .. } = &mut **tables;
-        for (slot, (service, notify)) in services.iter().zip(notifies.iter()).enumerate().take(*high) {
-            if service.used != 0 && notify::is_of(notify, service) {
-                let token = Token { kind: token::NOTIFY, slot: slot as u32, generation: service.generation };
-                let _ = epoll.add(Fd(notify.fd), token, Flags::IN);
-            }
-        }
-        for (place, held) in Table::new(held, &mut header.held_top).iter() {
-            watch_stored(epoll, place, held);
-        }
-    }
-
     /// One part of a message, that has this number, is done.
     fn done(&mut self, part: u32) {
         let transfer = &mut self.tables.transfer;
@@ -155,7 +140,7 @@ impl Engine {
     }
 
     fn socket_of(&self, slot: usize) -> Option<(Fd, u32)> {
-        let service = self.tables.services.get(slot).filter(|service| service.used != 0 && service.notified != 0)?;
+        let service = self.tables.services.get(slot).filter(|service| service.used != 0)?;
         let notify = self.tables.notifies.get(slot)?;
         notify::is_of(notify, service).then_some((Fd(notify.fd), service.generation))
     }
@@ -339,7 +324,7 @@ impl Engine {
 
     /// Watches the notification socket that a service has already.
     pub(super) fn watch_notify(&mut self, slot: usize) {
-        let Some(socket) = self.socket_of(slot) else { return };
+        let Some((socket, _)) = self.socket_of(slot) else { return };
         let Some(service) = self.tables.services.get(slot) else { return };
         let token = Token { kind: token::NOTIFY, slot: slot as u32, generation: service.generation };
         match self.epoll.add(socket, token, Flags::IN) {
@@ -354,12 +339,9 @@ impl Engine {
 
     /// Watches the descriptors that services have stored already.
     pub(super) fn watch_stored(&mut self) {
-        let top = self.tables.header.held_top as usize;
-        for (place, record) in self.tables.held.iter().enumerate().take(top) {
-            if record.used != 0 && record.polled != 0 && record.service >= 0 {
-                let token = Token { kind: token::STORED, slot: place as u32, generation: fdstore::generation(record) };
-                let _ = self.epoll.add(Fd(record.fd), token, HUNG_UP);
-            }
+        let Engine { tables, epoll, .. } = self;
+        for (place, record) in Table::new(&mut tables.held, &mut tables.header.held_top).iter() {
+            watch_stored(epoll, place, record);
         }
     }
 

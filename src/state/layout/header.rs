@@ -85,6 +85,10 @@ record! {
         pub entered_why: u32,
         /// How often it was entered on purpose.
         pub upgrades: u32,
+        /// Slot of the client that has asked for this binary and was not told yet that it goes on, plus one; 0: nobody…
+        pub asker: u32,
+        /// …and the generation of that.
+        pub asker_generation: u32,
         /// Descriptors from here on are our own: children do not get those below (`sys::fd`).
         pub own_from: i32,
         /// So many mounts of the board config are done.

@@ -224,3 +224,8 @@ pub fn native_to_little(bytes: &[u8]) -> impl Iterator<Item = u8> {
     let count = bytes.len();
     (0..count).filter_map(move |i| bytes.get(if cfg!(target_endian = "little") { i } else { count - 1 - i }).copied())
 }
+
+/// The first `width` bytes of an integer, of which the lowest comes first, as the arena has them.
+pub fn little_to_native(bytes: &[u8], width: usize) -> impl Iterator<Item = u8> {
+    native_to_little(bytes.get(..width).unwrap_or(bytes))
+}

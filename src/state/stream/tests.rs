@@ -3,7 +3,6 @@ use super::*;
 use crate::limits::{FDHOLDER_CLIENTS, SERVICES};
 use crate::state::layout::{MAGIC as ARENA, State};
 use crate::state::schema::{Field, name_hash};
-use crate::sys::Fd;
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -25,8 +24,7 @@ impl Image {
 
 fn written(state: &State) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let exe = Fd(state.tables.header.exe_fd);
-    write(&state.tables, Some(&state.ring), exe, &mut |part| {
+    write(&state.tables, Some(&state.ring), &[], &mut |part| {
         bytes.extend_from_slice(part);
         Ok(())
     })
@@ -306,6 +304,22 @@ fn record(stream: &mut Vec<u8>, name: &str, slot: u32, values: &[&[u8]]) {
 
 fn ends(stream: &mut Vec<u8>, count: u32) {
     item(stream, b"ends", &count.to_le_bytes());
+}
+
+#[test]
+fn what_is_changed_on_the_way_is_changed_in_the_stream_only() {
+    let mut before = Image::new();
+    let before = before.state();
+    before.tables.header.exe_fd = 5;
+    let mut bytes = Vec::new();
+    write(&before.tables, None, &[(name_hash("exe_fd"), -1), (name_hash("asker"), 7)], &mut |part| {
+        bytes.extend_from_slice(part);
+        Ok(())
+    })
+    .unwrap();
+    let (_, mut after, _) = read_again(&bytes);
+    let header = &after.state().tables.header;
+    assert_eq!((header.exe_fd, header.asker, before.tables.header.exe_fd), (-1, 7, 5));
 }
 
 #[test]

@@ -1,16 +1,15 @@
 //! The writer of a hand-over. It reads nothing of the arena that is not in use: untouched pages stay so.
 
 use super::super::layout::{Header, State, Tables};
-use super::super::schema::name_hash;
-use super::rooms::{ROOMS, Room, native_to_little};
+use super::rooms::{ROOMS, Room, little_to_native, native_to_little};
 use super::{FORMAT, MAGIC, SEALED, tag};
 use crate::limits::LOG_RING;
 use crate::log::Ring;
-use crate::sys::{Fd, Result};
+use crate::sys::Result;
 use zerocopy::IntoBytes;
 
-/// Writes all of it through `sink`, whose first error ends it. `exe` is put down as the descriptor of the binary; the
-/// tables may have another one, as long as nothing is executed.
+/// Writes all of it through `sink`, whose first error ends it. `changes` are put down in the place of what the header says
+/// in the fields of these names: the tables themselves stay as they are, as long as nothing is executed.
 pub fn write(tables: &Tables, ring: Option<&Ring>, exe: Fd, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
     let mut out = Out { buffer: heapless::Vec::new(), sink };
     out.put(&MAGIC)?;
@@ -37,9 +36,11 @@ pub fn write(tables: &Tables, ring: Option<&Ring>, exe: Fd, sink: &mut dyn FnMut
                 // The header alone is small enough to be copied.
                 let mut header = [0; size_of::<Header>()];
                 header.copy_from_slice(record);
-                if let Some((at, field)) = room.field(name_hash("exe_fd")) {
+                for (name, value) in changes {
+                    let Some((at, field)) = room.field(*name) else { continue };
                     let place = header.get_mut(at..at + field.unpack().size()).unwrap_or_default();
-                    for (to, from) in place.iter_mut().zip(exe.0.to_ne_bytes()) {
+                    let width = place.len();
+                    for (to, from) in place.iter_mut().zip(little_to_native(&value.to_le_bytes(), width)) {
                         *to = from;
                     }
                 }

@@ -2,12 +2,11 @@
 //! memfd, whose descriptor is named in the environment ([`VARIABLE`]). The arena stays open until the other binary has read
 //! that: if it cannot, this one is executed again, with the arena as it was.
 
-use super::leave::STATE;
 use super::schema::name_hash;
 use super::stream::{self, Problem, Summary};
 use super::{Arena, Tables, arena};
 use crate::sys::args::Env;
-use crate::sys::{Errno, Fd, Result, again, fd, sealed};
+use crate::sys::{Errno, Fd, Result, sealed};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::{Decimal, parse_u32};
@@ -75,12 +74,11 @@ pub fn enter(tables: &mut Tables, binary: Fd, asker: Asker, own: &[Fd]) -> Errno
             let numbers = [number(handover.0), number(header.arena_fd), number(header.exe_fd)];
             let [this, arena, old] = numbers.each_ref().map(Decimal::as_bytes);
             let variable = CPath::<64>::of(&[VARIABLE.as_bytes(), b"=", this, b",", arena, b",", old]);
-            fd::keep_open_on_exec();
             for fd in own {
                 let _ = fd.set_cloexec(true);
             }
             fault_point!("upgrade.executing");
-            let why = variable.path().map_or_else(|e| e, |variable| again::exec_other(exe, variable));
+            let why = variable.path().map_or_else(|e| e, |variable| exec_other(exe, variable));
             handover.close();
             why
         }
@@ -118,9 +116,9 @@ pub fn given(env: Env) -> Option<core::result::Result<Arena, Refused>> {
         Err(refused) => {
             error!("what was handed over cannot be taken: {refused}: going back to the binary before");
             let number = Decimal::new(before.0.unsigned_abs().into());
-            let variable = CPath::<32>::of(&[STATE.as_bytes(), b"=", number.as_bytes()]);
+            let variable = CPath::<32>::of(&[b"LINCHPIN_STATE", b"=", number.as_bytes()]);
             if let Ok(variable) = variable.path() {
-                again::exec_other(old, variable);
+                exec_other(old, variable);
             }
             Some(Err(refused))
         }
@@ -149,4 +147,8 @@ pub fn try_out(fd: Fd, say: &mut dyn FnMut(Arguments<'_>)) -> core::result::Resu
     let taken = take(fd, &mut arena, say);
     own.close();
     taken
+}
+
+fn exec_other(_binary: Fd, _variable: &core::ffi::CStr) -> Errno {
+    Errno::NOSYS // until there is a way to leave
 }

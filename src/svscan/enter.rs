@@ -154,6 +154,7 @@ impl Engine {
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
+        self.tell_asker();
         self.close_what_nobody_names(now);
         for slot in 0..self.high {
             match self.tables.services.get_mut(slot) {

@@ -51,7 +51,7 @@ pub const POINTS: &[&[&str]] = &[
         "sockets.held",
     ],
     // Boot, entering again, the hand-over.
-    &[],
+    &["upgrade.asked", "upgrade.written", "upgrade.executing", "upgrade.reading", "upgrade.telling"],
 ];
 
 /// Whether there is such a point.

@@ -10,7 +10,12 @@ use zerocopy::IntoBytes;
 
 /// Writes all of it through `sink`, whose first error ends it. `changes` are put down in the place of what the header says
 /// in the fields of these names: the tables themselves stay as they are, as long as nothing is executed.
-pub fn write(tables: &Tables, ring: Option<&Ring>, exe: Fd, sink: &mut dyn FnMut(&[u8]) -> Result<()>) -> Result<()> {
+pub fn write(
+    tables: &Tables,
+    ring: Option<&Ring>,
+    changes: &[(u32, i64)],
+    sink: &mut dyn FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let mut out = Out { buffer: heapless::Vec::new(), sink };
     out.put(&MAGIC)?;
     out.number(FORMAT)?;

@@ -41,6 +41,10 @@ global_asm!(
     ".size linchpin_clone, . - linchpin_clone",
 );
 
+/// Where the kernel's ucontext has the registers of what a signal has interrupted: program counter, stack pointer and, where
+/// there is one, link register.
+pub const REGISTERS: [Option<usize>; 3] = [Some(440), Some(432), Some(424)];
+
 /// The process entry point: hands the initial stack pointer to `linchpin_start`.
 #[macro_export]
 #[doc(hidden)]

@@ -15,11 +15,11 @@ mod arm;
 mod x86_64;
 
 #[cfg(target_arch = "aarch64")]
-pub use aarch64::syscall6;
+pub use aarch64::{REGISTERS, syscall6};
 #[cfg(target_arch = "arm")]
-pub use arm::syscall6;
+pub use arm::{REGISTERS, syscall6};
 #[cfg(target_arch = "x86_64")]
-pub use x86_64::syscall6;
+pub use x86_64::{REGISTERS, syscall6};
 
 unsafe extern "C" {
     /// clone(2): the child runs `entry(arg)` on `stack_top` (or, if null and memory is not shared, on a copy of the

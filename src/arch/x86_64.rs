@@ -53,6 +53,10 @@ global_asm!(
     ".size linchpin_signal_return, . - linchpin_signal_return",
 );
 
+/// Where the kernel's ucontext has the registers of what a signal has interrupted: program counter, stack pointer and, where
+/// there is one, link register.
+pub const REGISTERS: [Option<usize>; 3] = [Some(168), Some(160), None];
+
 /// The process entry point: hands the initial stack pointer to `linchpin_start`.
 #[macro_export]
 #[doc(hidden)]

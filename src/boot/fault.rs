@@ -1,7 +1,8 @@
-//! When process 1 itself fails. A panic is a bug; it leaves a line, and then the machine is brought back to a known
-//! state: synced and rebooted. (A process 1 that exits, or hangs with the watchdog fed, would be worse.)
+//! A panic is a bug. Process 1, `svscan` and `supervise` leave by the same door as when an instruction fails
+//! (`state::leave`); any other command ends.
 
 use crate::error;
+use crate::state::leave::{self, Cause};
 use crate::sys::process;
 use core::panic::PanicInfo;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +10,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 /// A panic that panics ends at once.
 static PANICKING: AtomicBool = AtomicBool::new(false);
 
-/// The panic handler. Exit code 101 if this is not process 1.
+/// The panic handler. Exit code 101 if this is a process that need not go on.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
-    if !PANICKING.swap(true, Ordering::Relaxed) {
-        match info.location() {
-            Some(at) => error!("panic at {}:{}: {}", at.file(), at.line(), info.message()),
-            None => error!("panic: {}", info.message()),
-        }
+    let cause = Cause::Panic(info.location(), &info.message());
+    if leave::is_armed() {
+        leave::leave(&cause);
     }
-    if process::pid() == 1 {
-        error!("process 1 cannot go on: rebooting");
-        rustix::fs::sync();
-        let _ = rustix::system::reboot(rustix::system::RebootCommand::Restart);
+    if !PANICKING.swap(true, Ordering::Relaxed) {
+        error!("{cause}");
     }
     process::exit(101)
 }

@@ -1,11 +1,11 @@
 //! Process 1, from the kernel's hands to the engine and back. Each step says what it could not do and goes on: a
 //! machine with a broken config still boots as far as it can.
 
-use super::{Progress, cmdline, console, mounts, run_image, scandir, shutdown, sockets};
+use super::{Progress, cmdline, console, mounts, rescue, run_image, scandir, shutdown, sockets};
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
-use crate::state::{self, Arena, Tables};
+use crate::state::{self, Arena, Tables, leave};
 use crate::svscan::children::JobKind;
 use crate::svscan::enter::{check, has_begun};
 use crate::svscan::start::{begin, fill_stdio, reset_signals};
@@ -23,15 +23,19 @@ use core::ffi::CStr;
 use rustix::system::RebootCommand;
 
 /// What every child may rely on; the kernel gives process 1 HOME and TERM only.
-const ENVIRONMENT: [&CStr; 1] = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
+pub(super) const ENVIRONMENT: [&CStr; 1] = [c"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"];
 
 /// Runs process 1. Returns only where the kernel does not let it end the machine (a container), or where there is no
 /// memory to begin with: the exit code.
 pub fn run(args: Args) -> i32 {
+    if let Some(command) = rescue::asked(args) {
+        rescue::run(command);
+    }
     // People ask for a shutdown very early: from here on a signal waits until the engine reads it.
     SignalSet::ALL.block();
     reset_signals();
     fill_stdio();
+    leave::arm(&rescue::GIVE_UP);
     identity::set_umask(0o022);
     let mut arena = state::open(args.env());
     let (begun, nofile) = match &mut arena {
@@ -42,6 +46,7 @@ pub fn run(args: Args) -> i32 {
         Err(_) => (false, None),
     };
     let failures = mounts::mount_early();
+    leave::find_binary();
     console::open_kmsg();
     let stdio = if begun { console::open_for_lines() } else { console::set_stdio() };
     if begun {

@@ -4,13 +4,14 @@
 //!
 //! * [`mounts`]: the kernel's file systems. * [`console`]: where lines can be read. * [`cmdline`]: what the kernel was told.
 //! * [`scandir`]: where services and the fd-holder live. * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
-//! * [`fault`]: when process 1 itself fails.
+//! * [`fault`]: panics. * [`rescue`]: when process 1 has failed too often to go on.
 
 pub mod cmdline;
 pub mod console;
 pub mod fault;
 pub mod init;
 pub mod mounts;
+pub mod rescue;
 pub mod run_image;
 pub mod scandir;
 pub mod shutdown;

@@ -2,6 +2,7 @@
 //! the environment names. What is in that one is checked elsewhere (`svscan::mend`): here, that it is an arena of ours.
 
 use super::layout::{MAGIC, State, Tables};
+use super::leave;
 use crate::error;
 use crate::log::Ring;
 use crate::sys::args::Env;
@@ -43,13 +44,13 @@ pub fn open(env: Env) -> sys::Result<(Arena, Why)> {
     let given = env.get(STATE).map(|word| parse_u32(word.to_bytes()));
     env.remove(STATE);
     env.remove(HANDOVER);
-    let Some(given) = given else { return Ok((fresh()?, Why::Fresh)) };
+    let Some(given) = given else { return Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh)) };
     let number = given.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
     match again(Fd(number), Why::Fault) {
-        Ok(arena) => Ok((arena, Why::Fault)),
+        Ok(arena) => Ok((leave::give(arena, Why::Fault), Why::Fault)),
         Err(what) => {
             error!("descriptor {number} is no state to go on with: {what}: everything begins anew");
-            Ok((fresh()?, Why::Fresh))
+            Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh))
         }
     }
 }

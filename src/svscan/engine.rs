@@ -20,7 +20,7 @@ use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::news;
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
-use crate::state::{Arena, Service, Tables};
+use crate::state::{Arena, Service, Tables, leave};
 use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{Epoll, Events, Flags, Token};
@@ -215,6 +215,10 @@ impl Engine {
     }
 
     fn take_events(&mut self, limit: Option<Nanos>) {
+        leave::leave_if_told();
+        #[cfg(feature = "faults")]
+        crate::sys::inject::fail_if_asked();
+        crate::fault_point!("turn");
         let now = time::boot();
         if self.anybody_lacks {
             self.look_for_descriptors(now);

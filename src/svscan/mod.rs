@@ -31,6 +31,7 @@ pub mod upgrade;
 pub use engine::{Config, Engine};
 
 use crate::state::Header;
+use crate::sys::fault;
 use crate::sys::signal::SignalSet;
 use crate::sys::signal::number as sig;
 use core::ffi::CStr;
@@ -142,7 +143,7 @@ impl Role {
             sig::PWR,
             sig::WINCH,
         ]);
-        match self {
+        let own = match self {
             Role::Svscan => svscan,
             Role::Supervise(_) => SignalSet::of(&[sig::CHLD, sig::TERM, sig::HUP, sig::QUIT, sig::INT]),
             Role::Init(_) => svscan.union(SignalSet::of(&[
@@ -150,14 +151,18 @@ impl Role {
                 shutdown_signal::POWEROFF,
                 shutdown_signal::REBOOT,
             ])),
-        }
+        };
+        #[cfg(feature = "faults")]
+        let own = own.union(crate::sys::inject::SIGNALS);
+        own
     }
 
-    /// The signals that are blocked: those received, and SIGPIPE, so that a write to a vanished reader is an error.
+    /// The signals that are blocked: those received, and SIGPIPE, so that a write to a vanished reader is an error. Those by
+    /// which an instruction of ours fails never are.
     pub const fn blocked(self) -> SignalSet {
         match self {
             Role::Svscan | Role::Supervise(_) => self.signals().union(SignalSet::of(&[sig::PIPE])),
-            Role::Init(_) => SignalSet::ALL,
+            Role::Init(_) => SignalSet::ALL.less(fault::SET),
         }
     }
 }

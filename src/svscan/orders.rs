@@ -7,6 +7,7 @@ use super::{Dialect, Plan, Role, shutdown_signal};
 use crate::service::command::{Command, Delivery, ScanCommand, Signal};
 use crate::service::machine::{Event, Want};
 use crate::service::{files, label};
+use crate::state::leave;
 use crate::sys::process::SpawnError;
 use crate::sys::signal::{self, Received, number as sig};
 use crate::sys::time::Nanos;
@@ -120,10 +121,16 @@ impl Engine {
 
     fn signal(&mut self, received: Received, now: Nanos) {
         let signal = received.signal;
+        #[cfg(feature = "faults")]
+        if crate::sys::inject::ask(signal) {
+            return;
+        }
         match signal {
             sig::CHLD => self.more_deaths = true,
             _ if self.config.role.only_service().is_some() => self.supervise_signal(signal, now),
             sig::ALRM => self.look_again(now),
+            // By this a program says that it has failed. To `svscan` it has another meaning.
+            sig::ABRT if matches!(self.config.role, Role::Init(_)) => leave::leave_soon(&received),
             sig::ABRT => {
                 if let Some(plan) = self.leave_plan() {
                     self.stop(plan, None, now);

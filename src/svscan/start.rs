@@ -46,7 +46,7 @@ pub fn begin(tables: &mut Tables, why: Why, role: Role) -> Option<Rlimit> {
     let header = &mut tables.header;
     let init = matches!(role, Role::Init(_));
     if why == Why::Fresh {
-        let own = Fd(header.arena_fd);
+        let own = [Fd(header.arena_fd), Fd(header.exe_fd)];
         let inherited = if init { close_inherited(own) } else { note_inherited(own) };
         (header.own_from, header.inherited) = (inherited.own_from, inherited.mask);
     } else {

@@ -2,6 +2,7 @@
 
 use core::ffi::{CStr, c_char};
 use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
 
 /// argv. Words live as long as the process.
 #[derive(Clone, Copy)]
@@ -26,8 +27,26 @@ pub unsafe fn from_stack(stack: *const usize) -> Args {
         let argv = stack.add(1).cast::<*const c_char>();
         let envp = argv.add(argc + 1);
         rustix::param::init(envp as *mut *mut u8);
-        Args { argc, argv, envp }
+        let args = Args { argc, argv, envp };
+        remember(args);
+        args
     }
+}
+
+/// What the kernel gave us: where the arguments are, how many, and the environment.
+static ORIGINAL: (AtomicPtr<*const c_char>, AtomicUsize, AtomicPtr<*const c_char>) =
+    (AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0), AtomicPtr::new(ptr::null_mut()));
+
+pub(super) fn remember(args: Args) {
+    ORIGINAL.0.store(args.argv.cast_mut(), Relaxed);
+    ORIGINAL.1.store(args.argc, Relaxed);
+    ORIGINAL.2.store(args.envp.cast_mut(), Relaxed);
+}
+
+/// The arguments with which this process was executed. `None`: there is a C library that knows them.
+pub fn original() -> Option<Args> {
+    let (argv, envp) = (ORIGINAL.0.load(Relaxed), ORIGINAL.2.load(Relaxed));
+    (!argv.is_null()).then_some(Args { argc: ORIGINAL.1.load(Relaxed), argv, envp })
 }
 
 impl Args {

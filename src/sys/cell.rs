@@ -1,6 +1,7 @@
 //! Statics for a single-threaded process.
 
 use core::cell::UnsafeCell;
+use core::convert::Infallible;
 use core::sync::atomic::{AtomicBool, AtomicPtr, Ordering};
 
 /// A value in `.bss` or `.data` that is handed out once, as the only reference to it. Large tables live in such
@@ -84,6 +85,41 @@ impl<T: Sync> LateRef<T> {
 }
 
 impl<T: Sync> Default for LateRef<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A value that its owner goes on using, until code takes it that never gives control back to the owner: what runs when
+/// the process has failed, up to the execution of another program.
+pub struct SeizeCell<T>(AtomicPtr<T>);
+
+impl<T: 'static> SeizeCell<T> {
+    /// Nothing yet.
+    pub const fn new() -> Self {
+        SeizeCell(AtomicPtr::new(core::ptr::null_mut()))
+    }
+
+    /// Makes the value known, and gives it back to its owner.
+    pub fn lend(&self, owner: &'static mut T) -> &'static mut T {
+        self.0.store(owner, Ordering::Release);
+        owner
+    }
+
+    /// Whether there is a value.
+    pub fn is_known(&self) -> bool {
+        !self.0.load(Ordering::Relaxed).is_null()
+    }
+
+    /// Takes the value from whoever has it. `None`: it is not known.
+    pub fn seize(&self, body: impl FnOnce(Option<&'static mut T>) -> Infallible) -> ! {
+        // SAFETY: the value lives for ever. Whoever has the other reference is below us on the stack of the only thread,
+        // or was interrupted, and never runs again.
+        match body(unsafe { self.0.load(Ordering::Acquire).as_mut() }) {}
+    }
+}
+
+impl<T: 'static> Default for SeizeCell<T> {
     fn default() -> Self {
         Self::new()
     }

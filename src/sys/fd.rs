@@ -27,7 +27,13 @@ impl Fd {
 
     /// Takes over an owned descriptor: it stays open until [`Fd::close`].
     pub fn from_owned(fd: OwnedFd) -> Fd {
-        Fd(fd.into_raw_fd())
+        Fd::new(fd.into_raw_fd())
+    }
+
+    /// A number that the kernel has just given us.
+    pub(super) fn new(number: i32) -> Fd {
+        saw(number);
+        Fd(number)
     }
 
     /// pipe2(2): the end to read from, the end to write to; close-on-exec.
@@ -85,6 +91,32 @@ impl Fd {
     }
 }
 
+/// The highest number that was ever open, as far as we know.
+static HIGHEST: AtomicI32 = AtomicI32::new(2);
+
+/// Notes that this number is open, or was.
+pub fn saw(number: i32) {
+    if number > HIGHEST.load(Relaxed) {
+        HIGHEST.store(number, Relaxed); // there is one thread
+    }
+}
+
+/// The highest number that was ever open in this process, its earlier incarnations included.
+pub fn highest() -> i32 {
+    HIGHEST.load(Relaxed)
+}
+
+/// Takes close-on-exec from everything that is open: the program that is executed next goes on with all of it.
+pub fn keep_open_on_exec() {
+    for number in 0..=highest() {
+        let _ = Fd(number).set_cloexec(false);
+    }
+    // Those that the kernel has given us without our having seen them yet follow without a gap: it gives the lowest.
+    while Fd(highest() + 1).set_cloexec(false).is_ok() {
+        saw(highest() + 1);
+    }
+}
+
 /// A pipe, close-on-exec: the end to read from, the end to write to.
 pub fn pipe() -> Result<(Fd, Fd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -116,25 +148,31 @@ impl Inherited {
     }
 }
 
-/// Closes every descriptor above standard error, but `kept`: what somebody left us, at the start of a process. Best effort:
-/// kernels before 5.9 cannot.
-pub fn close_inherited(kept: Fd) -> Inherited {
-    let (below, above) = match u32::try_from(kept.0) {
-        Ok(kept) if kept > 3 => (super::raw::close_range(3, kept - 1), kept + 1),
-        Ok(3) => (Ok(()), 4),
-        _ => (Ok(()), 3),
-    };
-    let own_from = if below.and(super::raw::close_range(above, u32::MAX)).is_ok() { 3 } else { 0 };
+/// Closes every descriptor above standard error, but these, which are our own: what somebody left us, at the start of a
+/// process. Best effort: kernels before 5.9 cannot.
+pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
+    own.sort_unstable_by_key(|fd| fd.0);
+    let mut done = Ok(());
+    let mut from = 3u32;
+    for kept in own.into_iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|kept| *kept >= 3) {
+        if kept > from {
+            done = done.and(super::raw::close_range(from, kept - 1));
+        }
+        from = kept + 1;
+    }
+    done = done.and(super::raw::close_range(from, u32::MAX));
+    let own_from = if done.is_ok() { 3 } else { 0 };
     OWN_FROM.store(own_from, Relaxed);
     Inherited { own_from, mask: 0 }
 }
 
 /// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
-/// but `own`. Best effort: without /proc nobody can tell those from 64 on.
-pub fn note_inherited(own: Fd) -> Inherited {
+/// but these. Best effort: without /proc nobody can tell those from 64 on.
+pub fn note_inherited(own: [Fd; 2]) -> Inherited {
     let mut inherited = Inherited { own_from: 3, mask: 0 };
     let note = |number: i32, inherited: &mut Inherited| {
-        if number > 2 && number != own.0 {
+        saw(number);
+        if number > 2 && !own.contains(&Fd(number)) {
             inherited.own_from = inherited.own_from.max(number.saturating_add(1));
             inherited.mask |= 1u64.checked_shl(number as u32).unwrap_or(0);
         }

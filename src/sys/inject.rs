@@ -7,6 +7,7 @@
 //! `random:SEED:ONE_IN[:LIMIT]`: at every passage of any point, one time in so many, in all incarnations below LIMIT.
 
 use super::raw;
+use super::signal::SignalSet;
 use crate::text::number::parse_u32;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -122,6 +123,38 @@ pub const KINDS: [(&str, Kind); 8] = [
 /// follow are for the other ways.
 pub const FIRST_SIGNAL: i32 = 50;
 
+/// All of them.
+pub const SIGNALS: SignalSet = {
+    let mut set = SignalSet::EMPTY;
+    let mut kind = 0;
+    while kind < KINDS.len() {
+        set = set.union(SignalSet::of(&[FIRST_SIGNAL + kind as i32]));
+        kind += 1;
+    }
+    set
+};
+
+/// 1 and the number of the kind in which the loop is to fail; 0: none.
+static ASKED: AtomicU32 = AtomicU32::new(0);
+
+/// Makes the loop fail at its next turn, if this is one of [`SIGNALS`]. Answers whether it is.
+pub fn ask(signal: i32) -> bool {
+    let kind = signal - FIRST_SIGNAL;
+    let known = (0..KINDS.len() as i32).contains(&kind);
+    if known {
+        ASKED.store(kind as u32 + 1, Relaxed);
+    }
+    known
+}
+
+/// Fails, if the loop was asked to.
+pub fn fail_if_asked() {
+    match ASKED.swap(0, Relaxed) {
+        0 => {}
+        kind => fail_as(kind as i32 - 1),
+    }
+}
+
 /// [`key`] of the point.
 static POINT: AtomicU64 = AtomicU64::new(0);
 static LEFT: AtomicU32 = AtomicU32::new(0);
@@ -216,16 +249,4 @@ pub fn fail(kind: Kind) {
 fn deeper(depth: usize) -> usize {
     let room = core::hint::black_box([depth as u8; 1024]);
     deeper(depth + 1) + usize::from(core::hint::black_box(room)[depth % 1024])
-}
-
-/// A named point at which a test build can be made to fail. In other builds it is nothing.
-#[macro_export]
-macro_rules! fault_point {
-    ($name:literal) => {
-        #[cfg(feature = "faults")]
-        {
-            const { assert!($crate::sys::inject::is_point($name), "name it in sys/inject.rs") };
-            $crate::sys::inject::reached($name);
-        }
-    };
 }

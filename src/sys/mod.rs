@@ -6,6 +6,7 @@
 //! a wrong descriptor number or path is an errno, never undefined behaviour.
 #![allow(unsafe_code)]
 
+pub mod again;
 pub mod args;
 pub mod cell;
 pub mod datagram;
@@ -17,6 +18,7 @@ pub mod envfile;
 pub mod environment;
 pub mod epoll;
 pub mod family;
+pub mod fault;
 pub mod fd;
 pub mod file;
 pub mod identity;
@@ -46,3 +48,15 @@ pub use rustix::io::Errno;
 
 /// Result of a system call.
 pub type Result<T> = core::result::Result<T, Errno>;
+
+/// A named point at which a test build can be made to fail. In other builds it is nothing.
+#[macro_export]
+macro_rules! fault_point {
+    ($name:literal) => {
+        #[cfg(feature = "faults")]
+        {
+            const { assert!($crate::sys::inject::is_point($name), "name it in sys/inject.rs") };
+            $crate::sys::inject::reached($name);
+        }
+    };
+}

@@ -28,6 +28,15 @@ pub fn writable(fd: Fd, deadline: Option<Nanos>) -> Result<()> {
     wait(fd, PollFlags::OUT, deadline)
 }
 
+/// Waits for nothing, until `deadline`.
+pub fn until(deadline: Nanos) {
+    while time::boot() < deadline {
+        let left = deadline.saturating_sub(time::boot()).next_multiple_of(MILLI);
+        let limit = Timespec { tv_sec: (left / SECOND) as _, tv_nsec: (left % SECOND) as _ };
+        let _ = rustix::event::poll(&mut [], Some(&limit));
+    }
+}
+
 /// Whether `fd` reports an error, or that its other side is gone (POLLERR, POLLHUP). Does not wait.
 pub fn is_hung_up(fd: Fd) -> bool {
     let mut asked = [PollFd::new(&fd, PollFlags::empty())];

@@ -72,6 +72,12 @@ struct ChildStack(UnsafeCell<[u8; STACK_SIZE]>);
 unsafe impl Sync for ChildStack {}
 static CHILD_STACK: ChildStack = ChildStack(UnsafeCell::new([0; STACK_SIZE]));
 
+/// Whether a stack pointer is that of a child that shares our memory.
+pub(super) fn is_child_stack(at: usize) -> bool {
+    let start = CHILD_STACK.0.get() as usize;
+    (start..=start + STACK_SIZE).contains(&at)
+}
+
 struct ChildPlan<'a> {
     path: *const u8,
     argv: *const *const u8,

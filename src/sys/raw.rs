@@ -2,6 +2,7 @@
 
 use super::{Errno, Result};
 use crate::arch::syscall6;
+use core::ffi::c_void;
 use linux_raw_sys::general as nr;
 
 /// Pads the arguments of a call to six words.
@@ -37,6 +38,18 @@ pub fn exit_group(code: i32) -> ! {
 pub unsafe fn execve(path: *const u8, argv: *const *const u8, envp: *const *const u8) -> Errno {
     // SAFETY: by contract.
     match unsafe { syscall!(__NR_execve, path, argv, envp) } {
+        Err(e) => e,
+        Ok(_) => Errno::INVAL,
+    }
+}
+
+/// execveat(2) of an open file. Returns only on failure.
+///
+/// # Safety
+/// As for [`execve`].
+pub unsafe fn execve_open(fd: i32, argv: *const *const u8, envp: *const *const u8) -> Errno {
+    // SAFETY: by contract.
+    match unsafe { syscall!(__NR_execveat, fd, c"".as_ptr(), argv, envp, nr::AT_EMPTY_PATH) } {
         Err(e) => e,
         Ok(_) => Errno::INVAL,
     }
@@ -88,6 +101,37 @@ pub fn on_signal(signal: i32, handler: extern "C" fn(i32)) {
     }
     // SAFETY: a kernel sigaction of full size, whose handler lives as long as the process.
     let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
+}
+
+/// rt_sigaction: `handler` runs at each `signal`, on the alternate stack, with `mask` blocked, but `signal` itself is not;
+/// system calls that can go on do.
+pub fn on_fault(signal: i32, handler: extern "C" fn(i32, *const c_void, *const c_void), mask: KernelSigset) {
+    let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    action[0] = handler as *const () as usize;
+    action[1] = (nr::SA_SIGINFO | nr::SA_ONSTACK | nr::SA_NODEFER | nr::SA_RESTART) as usize;
+    // Elsewhere the kernel brings its own way back from a handler.
+    #[cfg(target_arch = "x86_64")]
+    {
+        action[1] |= nr::SA_RESTORER as usize;
+        action[2] = crate::arch::linchpin_signal_return as *const () as usize;
+    }
+    let words = SIGSET_SIZE / size_of::<usize>();
+    for (i, word) in action[3..].iter_mut().enumerate().take(words) {
+        *word = (mask >> (i * 8 * size_of::<usize>())) as usize;
+    }
+    // SAFETY: a kernel sigaction of full size, whose handler lives as long as the process.
+    let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
+}
+
+/// sigaltstack(2): signal handlers that ask for it run on this stack.
+///
+/// # Safety
+/// The memory must be used for nothing else, for ever.
+pub unsafe fn set_alternate_stack(base: *mut u8, size: usize) -> Result<()> {
+    // The kernel's stack_t: the flags are an int, followed by a gap where pointers are larger.
+    let stack = [base as usize, 0, size];
+    // SAFETY: a full stack_t; the memory is the caller's to give.
+    unsafe { syscall!(__NR_sigaltstack, &raw const stack, 0) }.map(drop)
 }
 
 /// setitimer(ITIMER_REAL): SIGALRM after `first` milliseconds, then every `then`; 0 and 0 end it.

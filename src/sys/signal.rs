@@ -119,6 +119,15 @@ impl SignalSet {
         SignalSet(self.0 & !(1 << (signal - 1)))
     }
 
+    /// These, without those of another set.
+    pub const fn less(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 & !other.0)
+    }
+
+    pub(super) fn bits(self) -> u64 {
+        self.0
+    }
+
     /// The signals that are blocked now.
     pub fn blocked() -> SignalSet {
         SignalSet(raw::mask())
@@ -153,7 +162,7 @@ pub struct Received {
 
 /// A non-blocking, close-on-exec signalfd(2) for `set`, which must be blocked.
 pub fn open_signalfd(set: SignalSet) -> Result<Fd> {
-    raw::signalfd(set.0).map(Fd)
+    raw::signalfd(set.0).map(Fd::new)
 }
 
 /// The next pending signal, or `None` when there is none left.

@@ -1,9 +1,10 @@
 //! `supervise`: supervises one service, s6-supervise(8), for those who want a process per service.
 
 use crate::applets::cli::{Cli, USAGE, WrongUsage};
+use crate::boot::rescue;
 use crate::limits::SERVICE_NAME;
 use crate::log;
-use crate::state::{self, Why};
+use crate::state::{self, Why, leave};
 use crate::svscan::enter::{check, has_begun};
 use crate::svscan::start::{begin, fill_stdio, reset_signals};
 use crate::svscan::{Config, Engine, Role};
@@ -26,6 +27,8 @@ pub fn supervise(cli: &Cli) -> i32 {
 
 fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     fill_stdio();
+    reset_signals();
+    leave::arm(&rescue::GIVE_UP);
     let opened = state::open(cli.env());
     // Who is entered again is there already.
     let is_there = matches!(opened, Ok((_, Why::Fault | Why::Asked)));
@@ -36,7 +39,6 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     log::set_speaker(format_args!("{}", cli.speaker()));
     let role = Role::Supervise(dir);
     role.blocked().block();
-    reset_signals();
     let (arena, why) = match opened {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),

@@ -1,9 +1,10 @@
 //! `svscan`: the supervision tree, not as process 1 of a machine (or as process 1 of a container).
 
 use crate::applets::cli::{Cli, Opt, USAGE, WrongUsage};
+use crate::boot::rescue;
 use crate::fdholder::server;
 use crate::limits::{FILE_NAME, SERVICE_NAME, SERVICES};
-use crate::state::{self, Header};
+use crate::state::{self, Header, leave};
 use crate::svscan::enter::{check, has_begun};
 use crate::svscan::scan::FDHOLDER;
 use crate::svscan::start::{begin, fill_stdio, forget_inherited, inherited, make_dir, open_scandir, reset_signals};
@@ -77,6 +78,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     let role = Role::Svscan;
     role.blocked().block();
     reset_signals();
+    leave::arm(&rescue::GIVE_UP);
     let (arena, why) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),

@@ -81,7 +81,7 @@ record! {
         pub fault_limit: u32,
         /// …within so long, and process 1 does not try to go on any more, but…
         pub fault_within: u64,
-        /// …does this (`boot::fault::Then`).
+        /// …does this (`state::leave::Then`).
         pub fault_then: u32,
         /// 1 once the board's init script was started.
         pub init_started: u32,
@@ -103,6 +103,10 @@ record! {
         pub own_from: i32,
         /// So many mounts of the board config are done.
         pub mounts_done: u32,
+        /// Numbers from here on were never open when the process last left by a fault.
+        pub fds_top: u32,
+        /// For later.
+        pub spare: u32,
         /// Held slots from here on are free.
         pub held_top: u32,
         /// Client slots from here on are free.

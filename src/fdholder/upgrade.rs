@@ -45,7 +45,7 @@ pub fn may_ask(client: &Client) -> bool {
 }
 
 /// What the next request of a client is, if it is such a one, and all of it is there.
-fn next(client: &Client) -> Option<Asked> {
+pub fn next(client: &Client) -> Option<Asked> {
     let Ok(Framed::Whole(payload, fds)) = wire::frame(session::unserved(client)) else { return None };
     if client.used == 0 || client.reply_len > 0 || !may_ask(client) {
         return None;

@@ -6,8 +6,8 @@ use super::engine::Engine;
 use super::start::inherited;
 use crate::fault_point;
 use crate::fdholder::server::{Now, Records};
-use crate::fdholder::upgrade::Asked;
-use crate::state::handover::{self, Asker};
+use crate::fdholder::upgrade::{self, Asked};
+use crate::state::handover::{self, Asker, NOBODY_GOES_ON};
 use crate::sys::fd::close_all_on_exec;
 use crate::sys::{Errno, Fd, Result, elf};
 use crate::text::errno::Reason;
@@ -60,10 +60,24 @@ impl Engine {
     pub(super) fn tell_asker(&mut self) {
         let header = &self.tables.header;
         let (place, generation) = (header.asker, header.asker_generation);
+        if place == NOBODY_GOES_ON {
+            return self.refuse_askers();
+        }
         let Some(slot) = (place as usize).checked_sub(1) else { return };
         if self.tables.clients.get(slot).is_some_and(|client| client.used != 0 && client.generation == generation) {
             fault_point!("upgrade.telling");
             self.answer_asker(slot, Ok(Fd::NONE));
+        }
+        self.tables.header.asker = 0;
+    }
+
+    /// The other binary could not take what it was handed: this one goes on, and so nothing has changed.
+    fn refuse_askers(&mut self) {
+        for slot in 0..self.tables.header.clients_top as usize {
+            let client = self.tables.clients.get(slot);
+            if matches!(client.and_then(upgrade::next), Some(Asked::Enter(_))) {
+                self.answer_asker(slot, Err(Errno::NOEXEC));
+            }
         }
         self.tables.header.asker = 0;
     }

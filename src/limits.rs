@@ -32,6 +32,9 @@ pub const FDHOLDER_CROWDED: u64 = 25_000_000;
 /// Simultaneous clients of the fd-holder that is a process of its own: s6-fdholderd's bound for `-c`.
 pub const FDHOLDERD_CLIENTS: usize = 256;
 
+/// Bytes of the file in which a scanner tells of itself: some 400 for its numbers, the rest for what the last fault was.
+pub const STATE_FILE: usize = 1024;
+
 /// Bytes of a file of access rules: 2 KiB for the tables, some 200 for each of a thousand users. It is read into memory,
 /// for a mapped file that somebody cuts off would end the process.
 pub const RULES_FILE: usize = 256 * 1024;

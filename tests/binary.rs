@@ -93,6 +93,42 @@ fn check_elf(path: &Path, machine: u64) {
     }
 }
 
+/// What only faults on demand bring: the variable, what the assertion says, the points.
+#[cfg(feature = "faults")]
+fn faults_on_demand() -> Vec<&'static str> {
+    use linchpin::sys::inject;
+    let variable = std::str::from_utf8(inject::VARIABLE).unwrap();
+    let points = inject::POINTS.iter().copied().flatten().copied();
+    // A short word may be there for another reason.
+    points.filter(|name| name.contains('.')).chain([variable, "a fault was asked for"]).collect()
+}
+
+#[test]
+#[cfg(feature = "faults")]
+fn what_is_built_for_the_boards_cannot_be_made_to_fail_on_demand() {
+    let out = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/out");
+    for arch in ["arm", "aarch64", "x86_64"] {
+        let path = out.join(arch).join("linchpin");
+        if !path.exists() {
+            println!("{arch}: not built");
+            continue;
+        }
+        let elf = Elf::read(&path);
+        for text in faults_on_demand() {
+            assert!(!elf.contains(text), "{} contains {text}", path.display());
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "faults")]
+fn what_is_looked_for_is_there_where_faults_can_be_demanded() {
+    let elf = Elf::read(Path::new(BINARY));
+    for text in faults_on_demand() {
+        assert!(elf.contains(text), "{text}");
+    }
+}
+
 fn host_machine() -> u64 {
     match std::env::consts::ARCH {
         "x86_64" => 62,

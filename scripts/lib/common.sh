@@ -4,7 +4,7 @@ set -eu
 
 SELF=$(basename "$0")
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
-OUT=$ROOT/target/out
+OUT=${LINCHPIN_OUT:-$ROOT/target/out}
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/linchpin
 ALL_ARCHES="arm aarch64 x86_64"
 

@@ -61,7 +61,8 @@ fn overview(to: Fd) -> i32 {
     0
 }
 
-fn usage(applet: &Applet) -> i32 {
+/// The usage of a command, and what it does.
+pub fn usage(applet: &Applet) -> i32 {
     let mut line = Line::<512>::new();
     let s6 = if applet.s6 { "s6-" } else { "" };
     let _ = write!(line, "usage: {s6}{} {}\n{}", applet.name, applet.usage, applet.summary);

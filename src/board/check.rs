@@ -1,6 +1,6 @@
 //! What a board says, as a short table for people: `linchpin check`.
 
-use super::model::{Allow, Board, DIRECTORY_MODE, Glob, Signals, Socket, Whom};
+use super::model::{Allow, Board, DIRECTORY_MODE, Fault, Glob, Signals, Socket, Then, Whom};
 use crate::fdholder::rights::{GETDUMP, SETDUMP, Use};
 use crate::socket::Address;
 use crate::socket::options::{KNOWN, Takes, V6ONLY};
@@ -41,6 +41,7 @@ impl Display for Summary<'_, '_> {
         }
         let signals = if board.signals() == Signals::S6 { "s6" } else { "busybox" };
         row(f, "signals", signals, format_args!(""))?;
+        writeln!(f, "{:<9} {}", "fault", After(board.fault()))?;
         let (stop, kill) = (board.timeout() / MILLI, board.kill_timeout() / MILLI);
         writeln!(f, "{:<9} {stop} ms for services, {kill} ms for what is left", "shutdown")
     }
@@ -92,6 +93,26 @@ fn entry(f: &mut fmt::Formatter<'_>, allow: &Allow<'_>, globs: &[Glob<'_>]) -> f
         write!(f, ", for {} ms at most", allow.lifetime_max / MILLI)?;
     }
     writeln!(f)
+}
+
+/// What becomes of a process 1 that fails.
+struct After<'a>(Fault<'a>);
+
+impl Display for After<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Fault { limit, within, then, rescue } = self.0;
+        let faults = match limit {
+            0 => return f.write_str("process 1 goes on after any number of faults"),
+            1 => "fault",
+            _ => "faults",
+        };
+        write!(f, "process 1 goes on; after {limit} {faults} within {} ms, ", within / MILLI)?;
+        match then {
+            Then::Reboot => f.write_str("reboot"),
+            Then::Rescue => write!(f, "rescue with {}", Word(rescue)),
+            Then::Reap => f.write_str("only reap"),
+        }
+    }
 }
 
 struct Details<'b, 'a>(&'b Socket<'a>);

@@ -22,6 +22,8 @@ pub enum Table {
     Fdholder,
     /// `[[fdholder.allow]]`
     Allow,
+    /// `[fault]`
+    Fault,
     /// `[shutdown]`
     Shutdown,
     /// Not known, or not readable: its keys are passed over.
@@ -39,19 +41,21 @@ impl Table {
             Table::Socket => "is not a key of [[socket]]",
             Table::Fdholder => "is not a key of [fdholder]",
             Table::Allow => "is not a key of [[fdholder.allow]]",
+            Table::Fault => "is not a key of [fault]",
             Table::Shutdown | Table::Lost => "is not a key of [shutdown]",
         }
     }
 }
 
 /// Name of a table and whether it is written in double brackets, once for each entry.
-pub const TABLES: [(&str, Table, bool); 7] = [
+pub const TABLES: [(&str, Table, bool); 8] = [
     ("board", Table::Board, false),
     ("boot", Table::Boot, false),
     ("mount", Table::Mount, true),
     ("socket", Table::Socket, true),
     ("fdholder", Table::Fdholder, false),
     ("fdholder.allow", Table::Allow, true),
+    ("fault", Table::Fault, false),
     ("shutdown", Table::Shutdown, false),
 ];
 
@@ -114,6 +118,14 @@ pub enum Key {
     MaxHeld,
     /// `fdholder.allow.max-lifetime`
     MaxLifetime,
+    /// `fault.limit`
+    FaultLimit,
+    /// `fault.within`
+    FaultWithin,
+    /// `fault.then`
+    FaultThen,
+    /// `fault.rescue`
+    Rescue,
     /// `shutdown.timeout`
     Timeout,
     /// `shutdown.kill-timeout`
@@ -121,7 +133,7 @@ pub enum Key {
 }
 
 /// Table and name of every key.
-pub const KEYS: [(Table, &str, Key); 34] = [
+pub const KEYS: [(Table, &str, Key); 38] = [
     (Table::Board, "name", Key::Name),
     (Table::Board, "hostname", Key::Hostname),
     (Table::Boot, "services", Key::Services),
@@ -154,6 +166,10 @@ pub const KEYS: [(Table, &str, Key); 34] = [
     (Table::Allow, "setdump", Key::Dumps(SETDUMP)),
     (Table::Allow, "max-held", Key::MaxHeld),
     (Table::Allow, "max-lifetime", Key::MaxLifetime),
+    (Table::Fault, "limit", Key::FaultLimit),
+    (Table::Fault, "within", Key::FaultWithin),
+    (Table::Fault, "then", Key::FaultThen),
+    (Table::Fault, "rescue", Key::Rescue),
     (Table::Shutdown, "timeout", Key::Timeout),
     (Table::Shutdown, "kill-timeout", Key::KillTimeout),
 ];

@@ -17,5 +17,5 @@ pub mod users;
 
 pub use diagnostic::Diagnostic;
 pub use file::with_file;
-pub use model::{Allow, Board, Glob, Id, Mount, Owner, Signals, Socket, Whom};
+pub use model::{Allow, Board, Fault, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom};
 pub use reader::load;

@@ -23,6 +23,7 @@ pub struct Board<'a> {
     pub(super) signals: Signals,
     pub(super) fdholder: Option<&'a str>,
     pub(super) rules: Option<&'a str>,
+    pub(super) fault: Fault<'a>,
     pub(super) timeout: Option<Nanos>,
     pub(super) kill_timeout: Option<Nanos>,
     pub(super) mounts: Vec<Mount<'a>, BOARD_MOUNTS>,
@@ -40,6 +41,40 @@ pub enum Signals {
     S6,
     /// BusyBox init's: INT ctrl-alt-del, TERM reboot, USR1 halt, USR2 power off.
     Busybox,
+}
+
+/// What becomes of a process 1 that fails again and again, `[fault]`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Fault<'a> {
+    /// So many faults (0: any number), at most [`FAULTS_KEPT`]…
+    pub limit: u32,
+    /// …within this time, and process 1 does not go on, but…
+    pub within: Nanos,
+    /// …does this.
+    pub then: Then,
+    /// The command for [`Then::Rescue`].
+    pub rescue: &'a str,
+}
+
+/// What process 1 does once it has failed too often, as the arena's header holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u32)]
+pub enum Then {
+    /// Sync and reboot.
+    #[default]
+    Reboot = 0,
+    /// Reap, and run the rescue command on the console, again and again.
+    Rescue = 1,
+    /// Only reap.
+    Reap = 2,
+}
+
+/// Faults whose time the arena remembers: no limit can be higher.
+pub const FAULTS_KEPT: u32 = 8;
+
+impl Fault<'static> {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Fault<'static> = Fault { limit: 5, within: 60 * SECOND, then: Then::Reboot, rescue: "/bin/sh" };
 }
 
 /// A file system to mount, `[[mount]]`.
@@ -220,6 +255,7 @@ impl<'a> Board<'a> {
             signals: Signals::S6,
             fdholder: None,
             rules: None,
+            fault: Fault::DEFAULT,
             timeout: None,
             kill_timeout: None,
             mounts: Vec::new(),
@@ -239,6 +275,7 @@ impl<'a> Board<'a> {
         self.signals = Signals::S6;
         self.fdholder = None;
         self.rules = None;
+        self.fault = Fault::DEFAULT;
         self.timeout = None;
         self.kill_timeout = None;
         self.mounts.clear();
@@ -311,6 +348,11 @@ impl<'a> Board<'a> {
         self.globs.get(first..).and_then(|from| from.get(..count)).unwrap_or_default()
     }
 
+    /// `[fault]`.
+    pub fn fault(&self) -> Fault<'a> {
+        self.fault
+    }
+
     /// `[shutdown] timeout`: how long services get before SIGKILL. Default: 10 s.
     pub fn timeout(&self) -> Nanos {
         self.timeout.unwrap_or(10 * SECOND)
@@ -349,5 +391,7 @@ mod tests {
         assert_eq!(board.scandir(), "/run/service");
         assert_eq!(board.fdholder().get(), Some(c"/run/service/fdholder/s"));
         assert_eq!((board.timeout(), board.kill_timeout()), (10 * SECOND, 3 * SECOND));
+        let fault = Fault { limit: 5, within: 60 * SECOND, then: Then::Reboot, rescue: "/bin/sh" };
+        assert_eq!(board.fault(), fault);
     }
 }

@@ -5,7 +5,7 @@
 use super::diagnostic::{Diagnostic, Mistake, position};
 use super::entries::{self, Place};
 use super::keys::{KEYS, Key, Seen, TABLES, Table, table};
-use super::model::{Allow, Board, Glob, Id, Mount, Owner, Signals, Socket, Whom, id};
+use super::model::{Allow, Board, FAULTS_KEPT, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom, id};
 use super::syntax::{Item, List, Parser, Path, Value};
 use crate::fdholder::rights::Use;
 use crate::limits::{BOARD_MISTAKES, FDHOLDER_GLOBS, HELD_NAME};
@@ -23,8 +23,8 @@ const LEFT_OUT: &str = "it is left out";
 /// Longest host name, gethostname(2).
 const HOST_NAME: usize = 64;
 
-/// Longest path of the directory of access rules: what the arena has room for.
-const RULES_PATH: usize = 255;
+/// Longest path of the directory of access rules, and of the rescue command: what the arena has room for.
+const KEPT_PATH: usize = 255;
 
 /// Reads a board config into `board` (which is cleared first). Strings with escapes are decoded into `scratch`
 /// ([`BOARD_SCRATCH`](crate::limits::BOARD_SCRATCH) bytes do for a sensible file). Every mistake is given to `report`,
@@ -418,11 +418,7 @@ impl<'a> Reader<'a, '_> {
                 board.fdholder = fits.then_some(path);
                 if fits { Ok(()) } else { Err("is longer than a unix socket's 107 bytes") }
             }),
-            Key::Rules => path(value).and_then(|path| {
-                let fits = path.len() <= RULES_PATH;
-                board.rules = fits.then_some(path);
-                if fits { Ok(()) } else { Err("is longer than 255 bytes") }
-            }),
+            Key::Rules => kept_path(value).map(|path| board.rules = Some(path)),
             Key::User => self.set_whom(account(value).map(Whom::User), "is no user (a name or a number)"),
             Key::Group => self.set_whom(account(value).map(Whom::Group), "is no group (a name or a number)"),
             Key::Everybody => self.set_whom((value == Value::Flag(true)).then_some(Whom::Everybody), "is not true"),
@@ -442,6 +438,19 @@ impl<'a> Reader<'a, '_> {
                     Ok(())
                 }
             },
+            Key::FaultLimit => number(value, FAULTS_KEPT).map(|limit| board.fault.limit = limit),
+            Key::FaultWithin => match duration(value)? {
+                0 => Err("is no time"),
+                within => {
+                    board.fault.within = within;
+                    Ok(())
+                }
+            },
+            Key::FaultThen => choice(value, ["reboot", "rescue", "reap"], "is not \"reboot\", \"rescue\" or \"reap\"")
+                .map(|i| {
+                    board.fault.then = [Then::Reboot, Then::Rescue, Then::Reap].get(i).copied().unwrap_or_default();
+                }),
+            Key::Rescue => kept_path(value).map(|path| board.fault.rescue = path),
             Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
             Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
         }
@@ -466,6 +475,11 @@ fn text(value: Value<'_>) -> Read<&str> {
 
 fn path(value: Value<'_>) -> Read<&str> {
     text(value).and_then(|text| if text.starts_with('/') { Ok(text) } else { Err("is not an absolute path") })
+}
+
+/// A path that is kept in the arena.
+fn kept_path(value: Value<'_>) -> Read<&str> {
+    path(value).and_then(|path| if path.len() <= KEPT_PATH { Ok(path) } else { Err("is longer than 255 bytes") })
 }
 
 /// What may be the name of a held descriptor.
@@ -497,6 +511,7 @@ fn number(value: Value<'_>, most: u32) -> Read<u32> {
     match value {
         Value::Number(number) if number <= most => Ok(number),
         Value::Number(_) => Err(match most {
+            FAULTS_KEPT => "is more than 8",
             63 => "is more than 63",
             255 => "is more than 255",
             _ => "is more than 2147483647",

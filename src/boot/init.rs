@@ -1,7 +1,7 @@
 //! Process 1, from the kernel's hands to the engine and back. Each step says what it could not do and goes on: a
 //! machine with a broken config still boots as far as it can.
 
-use super::{Progress, cmdline, console, mounts, rescue, run_image, scandir, shutdown, sockets};
+use super::{Progress, cmdline, console, mounts, policy, rescue, run_image, scandir, shutdown, sockets};
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
@@ -124,6 +124,7 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
     }
     mounts::mount_board(board.mounts(), &mut tables.header.mounts_done);
     let place = scandir::prepare(board, &mut tables.header);
+    policy::take(board, &mut tables.header);
     sockets::take_rights(board, tables);
     let bound = sockets::bind_all(board, tables);
     notice!("{bound} of {} sockets are held; no process has been started yet", board.sockets().len());

@@ -11,6 +11,7 @@ pub mod console;
 pub mod fault;
 pub mod init;
 pub mod mounts;
+pub mod policy;
 pub mod rescue;
 pub mod run_image;
 pub mod scandir;

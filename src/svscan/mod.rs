@@ -4,6 +4,7 @@
 //! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
 //!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
+//! * [`published`]: what people may know of the scanner.
 //! * [`sockets`]: those of the board that are to be bound. * [`slots`]: what is derived from the records, for speed.
 //! * [`enter`]: going on where an earlier incarnation was interrupted; [`strangers`]: children that no record names.
 
@@ -17,6 +18,7 @@ pub mod mend;
 pub mod notify;
 pub mod order;
 pub mod orders;
+pub mod published;
 pub mod records;
 pub mod redo;
 pub mod scan;

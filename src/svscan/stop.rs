@@ -1,7 +1,7 @@
 //! Bringing everything down: who is told what, who is waited for, and until when; and how `svscan` ends.
 
-use super::Plan;
 use super::engine::Engine;
+use super::{Plan, published};
 use crate::service::machine::{Event, Timer};
 use crate::service::{cgroup, files, kind, label, waiting};
 use crate::sys::args::Argv;
@@ -164,6 +164,7 @@ impl Engine {
     pub fn leave(&mut self) -> i32 {
         cgroup::remove_base();
         waiting::remove_stopping(Fd(self.tables.header.scandir_fd));
+        published::remove(Fd(self.tables.header.scandir_fd));
         if let Some(limit) = self.config.nofile {
             let _ = setrlimit(Resource::Nofile, limit);
         }

@@ -2,6 +2,7 @@
 
 pub mod cdb;
 pub mod cpath;
+pub mod date;
 pub mod duration;
 pub mod errno;
 pub mod fdname;

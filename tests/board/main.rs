@@ -2,7 +2,7 @@
 
 mod entries;
 
-use linchpin::board::{Board, Glob, Id, Mount, Owner, Signals, Socket, Whom, load};
+use linchpin::board::{Board, Fault, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom, load};
 use linchpin::fdholder::rights::{GETDUMP, Use};
 use linchpin::limits::{BOARD_MISTAKES, BOARD_MOUNTS, BOARD_SCRATCH, BOARD_SOCKETS};
 use linchpin::socket::Address;
@@ -106,6 +106,11 @@ fn everything_a_board_can_say_is_read() {
         everybody = true
         list = ["*"]
         delete = ["\u0061", "b"]
+        [fault]
+        limit = 3
+        within = "2m"
+        then = "rescue"
+        rescue = "/sbin/rescue"
         [shutdown]
         timeout = "1500ms"
         kill-timeout = "2m"
@@ -154,6 +159,8 @@ fn everything_a_board_can_say_is_read() {
         assert_eq!((all.whom, all.rights, all.lifetime_max), (Whom::Everybody, 0, 0));
         assert_eq!(board.globs(all), [glob(Use::List, "*"), glob(Use::Delete, "a"), glob(Use::Delete, "b")]);
         assert_eq!(board.fdholder().get(), Some(c"/run/holder"));
+        let fault = Fault { limit: 3, within: 120_000_000_000, then: Then::Rescue, rescue: "/sbin/rescue" };
+        assert_eq!(board.fault(), fault);
         assert_eq!((board.timeout(), board.kill_timeout()), (1_500_000_000, 120_000_000_000));
     });
     assert_eq!(mistakes, [""; 0]);
@@ -208,6 +215,15 @@ fn each_mistake_is_one_sentence_with_its_place() {
             "[shutdown]\ntimeout = 10".into(),
             "2:11: timeout 10 is not a duration (like \"1500ms\", \"10s\" or \"2m\"); the default is kept",
         ),
+        ("[fault]\nlimit = 9".into(), "2:9: limit 9 is more than 8; the default is kept"),
+        ("[fault]\nlimit = '1'".into(), "2:9: limit '1' is not a number; the default is kept"),
+        ("[fault]\nwithin = '0s'".into(), "2:10: within '0s' is no time; the default is kept"),
+        (
+            "[fault]\nthen = 'panic'".into(),
+            "2:8: then 'panic' is not \"reboot\", \"rescue\" or \"reap\"; the default is kept",
+        ),
+        ("[fault]\nrescue = 'sh'".into(), "2:10: rescue 'sh' is not an absolute path; the default is kept"),
+        ("[fault]\ntimes = 3".into(), "2:1: the key times is not a key of [fault]; it is ignored"),
         ("[[mount]]\ntype = 'tmpfs'".into(), "1:1: the mount has no target; it is left out"),
         ("[[mount]]\ntarget = '/tmp'".into(), "1:1: the mount has no type; it is left out"),
         ("[[mount]]\ntarget = 'tmp'".into(), "2:10: target 'tmp' is not an absolute path; it is left out"),
@@ -424,6 +440,20 @@ fn check_says_what_it_understood_and_exits_0() {
     let socket = out.lines().find(|line| line.starts_with("socket")).unwrap();
     let words: Vec<_> = socket.split_whitespace().collect();
     assert_eq!(words.join(" "), "socket unix:/run/x stream, backlog 4096, mode 0660, group 7");
+}
+
+#[test]
+fn check_says_what_becomes_of_a_process_1_that_fails() {
+    let fault = |content: &str| {
+        let (code, out, _) = check(content.as_bytes());
+        assert_eq!(code, Some(0));
+        out.lines().find_map(|line| line.strip_prefix("fault     ")).unwrap().to_owned()
+    };
+    assert_eq!(fault("# none"), "process 1 goes on; after 5 faults within 60000 ms, reboot");
+    assert_eq!(fault("[fault]\nlimit = 0\n"), "process 1 goes on after any number of faults");
+    let rescue = fault("[fault]\nlimit = 1\nwithin = '5s'\nthen = 'rescue'\nrescue = '/r'\n");
+    assert_eq!(rescue, "process 1 goes on; after 1 fault within 5000 ms, rescue with /r");
+    assert_eq!(fault("fault.then = 'reap'"), "process 1 goes on; after 5 faults within 60000 ms, only reap");
 }
 
 #[test]

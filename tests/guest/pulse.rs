@@ -4,11 +4,16 @@
 //!
 //! * As `./run NAME` it is the service: it says when its first instructions ran, and then waits to be killed.
 //! * `pulse supervised ROUNDS SERVICEDIR` kills that service so often; process 1 brings it back.
+//! * `pulse struck ROUNDS SERVICEDIR` does that too, but before each kill process 1 is made to fail (`strike`) at the next
+//!   thing that it hears of, which is this death.
 //! * `pulse floor ROUNDS` does the same to a child of its own, which it brings back with nothing but waitid(2), clone(2)
 //!   and execve(2): no supervisor can be faster.
 //! * `pulse count NUMBER PROGRAM…` runs a program that starts so many services, and prints how long it took until the last
 //!   one ran, how long it then took to end after SIGTERM, and how many services it left behind.
+//! * `pulse recover NUMBER ROUNDS PROGRAM…` runs a program that starts so many services, and kills one of them so often,
+//!   as it is, and so often with the program made to fail before. It prints the median and the slowest of both.
 //! * `pulse spawn NUMBER` starts so many services, without supervising them, and ends them at SIGTERM.
+//! * `pulse fault PID WAY` makes a process fail now (x86_64; see `fault`).
 //! * `pulse after SCRIPT` runs a shell script when the machine has come to rest; for its first line.
 //!
 //! A round is from just before kill(2) to the first instructions of the next incarnation, which looks at the clock itself:
@@ -19,6 +24,9 @@
 
 #[path = "../../src/arch/entry.rs"]
 mod entry;
+#[cfg(target_arch = "x86_64")]
+mod fault;
+mod strike;
 
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -53,13 +61,19 @@ fn main(args: Args) -> i32 {
     let done = match (word(0), word(1), args.get(2)) {
         (b"./run" | b"run", ..) => service(args.env()),
         (_, b"supervised", Some(rounds)) => {
-            args.get(3).ok_or("which SERVICEDIR?").and_then(|dir| supervised(rounds, dir))
+            args.get(3).ok_or("which SERVICEDIR?").and_then(|dir| supervised(rounds, dir, || Ok(())))
         }
-        (_, b"floor", Some(rounds)) => floor(rounds),
+        (_, b"struck", Some(rounds)) => {
+            args.get(3).ok_or("which SERVICEDIR?").and_then(|dir| supervised(rounds, dir, || strike(1)))
+        }
+        (_, b"floor", Some(rounds)) => floor(rounds, args.env()),
         (_, b"count", Some(number)) => count(number, args),
+        (_, b"recover", Some(number)) => recover(number, args),
         (_, b"spawn", Some(number)) => spawn(number, args.env()),
+        #[cfg(target_arch = "x86_64")]
+        (_, b"fault", Some(pid)) => fail(pid, word(3)),
         (_, b"after", Some(script)) => after(script, args.env()),
-        _ => Err("usage: pulse supervised|floor|count|spawn|after ..., see its source"),
+        _ => Err("usage: pulse supervised|struck|floor|count|recover|spawn|fault|after ..., see its source"),
     };
     done.unwrap_or_else(|why| {
         say(Fd::STDERR, format_args!("pulse: {why}\n"));
@@ -107,18 +121,32 @@ fn listen(path: &CStr) -> Result<Fd, &'static str> {
 
 /// The next beat: when it was, and of whom.
 fn hear(fifo: Fd) -> Result<(Nanos, i32), &'static str> {
-    poll::readable(fifo, Some(time::boot() + PATIENCE)).map_err(|_| "no beat: it does not come back")?;
+    hear_within(fifo, PATIENCE)
+}
+
+fn hear_within(fifo: Fd, patience: Nanos) -> Result<(Nanos, i32), &'static str> {
+    poll::readable(fifo, Some(time::boot() + patience)).map_err(|_| "no beat: it does not come back")?;
     let mut beat = [0; 12];
     file::read_full(fifo, &mut beat).map_err(|_| "cannot read the FIFO")?;
     let [a, b, c, d, e, f, g, h, i, j, k, l] = beat;
     Ok((Nanos::from_ne_bytes([a, b, c, d, e, f, g, h]), i32::from_ne_bytes([i, j, k, l])))
 }
 
-fn supervised(rounds: &CStr, dir: &CStr) -> Outcome {
+fn strike(pid: i32) -> Result<(), &'static str> {
+    strike::overwrite(pid).map_err(|_| "cannot make it fail")
+}
+
+#[cfg(target_arch = "x86_64")]
+fn fail(pid: &CStr, way: &[u8]) -> Outcome {
+    let pid = parse_u32(pid.to_bytes()).ok_or("PID must be a number")?;
+    fault::fault(pid as i32, way).map(|()| 0).map_err(|_| "cannot make it fail")
+}
+
+fn supervised(rounds: &CStr, dir: &CStr, before: impl Fn() -> Result<(), &'static str>) -> Outcome {
     let fifo = listen(FIFO)?;
     let dir = file::open_dir(Fd::CWD, dir).map_err(|_| "cannot open the service directory")?;
     match status::read(dir) {
-        Ok(status) if status.is_up() => measure(rounds, fifo, status.pid, |_| Ok(())).map(|_| 0),
+        Ok(status) if status.is_up() => measure(rounds, fifo, status.pid, before, |_| Ok(())).map(|_| 0),
         Ok(_) => Err("the service is not up"),
         Err(_) => Err("cannot read the service's status"),
     }
@@ -148,46 +176,90 @@ fn start<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env, session: boo
     spawn.start(&mut pid).map(|()| pid).map_err(|_| "cannot start a child")
 }
 
-fn floor(rounds: &CStr) -> Outcome {
-    let fifo = listen(FIFO)?;
+fn floor(rounds: &CStr, env: Env) -> Outcome {
+    // On the host it is anywhere, and so is the FIFO.
+    let (path, env, fifo) = match env.get(b"PULSE") {
+        Some(fifo) => (c"/proc/self/exe", env, fifo),
+        None => (c"/usr/bin/pulse", Env::EMPTY, FIFO),
+    };
+    let fifo = listen(fifo)?;
     let argv = Argv::<3>::new(&[c"./run", c"floor"]);
-    let start = || start(c"/usr/bin/pulse", &argv, Env::EMPTY, false);
+    let start = || start(path, &argv, env, false);
     start()?;
     let (_, pid) = hear(fifo)?;
-    let last = measure(rounds, fifo, pid, |pid| {
+    let again = |pid| {
         process::wait_for(pid).map_err(|_| "cannot wait for the child")?;
         start().map(drop)
-    })?;
+    };
+    let last = measure(rounds, fifo, pid, || Ok(()), again)?;
     // It has our standard output: who reads that would wait for it.
     process::kill(last, sig::KILL).map_err(|_| "cannot kill the last child")?;
     Ok(0)
 }
 
+/// A program with its services, all of which run.
+struct Tree {
+    program: i32,
+    fifo: Fd,
+    pids: heapless::Vec<i32, SERVICES>,
+    begin: Nanos,
+    last: Nanos,
+}
+
+impl Tree {
+    /// Starts the program that the arguments from `at` on name, and waits for so many services.
+    fn start(number: &CStr, args: Args, at: usize) -> Result<Tree, &'static str> {
+        let wanted = parse_u32(number.to_bytes()).ok_or("NUMBER must be a number")? as usize;
+        let path = args.get(at).ok_or("which PROGRAM?")?;
+        let mut argv = Argv::<32>::new(&[]);
+        for word in (at..args.len()).filter_map(|i| args.get(i)) {
+            argv.push(word);
+        }
+        let fifo = listen(args.env().get(b"PULSE").unwrap_or(FIFO))?;
+        let begin = time::boot();
+        let program = start(path, &argv, args.env(), false)?;
+        let mut tree = Tree { program, fifo, pids: heapless::Vec::new(), begin, last: begin };
+        while tree.pids.len() < wanted.clamp(1, SERVICES) {
+            let (born, pid) = hear(fifo)?;
+            tree.last = tree.last.max(born);
+            let _ = tree.pids.push(pid);
+        }
+        Ok(tree)
+    }
+
+    /// Ends the program; says how long that took, and how many services are left.
+    fn end(self) -> Result<(Nanos, usize), &'static str> {
+        let told = time::boot();
+        process::kill(self.program, sig::TERM).map_err(|_| "the program is gone")?;
+        process::wait_for(self.program).map_err(|_| "cannot wait for the program")?;
+        let ended = time::boot();
+        Ok((ended - told, self.pids.iter().filter(|pid| process::kill(**pid, 0).is_ok()).count()))
+    }
+}
+
 fn count(number: &CStr, args: Args) -> Outcome {
-    let wanted = parse_u32(number.to_bytes()).ok_or("NUMBER must be a number")? as usize;
-    let path = args.get(3).ok_or("which PROGRAM?")?;
-    let mut argv = Argv::<32>::new(&[]);
-    for word in (3..args.len()).filter_map(|i| args.get(i)) {
-        argv.push(word);
-    }
-    let fifo = listen(args.env().get(b"PULSE").unwrap_or(FIFO))?;
-    let mut pids = heapless::Vec::<i32, SERVICES>::new();
-    let begin = time::boot();
-    let mut last = begin;
-    let program = start(path, &argv, args.env(), false)?;
-    while pids.len() < wanted.clamp(1, SERVICES) {
-        let (born, pid) = hear(fifo)?;
-        last = last.max(born);
-        let _ = pids.push(pid);
-    }
+    let tree = Tree::start(number, args, 3)?;
     sleep(SECOND);
-    let told = time::boot();
-    process::kill(program, sig::TERM).map_err(|_| "the program is gone")?;
-    process::wait_for(program).map_err(|_| "cannot wait for the program")?;
-    let ended = time::boot();
-    let left = pids.iter().filter(|pid| process::kill(**pid, 0).is_ok()).count();
-    say(Fd::STDOUT, format_args!("{} {} {left}\n", last - begin, ended - told));
+    let started = tree.last - tree.begin;
+    let (ended, left) = tree.end()?;
+    say(Fd::STDOUT, format_args!("{started} {ended} {left}\n"));
     Ok(0)
+}
+
+fn recover(number: &CStr, args: Args) -> Outcome {
+    let rounds = args.get(3).ok_or("how many ROUNDS?")?;
+    let mut tree = Tree::start(number, args, 4)?;
+    let fifo = tree.fifo;
+    let victim = tree.pids.pop().ok_or("no services?")?;
+    let victim = measure(rounds, fifo, victim, || Ok(()), |_| Ok(()))?;
+    let victim = measure(rounds, fifo, victim, || strike(tree.program), |_| Ok(()))?;
+    // Nobody else was started again, and nobody was lost.
+    if hear_within(fifo, 0).is_ok() || tree.pids.iter().any(|pid| process::kill(*pid, 0).is_err()) {
+        return Err("another service was started again");
+    }
+    let _ = tree.pids.push(victim);
+    let (_, left) = tree.end()?;
+    if left > 0 { Err("services were left") } else { Ok(0) }
 }
 
 fn spawn(number: &CStr, env: Env) -> Outcome {
@@ -209,12 +281,13 @@ fn spawn(number: &CStr, env: Env) -> Outcome {
     Ok(0)
 }
 
-/// Kills `pid` and its successors, prints how that went, and answers the last one's pid. `restart` is what is to be done
+/// Kills `pid` and its successors, each after `before`, prints how that went, and answers the last one's pid. `restart` is what is to be done
 /// here to have a successor.
 fn measure(
     rounds: &CStr,
     fifo: Fd,
     first: i32,
+    before: impl Fn() -> Result<(), &'static str>,
     restart: impl Fn(i32) -> Result<(), &'static str>,
 ) -> Result<i32, &'static str> {
     let wanted = parse_u32(rounds.to_bytes()).ok_or("ROUNDS must be a number")? as usize;
@@ -222,6 +295,7 @@ fn measure(
     let mut took = heapless::Vec::<Nanos, ROUNDS>::new();
     while took.len() < wanted.clamp(1, ROUNDS) {
         sleep(LIFE);
+        before()?;
         let killed = time::boot();
         process::kill(pid, sig::KILL)
             .map_err(|e: Errno| if e == Errno::SRCH { "it is gone" } else { "cannot kill it" })?;

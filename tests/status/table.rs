@@ -21,11 +21,11 @@ fn stderr(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// The cells of each line but the heading; columns are at least two blanks apart. The age is left out.
+/// The cells of each line below the heading; columns are at least two blanks apart. The age is left out.
 fn cells(output: &Output) -> Vec<Vec<String>> {
     let table = stdout(output);
     let mut lines = table.lines();
-    assert!(lines.next().unwrap().starts_with("NAME "), "{output:?}");
+    lines.find(|line| line.starts_with("NAME ")).unwrap_or_else(|| panic!("no heading: {output:?}"));
     lines
         .map(|line| {
             let mut cells: Vec<_> =
@@ -232,6 +232,38 @@ fn hundreds_of_services_are_listed_in_order_and_in_columns() {
     let mut columns = table.lines().map(|line| line.find("STATE").or_else(|| line.find("not supervised")).unwrap());
     let first = columns.next().unwrap();
     assert!(columns.all(|column| column == first));
+}
+
+#[test]
+fn what_the_scanner_says_of_itself_comes_first_unless_services_are_named_or_nobody_scans() {
+    let mut svscan = Svscan::new(&[("db", &[("run", SLEEPER)])]);
+    svscan.ok("s6-svc -wu -T 20000 db");
+    let state = "pid=77\nversion=1.2.3\nincarnation=2\nfaults=2\nwhy=fault\nstarted=1\nentered=2\nback-after=812\n\
+                 fault-at=2\nfault=SIGSEGV \x1b[2J\n";
+    std::fs::write(svscan.path(".s6-svscan/state"), state).unwrap();
+    let dir = svscan.path("").to_owned();
+    let table = stdout(&ours(&dir, "status ."));
+    let lines: Vec<_> = table.lines().collect();
+    assert!(lines[0].starts_with("svscan is linchpin 1.2.3, process 77, up for "), "{table}");
+    assert!(lines[1].starts_with("this incarnation has run for "), "{table}");
+    assert!(lines[1].ends_with(" UTC: entered after a fault, back after 812 us"), "{table}");
+    assert_eq!(lines[2], "2 faults survived, 0 upgrades");
+    assert!(lines[3].starts_with("last fault ") && lines[3].ends_with(" ago: SIGSEGV \\x1b[2J"), "{table}");
+    assert!(lines[4].is_empty() && lines[5].starts_with("NAME ") && lines[6].starts_with("db "), "{table}");
+    assert!(stdout(&ours(&dir, "status . db")).starts_with("NAME "));
+    svscan.ok("s6-svscanctl -t .");
+    svscan.wait();
+    std::fs::write(svscan.path(".s6-svscan/state"), state).unwrap();
+    assert!(stdout(&ours(&dir, "status .")).starts_with("NAME "));
+}
+
+#[test]
+fn it_tells_its_own_usage() {
+    for option in ["--help", "-h"] {
+        let output = ours(Path::new("/"), &format!("status {option}"));
+        assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
+        assert!(stdout(&output).starts_with("usage: status [scandir] [name...]\nshows "), "{output:?}");
+    }
 }
 
 #[test]

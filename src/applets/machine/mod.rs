@@ -16,7 +16,12 @@ pub(super) static APPLETS: &[Applet] = &[
     own("poweroff", shutdown::USAGE_LINE, "stops everything and powers the machine off", shutdown::poweroff),
     own("reboot", shutdown::USAGE_LINE, "stops everything and reboots", shutdown::reboot),
     own("halt", shutdown::USAGE_LINE, "stops everything and halts", shutdown::halt),
-    own("status", status::USAGE, "shows all services, and what each waits for", status::status),
+    own(
+        "status",
+        status::USAGE,
+        "shows what process 1 has survived, all services, and what each waits for",
+        status::status,
+    ),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec),
     own("check", check::USAGE, "tells what is wrong with a board config, or with a binary to go on as", check::check),

@@ -1,9 +1,11 @@
-//! `status`: all services of a scan directory, and what each waits for.
+//! `status`: a scanner and all services of its scan directory, and what each waits for.
 
+mod head;
 mod names;
 mod row;
 
-use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
+use crate::applets::help;
 use crate::applets::machine::columns::{Left, width_of};
 use crate::service::{notify, waiting};
 use crate::sys::args::Args;
@@ -33,14 +35,16 @@ pub const WIDEST: usize = 40;
 
 static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 
-/// `status [scandir] [name...]`. A first word that begins with `/` or `.` is the scan directory, unless it is a service
+/// `status [scandir] [name...]`. Without names, first what the scanner says of itself. A first word that begins with `/` or `.` is the scan directory, unless it is a service
 /// directory; without it, the machine's is looked at. Names: only these services (`NAME`, `NAME/log`, or, beginning with
 /// `/` or `.`, any service directory). Exit code: 0; 1 some that are wanted up are not; 100; 111 some cannot be read.
 pub fn status(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        if options.option()?.is_some() {
-            return Err(WrongUsage);
+        match options.option()? {
+            None => {}
+            Some(Opt::Long(b"help") | Opt::Short(b'h')) => return Ok(help::usage(cli.applet())),
+            Some(_) => return Err(WrongUsage),
         }
         let words = options.operands(0)?;
         let first = words.get(0).filter(|word| is_path(word.to_bytes()) && !is_service(word));
@@ -129,6 +133,7 @@ impl<'a> Table<'a> {
             return self.cli.unable("read the scan directory", e);
         }
         names.sort();
+        self.head();
         for name in names.iter() {
             let logger = self.is_logged(name);
             self.widen(&[name, if logger { b"/log" } else { b"" }]);
@@ -153,6 +158,20 @@ impl<'a> Table<'a> {
         code
     }
 
+    /// What the scanner says of itself, if somebody scans.
+    fn head(&mut self) {
+        if self.is_scanned() == Ok(true) {
+            match head::show(&mut self.out, self.scandir) {
+                // Its files are for its user, usually root; services may be readable all the same.
+                Ok(false) | Err(Errno::ACCESS | Errno::PERM) => {}
+                Ok(true) => {
+                    let _ = self.out.write_char('\n');
+                }
+                Err(e) => self.cli.warn(format_args!("unable to read .s6-svscan/state: {}", Reason(e))),
+            }
+        }
+    }
+
     /// That everything is being stopped.
     fn warn_of_stop(&self) {
         let mut buf = [0; 64];
@@ -171,15 +190,16 @@ impl<'a> Table<'a> {
         path.path().and_then(|path| entry::kind(self.scandir, path)) == Ok(FileType::Directory)
     }
 
+    fn is_scanned(&self) -> Result<bool> {
+        let mut lock = file::open(self.scandir, c".s6-svscan/lock", OFlags::RDONLY | OFlags::NONBLOCK, 0)?;
+        let locked = file::is_locked(lock);
+        lock.close();
+        locked
+    }
+
     /// What keeps services without a supervisor.
     fn warn_of_scanner(&self) {
-        let lock = file::open(self.scandir, c".s6-svscan/lock", OFlags::RDONLY | OFlags::NONBLOCK, 0);
-        let scanned = lock.and_then(|mut lock| {
-            let locked = file::is_locked(lock);
-            lock.close();
-            locked
-        });
-        match scanned {
+        match self.is_scanned() {
             Ok(true) if waiting::read_stopping(self.scandir, &mut [0; 64]).is_some() => self.warn_of_stop(),
             Ok(true) if self.unsupervised > 0 => {
                 self.cli.warn("some are not supervised: svscanctl -a makes the scanner look for new services");

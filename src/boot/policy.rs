@@ -1,0 +1,46 @@
+//! What the board config says about a process 1 that fails, as the arena's header keeps it: whoever needs it has no time to
+//! read a file.
+
+use crate::board::{Board, Fault};
+use crate::state::Header;
+
+/// Puts `[fault]` into the header.
+pub fn take(board: &Board<'_>, header: &mut Header) {
+    let Fault { limit, within, then, rescue } = board.fault();
+    header.fault_limit = limit;
+    header.fault_within = within;
+    header.fault_then = then as u32;
+    // The reader has seen to it that a NUL follows.
+    if let Some((room, rest)) = header.rescue.split_at_mut_checked(rescue.len()) {
+        room.copy_from_slice(rescue.as_bytes());
+        rest.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::board::load;
+    use zerocopy::FromZeros;
+
+    #[test]
+    fn the_header_holds_what_the_file_says_and_nothing_of_what_was_there() {
+        let mut header = Header::new_zeroed();
+        header.rescue.fill(b'x');
+        let text = b"[fault]\nlimit = 2\nwithin = '7s'\nthen = 'reap'\nrescue = '/r'";
+        let mut scratch = [0; 64];
+        let mut board = Board::new();
+        assert_eq!(load(&mut board, text, &mut scratch, &mut |_| ()), 0);
+        take(&board, &mut header);
+        assert_eq!((header.fault_limit, header.fault_within, header.fault_then), (2, 7_000_000_000, 2));
+        assert!(header.rescue.starts_with(b"/r\0") && header.rescue[2..].iter().all(|byte| *byte == 0));
+    }
+
+    #[test]
+    fn without_a_word_about_it_the_machine_is_rebooted_after_five_faults_within_a_minute() {
+        let mut header = Header::new_zeroed();
+        take(&Board::new(), &mut header);
+        assert_eq!((header.fault_limit, header.fault_within, header.fault_then), (5, 60_000_000_000, 0));
+        assert!(header.rescue.starts_with(b"/bin/sh\0"));
+    }
+}

@@ -130,7 +130,10 @@ pub fn given(env: Env) -> Option<core::result::Result<Arena, Refused>> {
     let mut next = || i32::try_from(numbers.next().unwrap_or(u32::MAX)).map_or(Fd::NONE, Fd);
     let (mut this, mut before, mut old) = (next(), next(), next());
     set_back(old, before);
-    fault_point!("upgrade.reading");
+    #[cfg(feature = "faults")]
+    if env.get(b"LINCHPIN_FAIL_TAKING_OVER").is_some() {
+        crate::sys::inject::fail(crate::sys::inject::Kind::Null);
+    }
     let taken = arena::fresh().map_err(Refused::File).and_then(|mut arena| {
         let summary = take(this, &mut arena, &mut |what| error!("handed over: {what}"))?;
         Ok((arena, summary))

@@ -6,6 +6,11 @@ use crate::text::quote::Printable;
 use core::fmt::{self, Display};
 use rustix::fs::FileType;
 
+/// The path of an interpreter. Longer ones are none that we know.
+pub type Path = heapless::Vec<u8, 80>;
+
+type Judged<T> = core::result::Result<T, Unfit>;
+
 /// Why a file is no such program.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Unfit {
@@ -26,7 +31,7 @@ pub enum Unfit {
     /// Its headers lead nowhere: it was cut off.
     Damaged,
     /// Its interpreter is not there.
-    NoInterpreter(heapless::Vec<u8, 128>),
+    NoInterpreter(Path),
 }
 
 impl Display for Unfit {
@@ -94,7 +99,7 @@ fn address(bytes: &[u8], at: usize) -> Option<u64> {
 }
 
 /// Reads the ELF header.
-fn header(bytes: &[u8]) -> core::result::Result<Headers, Unfit> {
+fn header(bytes: &[u8]) -> Judged<Headers> {
     if bytes.get(..4) != Some(b"\x7fELF") {
         return Err(Unfit::NotElf);
     }
@@ -133,7 +138,7 @@ fn segment(bytes: &[u8]) -> Option<Segment> {
 }
 
 /// Whether an open file is a program of this machine, static or with an interpreter that is there.
-pub fn examine(fd: Fd) -> core::result::Result<(), Unfit> {
+pub fn examine(fd: Fd) -> Judged<()> {
     let stat = rustix::fs::fstat(fd).map_err(Unfit::Unreadable)?;
     if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
         return Err(Unfit::NoFile);
@@ -141,7 +146,7 @@ pub fn examine(fd: Fd) -> core::result::Result<(), Unfit> {
     if stat.st_mode & 0o111 == 0 {
         return Err(Unfit::NotExecutable);
     }
-    let read = |buf: &mut [u8], at: u64| -> core::result::Result<(), Unfit> {
+    let read = |buf: &mut [u8], at: u64| -> Judged<()> {
         match file::read_at(fd, buf, at) {
             Ok(n) if n == buf.len() => Ok(()),
             Ok(_) => Err(Unfit::Damaged),
@@ -171,13 +176,12 @@ pub fn examine(fd: Fd) -> core::result::Result<(), Unfit> {
     if loads == 0 { Err(Unfit::Damaged) } else { Ok(()) }
 }
 
-fn interpreter(
-    at: u64,
-    length: u64,
-    read: &dyn Fn(&mut [u8], u64) -> core::result::Result<(), Unfit>,
-) -> core::result::Result<(), Unfit> {
-    let mut path = heapless::Vec::<u8, 128>::new();
-    let length = usize::try_from(length).ok().filter(|length| (2..128).contains(length)).ok_or(Unfit::Damaged)?;
+/// Reads from a place in the file, all of it or nothing.
+type Reader<'a> = dyn Fn(&mut [u8], u64) -> Judged<()> + 'a;
+
+fn interpreter(at: u64, length: u64, read: &Reader<'_>) -> Judged<()> {
+    let mut path = Path::new();
+    let length = usize::try_from(length).ok().filter(|length| (2..80).contains(length)).ok_or(Unfit::Damaged)?;
     path.resize(length, 0).map_err(|()| Unfit::Damaged)?;
     read(&mut path, at)?;
     if path.pop() != Some(0) {
@@ -198,7 +202,7 @@ mod tests {
     use std::ffi::CString;
     use std::os::unix::fs::PermissionsExt;
 
-    fn judge(path: &std::path::Path) -> core::result::Result<(), Unfit> {
+    fn judge(path: &std::path::Path) -> Judged<()> {
         let mut fd = open(&CString::new(path.to_str().unwrap()).unwrap()).unwrap();
         let judged = examine(fd);
         fd.close();
@@ -206,7 +210,7 @@ mod tests {
     }
 
     /// A copy of this test's binary, changed.
-    fn changed(name: &str, mode: u32, change: impl FnOnce(&mut Vec<u8>)) -> core::result::Result<(), Unfit> {
+    fn changed(name: &str, mode: u32, change: impl FnOnce(&mut Vec<u8>)) -> Judged<()> {
         let path = std::env::temp_dir().join(format!("linchpin-elf-{name}-{}", std::process::id()));
         let mut bytes = std::fs::read("/proc/self/exe").unwrap();
         bytes.truncate(1 << 20);

@@ -52,7 +52,7 @@ pub const POINTS: &[&[&str]] = &[
         "sockets.held",
     ],
     // Boot, entering again, the hand-over.
-    &["upgrade.asked", "upgrade.written", "upgrade.executing", "upgrade.reading", "upgrade.telling"],
+    &["upgrade.asked", "upgrade.written", "upgrade.executing", "upgrade.telling"],
 ];
 
 /// Whether there is such a point.

@@ -21,7 +21,7 @@ use core::fmt::Write;
 const HEADING: &[u8] = b"hand-over: ";
 
 /// How long a candidate may take: it has a few milliseconds' work.
-const PATIENCE: Nanos = 10 * SECOND;
+pub const PATIENCE: Nanos = 10 * SECOND;
 
 /// It understands everything but would lose some of it.
 pub const LOSES: i32 = 1;
@@ -42,19 +42,23 @@ pub fn open(cli: &Cli, path: &CStr) -> core::result::Result<Fd, i32> {
     }
 }
 
-/// Runs an opened candidate on trial. `Ok(true)`: it understood everything; `false`: it would lose something. The error is an
+/// Runs an opened candidate on trial, for so many nanoseconds at most. `Ok(true)`: it understood everything; `false`: it would lose something. The error is an
 /// exit code; why it is refused has been said.
-pub fn try_out(cli: &Cli, path: &CStr, binary: Fd, handover: Fd, said: &mut Said) -> core::result::Result<bool, i32> {
+pub fn try_out(
+    cli: &Cli,
+    path: &CStr,
+    binary: Fd,
+    handover: Fd,
+    limit: Nanos,
+    said: &mut Said,
+) -> core::result::Result<bool, i32> {
     let name = Printable(path.to_bytes());
     let refuse = |why: core::fmt::Arguments<'_>| Err(cli.refuse(format_args!("{name} cannot take over: {why}")));
-    let tried = run(cli, binary, handover, said).map_err(|e| cli.unable(format_args!("run {name}"), e))?;
+    let tried = run(cli, binary, handover, limit, said).map_err(|e| cli.unable(format_args!("run {name}"), e))?;
     let text = said.strip_prefix(HEADING).and_then(|line| line.strip_suffix(b"\n"));
     let text = text.and_then(|text| Said::from_slice(text).ok());
     match (tried, text) {
-        (None, _) => {
-            let seconds = PATIENCE / SECOND;
-            refuse(format_args!("it has not read the hand-over within {seconds} seconds, on trial"))
-        }
+        (None, _) => refuse(format_args!("it has not read the hand-over within {} ms, on trial", limit / MILLI)),
         (Some(Death { wstat, .. }), _) if wstat & 0x7f != 0 => {
             refuse(format_args!("signal {} has ended it, on trial", wstat & 0x7f))
         }
@@ -70,7 +74,7 @@ pub fn try_out(cli: &Cli, path: &CStr, binary: Fd, handover: Fd, said: &mut Said
 }
 
 /// How it ended; `None`: it did not in time. Nothing is left of it.
-fn run(cli: &Cli, binary: Fd, handover: Fd, said: &mut Said) -> Result<Option<Death>> {
+fn run(cli: &Cli, binary: Fd, handover: Fd, limit: Nanos, said: &mut Said) -> Result<Option<Death>> {
     let (mut read, mut write) = fd::pipe()?;
     let numbered = CPath::<32>::of(&[b"/proc/self/fd/", Decimal::new(binary.0.unsigned_abs().into()).as_bytes()]);
     let argv = Argv::<4>::new(&[c"linchpin", c"check", c"--hand-over"]);
@@ -87,7 +91,7 @@ fn run(cli: &Cli, binary: Fd, handover: Fd, said: &mut Said) -> Result<Option<De
         })
     });
     write.close();
-    let deadline = time::boot().saturating_add(PATIENCE);
+    let deadline = time::boot().saturating_add(limit);
     let ended = match started {
         Ok(pid) => Ok(finish(pid, read, deadline, said)),
         Err(e) => Err(e),

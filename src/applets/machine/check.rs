@@ -74,7 +74,7 @@ fn check_binary(cli: &Cli, path: &CStr, place: Option<&'static CStr>) -> Result<
         None => handover::make_empty().map_err(|e| cli.unable("make a hand-over", e))?,
     };
     let mut said = Said::new();
-    let whole = candidate::try_out(cli, path, binary, handover, &mut said)?;
+    let whole = candidate::try_out(cli, path, binary, handover, candidate::PATIENCE, &mut said)?;
     let line = writeln!(Stdout, "{}: {}", Printable(path.to_bytes()), Printable(&said));
     Ok(match line {
         Ok(()) if whole => 0,

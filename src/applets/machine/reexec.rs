@@ -8,7 +8,7 @@ use super::candidate::{self, Said};
 use super::sockets::{Path, find_socket};
 use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
 use crate::fdholder::client::Connection;
-use crate::sys::time::{self, MILLI, Nanos};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::CPath;
 use crate::text::number::Decimal;
@@ -18,7 +18,10 @@ use core::ffi::CStr;
 /// Usage line.
 pub const USAGE: &str = "[-t ms] [-s socket|scandir] [--force] [path]";
 
-/// The command. Exit code: 0; 1 the new binary would lose something, and was not forced; 100 the binary is not fit; 111 it
+/// How long the process that is to be upgraded may let us wait: it answers at the end of a turn of its loop.
+const PATIENCE: Nanos = 60 * SECOND;
+
+/// The command. `-t`: how long the binary may take on trial. Exit code: 0; 1 the new binary would lose something, and was not forced; 100 the binary is not fit; 111 it
 /// could not be done. Unless it is 0 nothing has changed.
 pub fn reexec(cli: &Cli) -> i32 {
     cli.with_usage(|| {
@@ -36,8 +39,8 @@ pub fn reexec(cli: &Cli) -> i32 {
         if words.len() > 1 {
             return Err(WrongUsage);
         }
-        let deadline = (millis != 0).then(|| time::boot().saturating_add(u64::from(millis) * MILLI));
-        Ok(upgrade(cli, words.get(0), place, force, deadline).unwrap_or_else(|code| code))
+        let limit = if millis == 0 { candidate::PATIENCE } else { u64::from(millis) * MILLI };
+        Ok(upgrade(cli, words.get(0), place, force, limit).unwrap_or_else(|code| code))
     })
 }
 
@@ -47,10 +50,10 @@ fn upgrade(
     path: Option<&CStr>,
     place: Option<&'static CStr>,
     force: bool,
-    deadline: Option<Nanos>,
+    limit: Nanos,
 ) -> core::result::Result<i32, i32> {
     let Some(socket) = find_socket(place) else { return Err(nobody(cli)) };
-    let mut live = connect(cli, &socket, deadline)?;
+    let mut live = connect(cli, &socket, Some(time::boot().saturating_add(PATIENCE)))?;
     let own = own_path(&live);
     let path = match path {
         Some(path) => path,
@@ -59,7 +62,7 @@ fn upgrade(
     let binary = candidate::open(cli, path)?;
     let handover = live.hand_over().map_err(|e| refused(cli, "get a hand-over", e))?;
     let mut said = Said::new();
-    let whole = candidate::try_out(cli, path, binary, handover, &mut said)?;
+    let whole = candidate::try_out(cli, path, binary, handover, limit, &mut said)?;
     let name = Printable(path.to_bytes());
     if !whole && !force {
         cli.warn(format_args!("{name}: {}", Printable(&said)));

@@ -134,9 +134,12 @@ impl Out<'_> {
     }
 }
 
+/// Sees the bytes of a field, the width of an element, and whether it is an array.
+type Each<'a> = dyn FnMut(&[u8], usize, bool) -> Result<()> + 'a;
+
 /// Shows `each` the bytes of every field of a record, of an array those that mean something and are not all zero at the
-/// end; the width of an element, and whether it is an array.
-fn fields(room: &Room, record: &[u8], each: &mut dyn FnMut(&[u8], usize, bool) -> Result<()>) -> Result<()> {
+/// end.
+fn fields(room: &Room, record: &[u8], each: &mut Each<'_>) -> Result<()> {
     let mut at = 0;
     for field in room.fields {
         let what = field.unpack();

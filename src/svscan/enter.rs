@@ -192,6 +192,7 @@ impl Engine {
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
+        self.tell_asker();
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }

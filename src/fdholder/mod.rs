@@ -8,6 +8,7 @@
 //! * [`transfer`]: what is being done, as the arena remembers it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
 //! * [`upgrade`]: what concerns the process: to become another binary.
+//! * [`mend`]: what its records can be, and what is made of damaged ones.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!
@@ -17,6 +18,7 @@ pub mod client;
 mod dump;
 pub mod info;
 pub mod journal;
+pub mod mend;
 pub mod rights;
 pub mod server;
 pub mod session;

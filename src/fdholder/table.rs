@@ -323,7 +323,14 @@ fn identity_sum(held: &Held) -> u32 {
 
 /// Whether a used record is what [`Table::store`] wrote: for an arena that was handed over.
 pub fn intact(held: &Held) -> bool {
-    held.name_len > 0 && held.fd >= 0 && held.limit_nano < 1_000_000_000 && held.checksum == identity_sum(held)
+    held.fd >= 0 && is_named(held)
+}
+
+/// Whether it says what it is called, and until when it is held.
+pub fn is_named(held: &Held) -> bool {
+    let name = name(held);
+    let possible = !name.is_empty() && !name.contains(&0) && held.limit_nano < 1_000_000_000;
+    possible && held.checksum == identity_sum(held)
 }
 
 const _: () = assert!(HELD_NAME == u8::MAX as usize, "a record keeps the length in one byte");

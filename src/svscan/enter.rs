@@ -11,8 +11,7 @@ use super::{Plan, Role};
 use crate::fdholder::{session, transfer};
 use crate::limits::DESCRIPTORS;
 use crate::log;
-use crate::service::machine::{State, Timer};
-use crate::service::{label, machine, news, supervisor};
+use crate::service::{label, machine, redo, status};
 use crate::state::ledger::{Ledger, Look, What};
 use crate::state::{Header, Job, Tables, Why};
 use crate::sys::cell::LendCell;
@@ -22,10 +21,18 @@ use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, process, socket};
 use crate::text::errno::Reason;
 use crate::{error, notice, warning};
-use rustix::fs::FileType;
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom};
+
+/// A number that may be a descriptor's.
+fn number(fd: i32) -> Option<Fd> {
+    (fd >= 0).then_some(Fd(fd))
+}
 
 /// What the kernel says.
-struct Kernel;
+struct Kernel {
+    arena: Fd,
+}
 
 impl Ledger for Kernel {
     fn look(&mut self, fd: i32) -> Option<Look> {
@@ -47,6 +54,34 @@ impl Ledger for Kernel {
     fn is_child(&mut self, pid: i32) -> bool {
         process::is_child(pid)
     }
+
+    fn reads(&mut self, fd: i32) -> Option<bool> {
+        let fd = number(fd)?;
+        let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+        (!flags.contains(OFlags::RDWR)).then(|| !flags.contains(OFlags::WRONLY))
+    }
+
+    fn at(&mut self, dir: i32, path: &CStr) -> Option<(u64, u64)> {
+        let dir = if dir == Fd::CWD.0 { Fd::CWD } else { number(dir)? };
+        let stat = rustix::fs::statat(dir, path, AtFlags::empty()).ok()?;
+        Some((stat.st_dev as u64, stat.st_ino as u64))
+    }
+
+    fn status(&mut self, dir: i32) -> Option<(i32, bool)> {
+        status::read(number(dir)?).ok().map(|status| (status.pid, status.finishing))
+    }
+
+    fn peer(&mut self, fd: i32) -> Option<(u32, u32, u32)> {
+        socket::peer(number(fd)?).ok().map(|peer| (peer.pid, peer.uid, peer.gid))
+    }
+
+    fn written(&mut self, from: usize) -> Option<usize> {
+        match rustix::fs::seek(self.arena, SeekFrom::Data(from as u64)) {
+            Ok(at) => Some(at as usize),
+            Err(Errno::NXIO) => None,
+            Err(_) => Some(from), // it cannot tell
+        }
+    }
 }
 
 /// [`Header::boot_progress`] from when the loop begins: all that comes before it is done.
@@ -64,8 +99,10 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
     if why == Why::Fresh {
         return;
     }
+    redo::complete(&mut tables.redo, &mut tables.services);
     let mut resets = 0;
-    mend(tables, role, &mut Kernel, &mut |what| {
+    let arena = Fd(tables.header.arena_fd);
+    mend(tables, role, &mut Kernel { arena }, &mut |what| {
         resets += 1;
         error!("{what}");
     });
@@ -146,22 +183,16 @@ impl Engine {
         }
         let now = time::boot();
         self.finish_transfer(now);
+        // Before anything is begun again: a lock that nobody names must not be in its way.
+        self.close_what_nobody_names(now);
         self.redo(now);
         self.find_children(now);
-        self.finish_records(now);
         if self.plan() != Plan::Run {
             self.find_dependants();
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
         self.tell_asker();
-        self.close_what_nobody_names(now);
-        for slot in 0..self.high {
-            match self.tables.services.get_mut(slot) {
-                Some(service) if service.supervised != 0 && news::is_behind(service) => news::settle(service),
-                _ => {}
-            }
-        }
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }
@@ -172,35 +203,12 @@ impl Engine {
         let services = self.used().count();
         let held = self.tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0).count();
         let now = time::boot();
-        let began = if epitaph.time > 0 && epitaph.time <= header.entered { epitaph.time } else { header.entered };
+        let asked = header.entered_why == Why::Asked as u32;
+        let after_fault = !asked && epitaph.time > 0 && epitaph.time <= header.entered;
+        let began = if after_fault { epitaph.time } else { header.entered };
         let took = now.saturating_sub(began) / 1000;
-        let after =
-            if header.entered_why == Why::Asked as u32 { "entered again as asked" } else { "back after a fault" };
+        let after = if asked { "entered again as asked" } else { "back after a fault" };
         notice!("{after}: {services} services, {held} held descriptors, {took} us");
-    }
-
-    /// Records whose supervisor was about to begin or had just ended.
-    fn finish_records(&mut self, now: Nanos) {
-        let stopping = self.plan() != Plan::Run;
-        for slot in 0..self.high {
-            let Some(service) = self.tables.services.get_mut(slot) else { continue };
-            if service.used == 0 || service.supervised != 0 {
-                continue;
-            }
-            supervisor::close_all(service);
-            if matches!(Timer::of(service), Timer::Respawn | Timer::Linger) {
-                continue;
-            }
-            if stopping || State::of(service) == Some(State::Gone) {
-                self.release(slot);
-            } else {
-                (service.timer, service.deadline) = (Timer::None as u8, 0);
-                self.slots.set_deadline(slot, 0);
-            }
-            if !stopping && self.config.role.only_service().is_none() {
-                self.tables.header.scan_deadline = now.max(1); // it begins there, or does not
-            }
-        }
     }
 
     /// Forgets all records, with what they hold: the loop has not run yet, and they are made anew.
@@ -321,8 +329,7 @@ fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
         visit(number);
     }
     let services = tables.services.iter().take(header.services_top as usize).filter(|service| service.used != 0);
-    let interrupted = (tables.redo.valid != 0).then_some(&tables.redo.before);
-    for service in services.clone().chain(interrupted) {
+    for service in services {
         for number in
             [service.dir_fd, service.control_fd, service.lock_fd, service.notify_fd, service.pipe_fd, service.cgroup_fd]
         {

@@ -18,7 +18,69 @@ pub const VARIABLE: &[u8] = b"LINCHPIN_FAULTS";
 pub const POINTS: &[&[&str]] = &[
     &["turn"],
     // Supervision.
-    &[],
+    &[
+        "drive.begin",
+        "drive.begun",
+        "redo.put_back",
+        "pick_up",
+        "drive.done",
+        "drive.end",
+        "drive.stepped",
+        "drive.performed",
+        "start.closed",
+        "start.pipe",
+        "start.pipe.named",
+        "spawn.run.before",
+        "spawn.run.after",
+        "spawn.run.named",
+        "spawn.finish.before",
+        "spawn.finish.after",
+        "spawn.finish.named",
+        "readiness.read",
+        "spawn.failed",
+        "spawn.failed.reaped",
+        "death.seen",
+        "death.taken",
+        "death.reaped",
+        "job.before",
+        "job.after",
+        "job.fork.before",
+        "job.fork.after",
+        "inbox.opened",
+        "inbox.read",
+        "inbox.done",
+        "inbox.acted",
+        "news.events.before",
+        "news.events.after",
+        "news.events.done",
+        "news.tally.before",
+        "news.tally.after",
+        "news.status.before",
+        "news.status.after",
+        "waiting.before",
+        "create.before",
+        "create.after",
+        "join.done",
+        "release.begin",
+        "release.parted",
+        "release.both",
+        "release.done",
+        "supervise.before",
+        "supervise.after",
+        "gone.begun",
+        "begin.dir",
+        "begin.locked",
+        "scan.done",
+        "scan.active",
+        "rename.one",
+        "join.pipe",
+        "stop.begin",
+        "stop.begun",
+        "stop.told",
+        "stop.killed",
+        "order.deferred",
+        "order.told",
+    ],
     // The fd-holder and notification sockets.
     &[
         "holder.accepted",
@@ -187,6 +249,11 @@ pub fn configure(plan: &[u8], incarnation: u32) {
     KIND.store(kind as u32, Relaxed);
     POINT.store(key(name), Relaxed);
     LEFT.store(nth.unwrap_or(1).max(1), Relaxed);
+}
+
+/// Whether the fault of this incarnation has been.
+pub fn is_over() -> bool {
+    LEFT.load(Relaxed) == 0
 }
 
 /// A point is passed.

@@ -2,6 +2,7 @@
 //! call has done something, that is in memory before the next instruction of ours; a process that is interrupted there and
 //! entered again finds out by looking.
 
+use super::fd::saw;
 use super::raw::{self, MessageHeader};
 use super::socket::{MAX_FDS, Peer};
 use super::{Errno, Fd, Result};
@@ -72,7 +73,9 @@ impl Room<'_> {
     pub fn receive(&mut self, fd: Fd, bytes: &mut [u8]) -> Result<Came> {
         let control = self.control.as_mut_bytes();
         raw::receive_message(fd.0, words_mut(self.header)?, part_mut(self.part)?, bytes, control)?;
-        came(self.header).ok_or(Errno::PROTO)
+        let came = came(self.header).ok_or(Errno::PROTO)?;
+        descriptors(&came, self.control).iter().for_each(|number| saw(*number));
+        Ok(came)
     }
 
     /// Sends a message without waiting; `fds` travel with its first byte. How many bytes of it went. Call [`forget`] first.

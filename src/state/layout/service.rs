@@ -157,7 +157,8 @@ impl Service {
         self.checksum == self.identity_sum()
     }
 
-    fn identity_sum(&self) -> u32 {
+    /// The checksum that the identity should have.
+    pub fn identity_sum(&self) -> u32 {
         checksum(&[
             &[self.kind],
             &self.generation.to_ne_bytes(),
@@ -214,8 +215,8 @@ record! {
         pub used: u8,
         /// What it is (`svscan::children::JobKind`).
         pub kind: u8,
-        /// For later.
-        pub spare: [u8; 2],
+        /// Why it has not become what it was to be, as it says itself (`SpawnError::note`); 0: it has.
+        pub failed: u16,
         /// Its pid; the kernel writes it.
         pub pid: i32,
         /// When it was started.

@@ -203,10 +203,11 @@ impl Engine {
         let services = self.used().count();
         let held = self.tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0).count();
         let now = time::boot();
-        let began = if epitaph.time > 0 && epitaph.time <= header.entered { epitaph.time } else { header.entered };
+        let asked = header.entered_why == Why::Asked as u32;
+        let after_fault = !asked && epitaph.time > 0 && epitaph.time <= header.entered;
+        let began = if after_fault { epitaph.time } else { header.entered };
         let took = now.saturating_sub(began) / 1000;
-        let after =
-            if header.entered_why == Why::Asked as u32 { "entered again as asked" } else { "back after a fault" };
+        let after = if asked { "entered again as asked" } else { "back after a fault" };
         notice!("{after}: {services} services, {held} held descriptors, {took} us");
     }
 

@@ -14,6 +14,7 @@ pub mod instance;
 pub mod link;
 pub mod listen;
 pub mod machine;
+pub mod mend;
 pub mod news;
 pub mod notify;
 pub mod permissions;

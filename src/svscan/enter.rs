@@ -8,9 +8,10 @@ use super::engine::{Engine, token};
 use super::mend::mend;
 use super::start::{forget_inherited, inherited};
 use super::{Plan, Role};
+use crate::fdholder::{session, transfer};
 use crate::limits::DESCRIPTORS;
 use crate::log;
-use crate::service::{label, machine, redo};
+use crate::service::{label, machine, redo, status};
 use crate::state::ledger::{Ledger, Look, What};
 use crate::state::{Header, Job, Tables, Why};
 use crate::sys::cell::LendCell;
@@ -20,10 +21,18 @@ use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, process, socket};
 use crate::text::errno::Reason;
 use crate::{error, notice, warning};
-use rustix::fs::FileType;
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom};
+
+/// A number that may be a descriptor's.
+fn number(fd: i32) -> Option<Fd> {
+    (fd >= 0).then_some(Fd(fd))
+}
 
 /// What the kernel says.
-struct Kernel;
+struct Kernel {
+    arena: Fd,
+}
 
 impl Ledger for Kernel {
     fn look(&mut self, fd: i32) -> Option<Look> {
@@ -45,6 +54,34 @@ impl Ledger for Kernel {
     fn is_child(&mut self, pid: i32) -> bool {
         process::is_child(pid)
     }
+
+    fn reads(&mut self, fd: i32) -> Option<bool> {
+        let fd = number(fd)?;
+        let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+        (!flags.contains(OFlags::RDWR)).then(|| !flags.contains(OFlags::WRONLY))
+    }
+
+    fn at(&mut self, dir: i32, path: &CStr) -> Option<(u64, u64)> {
+        let dir = if dir == Fd::CWD.0 { Fd::CWD } else { number(dir)? };
+        let stat = rustix::fs::statat(dir, path, AtFlags::empty()).ok()?;
+        Some((stat.st_dev as u64, stat.st_ino as u64))
+    }
+
+    fn status(&mut self, dir: i32) -> Option<(i32, bool)> {
+        status::read(number(dir)?).ok().map(|status| (status.pid, status.finishing))
+    }
+
+    fn peer(&mut self, fd: i32) -> Option<(u32, u32, u32)> {
+        socket::peer(number(fd)?).ok().map(|peer| (peer.pid, peer.uid, peer.gid))
+    }
+
+    fn written(&mut self, from: usize) -> Option<usize> {
+        match rustix::fs::seek(self.arena, SeekFrom::Data(from as u64)) {
+            Ok(at) => Some(at as usize),
+            Err(Errno::NXIO) => None,
+            Err(_) => Some(from), // it cannot tell
+        }
+    }
 }
 
 /// [`Header::boot_progress`] from when the loop begins: all that comes before it is done.
@@ -64,7 +101,8 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
     }
     redo::complete(&mut tables.redo, &mut tables.services);
     let mut resets = 0;
-    mend(tables, role, &mut Kernel, &mut |what| {
+    let arena = Fd(tables.header.arena_fd);
+    mend(tables, role, &mut Kernel { arena }, &mut |what| {
         resets += 1;
         error!("{what}");
     });
@@ -306,8 +344,9 @@ fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
     }
     for client in tables.clients.iter().take(header.clients_top as usize).filter(|client| client.used != 0) {
         visit(client.fd);
-        client.fds.iter().take(client.fds_len as usize).for_each(|number| visit(*number));
+        session::queue(client).iter().for_each(|number| visit(*number));
     }
+    transfer::descriptors(&tables.transfer).iter().for_each(|number| visit(*number));
 }
 
 /// The generations of services that have a notification socket, and the records of those.
@@ -316,11 +355,4 @@ fn services_with_notify(tables: &Tables) -> impl Iterator<Item = (u32, &crate::s
     let both = tables.services.iter().zip(&tables.notifies).take(top);
     both.filter(|(service, _)| service.used != 0 && service.notified != 0)
         .map(|(service, notify)| (service.generation, notify))
-}
-
-impl Engine {
-    /// A connection that no record names: it may be one to the fd-holder that was accepted just now.
-    fn adopt_connection(&mut self, _fd: Fd, _now: Nanos) -> bool {
-        false
-    }
 }

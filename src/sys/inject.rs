@@ -82,7 +82,37 @@ pub const POINTS: &[&[&str]] = &[
         "order.told",
     ],
     // The fd-holder and notification sockets.
-    &[],
+    &[
+        "holder.accepted",
+        "holder.admitted",
+        "holder.reading",
+        "holder.received",
+        "holder.taking",
+        "holder.taken",
+        "holder.read",
+        "holder.moving",
+        "holder.moved",
+        "holder.begun",
+        "holder.storing",
+        "holder.stored",
+        "holder.replacing",
+        "holder.replaced",
+        "holder.decided",
+        "holder.removed",
+        "holder.settling",
+        "holder.settled",
+        "holder.sending",
+        "holder.sent",
+        "holder.answered",
+        "holder.closing",
+        "notify.receiving",
+        "notify.received",
+        "notify.stored",
+        "notify.handled",
+        "notify.closing",
+        "sockets.bound",
+        "sockets.held",
+    ],
     // Boot, entering again, the hand-over.
     &[],
 ];
@@ -219,6 +249,11 @@ pub fn configure(plan: &[u8], incarnation: u32) {
     KIND.store(kind as u32, Relaxed);
     POINT.store(key(name), Relaxed);
     LEFT.store(nth.unwrap_or(1).max(1), Relaxed);
+}
+
+/// Whether the fault of this incarnation has been.
+pub fn is_over() -> bool {
+    LEFT.load(Relaxed) == 0
 }
 
 /// A point is passed.

@@ -5,6 +5,7 @@
 use super::service::Service;
 use super::{Shape, mix, mix_str};
 use crate::limits::INBOX;
+use crate::sys::message::{CONTROL_WORDS, HEADER_WORDS, PART_WORDS};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 record! {
@@ -101,22 +102,56 @@ record! {
 }
 
 record! {
-    /// A message that is being received or sent: the kernel itself notes in it how long it was.
+    /// A message that is being received or sent, or a request of an fd-holder client that is decided and not settled: one
+    /// at a time (`fdholder::transfer`). The kernel itself notes in `header` how long a message was. What a client's record
+    /// is to say afterwards is noted before: on entry it is made so, however far that had come.
     pub struct Transfer {
-        /// What it is for (`fdholder::transfer`); 0: nothing.
+        /// What it is for; 0: nothing.
         pub kind: u32,
         /// Slot of the client or the service.
         pub slot: u32,
         /// Generation of that.
         pub generation: u32,
+        /// Bits of how it is to be done.
+        pub flags: u32,
+        /// What the client's fields of these names are to be; when something is received, what they were before.
+        pub request_len: u32,
+        /// See above.
+        pub request_done: u32,
+        /// See above.
+        pub fds_len: u32,
+        /// See above.
+        pub fds_done: u32,
+        /// See above.
+        pub reply_len: u32,
+        /// See above; when an answer is sent, how much of it was sent before.
+        pub reply_sent: u32,
+        /// See above.
+        pub dump_left: u32,
+        /// See above.
+        pub dump_next: u32,
+        /// See above.
+        pub dump_give: u32,
+        /// Slot of the held descriptor that the request is about…
+        pub held: u32,
+        /// …its number…
+        pub held_fd: i32,
+        /// …and how often it will have been retrieved. Of a service's message: parts of it that have been acted on.
+        pub count: u32,
+        /// How often it was interrupted by a fault.
+        pub attempts: u32,
         /// For later.
         pub spare: u32,
-        /// struct mmsghdr of the machine: pointers, which mean nothing after a fault, and the length.
-        pub header: [u64; 10],
+        /// When this was begun.
+        pub now: u64,
+        /// What the client's `dump_since` is to be.
+        pub dump_since: u64,
+        /// struct mmsghdr of the machine (`sys::message`): pointers, which mean nothing after a fault, and lengths.
+        pub header: [u64; HEADER_WORDS],
         /// struct iovec.
-        pub vector: [u64; 2],
+        pub part: [u64; PART_WORDS],
         /// Ancillary data: descriptors, credentials.
-        pub control: [u64; 140],
+        pub control: [u64; CONTROL_WORDS],
         /// A message that has no other place.
         pub bytes: [u8; 8192],
     }

@@ -138,14 +138,19 @@ impl Service {
 
     /// Recomputes the checksum of the identity, after a change to it.
     pub fn seal(&mut self) {
-        self.checksum = checksum(&[
+        self.checksum = self.identity_sum();
+    }
+
+    /// The checksum that the identity should have.
+    pub fn identity_sum(&self) -> u32 {
+        checksum(&[
             &[self.kind],
             &self.generation.to_ne_bytes(),
             &self.partner.to_ne_bytes(),
             &self.dev.to_ne_bytes(),
             &self.ino.to_ne_bytes(),
             self.name_bytes(),
-        ]);
+        ])
     }
 }
 

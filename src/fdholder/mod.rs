@@ -9,8 +9,6 @@
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
 //! * [`mend`]: what its records can be, and what is made of damaged ones.
 //! * [`upgrade`]: what concerns the process: to become another binary.
-//! * [`upgrade`]: what concerns the process: to become another binary.
-//! * [`mend`]: what its records can be, and what is made of damaged ones.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!

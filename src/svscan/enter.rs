@@ -182,9 +182,9 @@ impl Engine {
             return;
         }
         let now = time::boot();
-        self.finish_transfer(now);
         // Before anything is begun again: a lock that nobody names must not be in its way.
         self.close_what_nobody_names(now);
+        self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);
         if self.plan() != Plan::Run {

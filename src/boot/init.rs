@@ -55,7 +55,7 @@ pub fn run(args: Args) -> i32 {
     if begun {
         log::set_target(Target::Running);
     } else {
-        notice!("version {}", env!("CARGO_PKG_VERSION"));
+        notice!("version {}", crate::VERSION);
         failures.report();
         if let Err(e) = stdio {
             warning!("no console: /dev/console: {}", Reason(e));

@@ -184,9 +184,9 @@ impl Engine {
             return;
         }
         let now = time::boot();
-        self.finish_transfer(now);
         // Before anything is begun again: a lock that nobody names must not be in its way.
         self.close_what_nobody_names(now);
+        self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);
         fault_point!("enter.children");
@@ -196,6 +196,7 @@ impl Engine {
         }
         self.take_up_inbox(now);
         fault_point!("enter.told");
+        self.tell_asker();
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }
@@ -206,10 +207,11 @@ impl Engine {
         let services = self.used().count();
         let held = self.tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0).count();
         let now = time::boot();
-        let began = if epitaph.time > 0 && epitaph.time <= header.entered { epitaph.time } else { header.entered };
+        let asked = header.entered_why == Why::Asked as u32;
+        let after_fault = !asked && epitaph.time > 0 && epitaph.time <= header.entered;
+        let began = if after_fault { epitaph.time } else { header.entered };
         let took = now.saturating_sub(began) / 1000;
-        let after =
-            if header.entered_why == Why::Asked as u32 { "entered again as asked" } else { "back after a fault" };
+        let after = if asked { "entered again as asked" } else { "back after a fault" };
         notice!("{after}: {services} services, {held} held descriptors, {took} us");
     }
 

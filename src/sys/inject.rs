@@ -134,6 +134,10 @@ pub const POINTS: &[&[&str]] = &[
         "enter.derived",
         "enter.children",
         "enter.told",
+        "upgrade.asked",
+        "upgrade.written",
+        "upgrade.executing",
+        "upgrade.telling",
     ],
 ];
 

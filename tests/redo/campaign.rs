@@ -215,7 +215,12 @@ fn campaign(count: usize) {
         let mut turns = 0;
         let deadline = Instant::now() + Duration::from_millis(60_000 + 100 * count as u64);
         while campaign.faults() < count {
-            assert!(Instant::now() < deadline, "only {} faults: {}", campaign.faults(), std::fs::read_to_string(format!("/proc/{pid}/stack")).unwrap_or_default());
+            assert!(
+                Instant::now() < deadline,
+                "only {} faults: {}",
+                campaign.faults(),
+                std::fs::read_to_string(format!("/proc/{pid}/stack")).unwrap_or_default()
+            );
             for _ in 0..8 {
                 campaign.disturb(&mut random);
                 turns += 1;

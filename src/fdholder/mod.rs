@@ -5,7 +5,9 @@
 //! * `dump`: all of it to one client, much of it from one; `journal`: what is logged of clients.
 //! * [`rights`]: what a client may do.
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
+//! * [`transfer`]: what is being done, as the arena remembers it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
+//! * [`mend`]: what its records can be, and what is made of damaged ones.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!
@@ -15,10 +17,12 @@ pub mod client;
 mod dump;
 pub mod info;
 pub mod journal;
+pub mod mend;
 pub mod rights;
 pub mod server;
 pub mod session;
 pub mod table;
 #[cfg(test)]
 mod tests;
+pub mod transfer;
 pub mod wire;

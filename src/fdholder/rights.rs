@@ -60,6 +60,13 @@ pub enum Use {
     List = b'l',
 }
 
+impl Use {
+    /// Whether a byte is one of them.
+    pub fn is_one(byte: u8) -> bool {
+        [Use::Store, Use::Retrieve, Use::Delete, Use::List].iter().any(|what| *what as u8 == byte)
+    }
+}
+
 /// What access rules say of a client: the variables `S6_FDHOLDER_*` of s6-fdholderd(8). `Some` is an extended regular
 /// expression that has a match in the identifiers that are allowed; the empty one allows all.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -9,12 +9,14 @@ use super::journal::{Journal, Who};
 use super::rights::{Known, Source};
 use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
+use super::transfer;
 use super::wire::NEVER;
+use crate::fault_point;
 use crate::limits::{
     FDHOLDER_BACKLOG, FDHOLDER_CLIENTS, FDHOLDER_CROWD, FDHOLDER_CROWDED, FDHOLDER_LARGE, FDHOLDER_PATIENCE,
     FDHOLDER_PAUSE, FDHOLDER_SPARE, FDHOLDER_TURN, HELD,
 };
-use crate::state::{Allow, Client, Pending, Tables};
+use crate::state::{Allow, Client, Pending, Tables, Transfer};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, memory, poll, socket, unix};
@@ -82,6 +84,8 @@ pub struct Records<'a> {
     pub rules: Option<&'a CStr>,
     /// Its sockets that could not be bound yet.
     pub pending: &'a [Pending],
+    /// What is being done for one of the clients.
+    pub transfer: &'a mut Transfer,
 }
 
 impl<'a> Records<'a> {
@@ -100,6 +104,7 @@ impl<'a> Records<'a> {
                 _ => CStr::from_bytes_until_nul(&header.fdholder_rules).ok(),
             },
             pending: tables.pending.get(..header.pending_top as usize).unwrap_or_default(),
+            transfer: &mut tables.transfer,
         }
     }
 
@@ -168,7 +173,7 @@ pub fn store_own(held: &mut Table<'_>, id: &[u8], fd: Fd, origin: Origin, now: &
     let limit = far_limit(now);
     let identity = file::identity(fd).unwrap_or((0, 0));
     let (pid, uid) = (crate::sys::process::pid() as u32, rustix::process::geteuid().as_raw());
-    held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity }).map(drop)
+    held.store(&New { id, limit, fd, origin, pid, uid, now: now.boot, identity, owner: None }).map(drop)
 }
 
 /// How a store is to behave. [`Settings::default`] is how it does in process 1.
@@ -246,20 +251,67 @@ impl Server {
             journal: Journal::default(),
         };
         epoll.add(listener, LISTENER, Flags::IN)?;
-        for (slot, client) in records.clients.iter_mut().enumerate().take(*records.top as usize) {
-            if client.used == 0 {
-                continue;
-            }
-            if !session::intact(client) {
-                client.fds_len = client.fds_len.min(client.fds.len() as u32);
-                session::close(client);
-            } else if epoll.add(Fd(client.fd), token(slot, client), session::interest(client, false)).is_err() {
-                session::close(client);
-            }
-        }
+        server.resume(records, epoll, now);
         server.watch(records, epoll);
         server.purge(records, now);
         Ok(server)
+    }
+
+    /// Goes on with what the records have: first with what was being done for one client, for it may concern the table.
+    fn resume(&mut self, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+        records.held.mend();
+        for slot in 0..*records.top as usize {
+            let Some(client) = records.clients.get_mut(slot).filter(|client| client.used != 0) else { continue };
+            let mut context = Context {
+                slot: slot as u32,
+                transfer: &mut *records.transfer,
+                held: &mut records.held,
+                allows: records.allows,
+                pending: records.pending,
+                now,
+                journal: &mut self.journal,
+                listener: self.listener,
+                spare_from: self.spare_from,
+                turn: 1,
+                burdened: false,
+                ending: false,
+            };
+            let done = if session::intact(client) {
+                session::resume(client, &mut context)
+            } else {
+                client.fds_len = client.fds_len.min(client.fds.len() as u32);
+                Err(End::Failed(Errno::BADF))
+            };
+            let done = done.and_then(|()| {
+                let flags = session::interest(client, false);
+                epoll.add(Fd(client.fd), token(slot, client), flags).map_err(End::Failed)
+            });
+            if let Err(end) = done {
+                if session::is_for(records.transfer, slot as u32, client) {
+                    transfer::abandon(records.transfer, session::queue(client));
+                }
+                self.tell_end(Who::of(client), end, now);
+                session::close(client);
+            }
+        }
+        if records.transfer.kind != transfer::kind::NOTIFY {
+            transfer::abandon(records.transfer, &[]); // its client is gone
+        }
+        records.lower_top();
+        self.earliest = records.held.earliest();
+    }
+
+    /// A connection that was accepted, and of which no record was made before the process failed. False: `fd` is none.
+    pub fn adopt(&mut self, mut fd: Fd, records: &mut Records<'_>, epoll: &Epoll, now: &Now) -> bool {
+        if !socket::is_accepted_from(fd, self.listener) {
+            return false;
+        }
+        match self.free(records) {
+            Some(slot) => self.let_in(fd, slot, records, epoll, now),
+            None => fd.close(),
+        }
+        self.watch(records, epoll);
+        true
     }
 
     /// The listener is readable: lets in one of those who wait (it stays readable for the others), and does what that one
@@ -268,10 +320,8 @@ impl Server {
         let Some(slot) = self.free(records) else { return self.watch(records, epoll) };
         match unix::accept(self.listener) {
             Ok(fd) => {
-                if self.admit(fd, slot, records, now) {
-                    self.purge(records, now);
-                    self.serve(slot, false, records, epoll, now);
-                }
+                fault_point!("holder.accepted");
+                self.let_in(fd, slot, records, epoll, now);
             }
             Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => {}
             Err(e) => {
@@ -285,7 +335,14 @@ impl Server {
         self.watch(records, epoll);
     }
 
-    /// Makes a record for the client, unless it is refused.
+    fn let_in(&mut self, fd: Fd, slot: usize, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+        if self.admit(fd, slot, records, now) {
+            self.purge(records, now);
+            self.serve(slot, false, records, epoll, now);
+        }
+    }
+
+    /// Makes a record for the client, unless it is refused. Until that is whole the connection is nobody's.
     fn admit(&mut self, mut fd: Fd, slot: usize, records: &mut Records<'_>, now: &Now) -> bool {
         let (Ok(peer), true) = (socket::peer(fd), slot < records.clients.len()) else {
             fd.close();
@@ -301,8 +358,9 @@ impl Server {
         *records.top = (*records.top).max(slot as u32 + 1);
         self.clients_touched = self.clients_touched.max(slot + 1);
         let Some(client) = records.clients.get_mut(slot) else { return false };
-        session::open(client, *records.next_generation, fd, peer, now.boot);
-        *records.next_generation = records.next_generation.wrapping_add(1).max(1);
+        let generation = *records.next_generation;
+        *records.next_generation = generation.wrapping_add(1).max(1);
+        session::open(client, generation, fd, peer, now.boot);
         let who = Who::of(client);
         let known = Known { allows: records.allows, rules: records.rules, owner: self.owner };
         let refused = match refused {
@@ -311,8 +369,11 @@ impl Server {
         };
         if let Some(why) = refused {
             self.journal.tell(now.boot, who, format_args!("{why}"));
-            session::close(client);
+            fd.close();
             self.freed(records, now);
+        } else {
+            session::establish(client);
+            fault_point!("holder.admitted");
         }
         refused.is_none()
     }
@@ -348,6 +409,8 @@ impl Server {
         records.held.set_max(self.settings.held_max);
         let before = watched.then(|| session::interest(client, self.ending));
         let mut context = Context {
+            slot: slot as u32,
+            transfer: &mut *records.transfer,
             held: &mut records.held,
             allows: records.allows,
             pending: records.pending,
@@ -367,18 +430,25 @@ impl Server {
             let told = if watched { epoll.modify(fd, token, after) } else { epoll.add(fd, token, after) };
             done = told.map_err(End::Failed);
         }
-        let who = Who::of(client);
         if let Err(end) = done {
-            match end {
-                End::Left => {}
-                End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
-                End::Vanished => {
-                    let why = "what was announced to it was let go of before it took it";
-                    self.journal.tell(now.boot, who, format_args!("is cut off: {why}"));
-                }
-                End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
-            }
+            self.tell_end(Who::of(client), end, now);
             self.end(slot, watched, records, epoll, now);
+        }
+    }
+
+    fn tell_end(&mut self, who: Who, end: End, now: &Now) {
+        match end {
+            End::Left => {}
+            End::Broke(what) => self.journal.tell(now.boot, who, format_args!("is cut off: it sent {what}")),
+            End::Vanished => {
+                let why = "what was announced to it was let go of before it took it";
+                self.journal.tell(now.boot, who, format_args!("is cut off: {why}"));
+            }
+            End::Failed(e) => self.journal.tell(now.boot, who, format_args!("is cut off: {}", Reason(e))),
+            End::Fatal => {
+                let why = "this process has failed again and again while it served it";
+                self.journal.tell(now.boot, who, format_args!("is cut off: {why}"));
+            }
         }
     }
 

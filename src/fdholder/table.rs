@@ -8,15 +8,14 @@
 //! As in s6 the slot that became free last is used first: lists and dumps have its order. A free slot keeps in `stored`
 //! when that was, as a number of its own.
 
+use crate::fault_point;
 use crate::limits::{HELD, HELD_NAME};
 use crate::state::Held;
 use crate::state::slot::{Handle, checksum};
-use crate::sys::{
-    Errno, Fd,
-    time::{Nanos, SECOND},
-};
+use crate::sys::memory::commit;
+use crate::sys::time::{Nanos, SECOND};
+use crate::sys::{Errno, Fd};
 use crate::text::tai::Stamp;
-use core::sync::atomic::{Ordering, compiler_fence};
 use zerocopy::IntoBytes;
 
 /// A descriptor to be held.
@@ -38,6 +37,8 @@ pub struct New<'a> {
     pub now: Nanos,
     /// st_dev and st_ino of what it is.
     pub identity: (u64, u64),
+    /// The service that stores it through its notification socket, and whether it is let go of when its other side is gone.
+    pub owner: Option<(Handle, bool)>,
 }
 
 /// Where a held descriptor came from.
@@ -86,6 +87,11 @@ impl<'a> Table<'a> {
     /// From now on no more than `max` are held (those that are stay).
     pub fn set_max(&mut self, max: usize) {
         self.max = max.min(self.slots.len());
+    }
+
+    /// Makes those whole that were being replaced when the process failed.
+    pub fn mend(&mut self) {
+        self.slots.iter_mut().take(*self.top as usize).for_each(mend);
     }
 
     /// How many are held.
@@ -162,32 +168,33 @@ impl<'a> Table<'a> {
         self.changed = true;
         let Some(held) = self.slots.get_mut(slot) else { return Err(Errno::NFILE) };
         held.used = 0;
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         held.name_len = length;
         for (to, from) in held.name.iter_mut().zip(new.id.iter().chain(&[0])) {
             *to = *from;
         }
         describe(held, new);
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
+        fault_point!("holder.storing");
         held.used = 1;
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         Ok(slot)
     }
 
     /// Holds a descriptor, in the place of what is held under its identifier, if anything is: that is the answer, to be
-    /// closed by the caller, or [`Fd::NONE`]. Errors: as [`Table::store`]'s, but not EBUSY.
+    /// closed by the caller, or [`Fd::NONE`]. The same descriptor may be put there again. Errors: as [`Table::store`]'s, but not EBUSY.
     pub fn put(&mut self, new: &New<'_>) -> Result<Fd, Errno> {
         check(new)?;
         let Some(slot) = self.find(new.id) else { return self.store(new).map(|_| Fd::NONE) };
         self.changed = true;
         let Some(held) = self.slots.get_mut(slot) else { return Err(Errno::NFILE) };
-        let old = Fd(held.fd);
+        let old = if held.fd == new.fd.0 { Fd::NONE } else { Fd(held.fd) };
         held.used = REPLACING;
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         describe(held, new);
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         held.used = 1;
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         Ok(old)
     }
 
@@ -219,11 +226,10 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// Notes which service stored the descriptor in `slot`, and whether it is let go of when its other side is gone.
-    pub fn set_owner(&mut self, slot: usize, service: Handle, polled: bool) {
+    /// The same, with the number of times that this makes.
+    pub fn set_retrieved(&mut self, slot: usize, pid: u32, now: Nanos, count: u32) {
         if let Some(held) = self.slots.get_mut(slot) {
-            held.polled = polled.into();
-            (held.service, held.service_generation) = (service.slot as i32, service.generation);
+            (held.last_pid, held.retrieved, held.retrievals) = (pid, now, count);
         }
     }
 
@@ -234,7 +240,7 @@ impl<'a> Table<'a> {
         self.changed = true;
         let held = self.slots.get_mut(slot)?;
         held.used = 0;
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         held.stored = latest.saturating_add(1);
         Some(fd)
     }
@@ -281,9 +287,9 @@ fn check(new: &New<'_>) -> Result<u8, Errno> {
 /// Fills in all but the identifier. The descriptor comes first: of what is being replaced it is one or the other.
 fn describe(held: &mut Held, new: &New<'_>) {
     held.fd = new.fd.0;
-    compiler_fence(Ordering::SeqCst);
+    commit(held);
+    fault_point!("holder.replacing");
     held.origin = new.origin as u8;
-    held.polled = 0;
     held.limit_sec = new.limit.sec;
     held.limit_nano = new.limit.nano;
     held.stored = new.now;
@@ -292,7 +298,10 @@ fn describe(held: &mut Held, new: &New<'_>) {
     held.last_pid = 0;
     held.retrievals = 0;
     held.retrieved = 0;
-    (held.service, held.service_generation) = (-1, 0);
+    (held.service, held.service_generation, held.polled) = match new.owner {
+        Some((service, polled)) => (service.slot as i32, service.generation, polled.into()),
+        None => (-1, 0, 0),
+    };
     (held.dev, held.ino) = new.identity;
     held.checksum = identity_sum(held);
 }
@@ -303,7 +312,7 @@ pub fn mend(held: &mut Held) {
     if held.used == REPLACING {
         held.limit_nano = held.limit_nano.min(999_999_999);
         held.checksum = identity_sum(held);
-        compiler_fence(Ordering::SeqCst);
+        commit(held);
         held.used = 1;
     }
 }
@@ -314,7 +323,14 @@ fn identity_sum(held: &Held) -> u32 {
 
 /// Whether a used record is what [`Table::store`] wrote: for an arena that was handed over.
 pub fn intact(held: &Held) -> bool {
-    held.name_len > 0 && held.fd >= 0 && held.limit_nano < 1_000_000_000 && held.checksum == identity_sum(held)
+    held.fd >= 0 && is_named(held)
+}
+
+/// Whether it says what it is called, and until when it is held.
+pub fn is_named(held: &Held) -> bool {
+    let name = name(held);
+    let possible = !name.is_empty() && !name.contains(&0) && held.limit_nano < 1_000_000_000;
+    possible && held.checksum == identity_sum(held)
 }
 
 const _: () = assert!(HELD_NAME == u8::MAX as usize, "a record keeps the length in one byte");
@@ -331,7 +347,7 @@ mod tests {
 
     fn new(id: &[u8], fd: i32, limit: u64) -> New<'_> {
         let limit = Stamp { sec: limit, nano: 0 };
-        New { id, limit, fd: Fd(fd), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2) }
+        New { id, limit, fd: Fd(fd), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2), owner: None }
     }
 
     #[test]

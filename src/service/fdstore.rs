@@ -8,7 +8,7 @@ use crate::fdholder::table::{self, New, Origin, Table};
 use crate::limits::HELD_NAME;
 use crate::state::Held;
 use crate::state::slot::Handle;
-use crate::sys::datagram::Sender;
+use crate::sys::message::Sender;
 use crate::sys::{Errno, Fd, file, poll};
 use crate::text::notify::UNNAMED;
 use crate::text::number::{Decimal, parse_u64};
@@ -70,8 +70,11 @@ pub fn store(
 ) -> Result<Outcome, Errno> {
     let identity = file::identity(gift.fd).unwrap_or((0, 0));
     let (mut count, mut last) = (0, 0);
-    for (_, other) in held.iter().filter(|(_, other)| owner.owns(other)) {
+    for (slot, other) in held.iter().filter(|(_, other)| owner.owns(other)) {
         count += 1;
+        if other.fd == gift.fd.0 {
+            return Ok(Outcome::Stored(slot)); // before a fault
+        }
         if (other.dev, other.ino) == identity && file::is_same(Fd(other.fd), gift.fd) {
             return Ok(Outcome::Twice);
         }
@@ -95,14 +98,12 @@ pub fn store(
             uid: gift.sender.uid,
             now: now.boot,
             identity,
+            owner: Some((owner.handle, gift.polled)),
         };
         match held.store(&new) {
             Err(Errno::BUSY) => {}
             Err(e) => return Err(e),
-            Ok(slot) => {
-                held.set_owner(slot, owner.handle, gift.polled);
-                return Ok(Outcome::Stored(slot));
-            }
+            Ok(slot) => return Ok(Outcome::Stored(slot)),
         }
     }
     Err(Errno::BUSY)

@@ -258,10 +258,14 @@ impl Room {
         (&self.fds, &mut self.env)
     }
 
-    /// Notes that process `pid` has got what was gathered.
+    /// Notes that process `pid` has got what was gathered. It may be noted already, of some or of all: no two starts have
+    /// the same number within so short a time.
     pub fn given(&self, held: &mut Table<'_>, pid: i32, now: Nanos) {
         for slot in self.slots.iter().chain(&self.stdin) {
-            held.retrieved(usize::from(*slot), pid as u32, now);
+            let slot = usize::from(*slot);
+            if held.get(slot).is_some_and(|held| held.last_pid != pid as u32) {
+                held.retrieved(slot, pid as u32, now);
+            }
         }
     }
 

@@ -75,8 +75,17 @@ impl Holder {
 
     fn store(&mut self, id: &str, limit: Stamp) {
         let fd = Fd(100 + self.top as i32);
-        let new =
-            New { id: id.as_bytes(), limit, fd, origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2) };
+        let new = New {
+            id: id.as_bytes(),
+            limit,
+            fd,
+            origin: Origin::Client,
+            pid: 7,
+            uid: 8,
+            now: 9,
+            identity: (1, 2),
+            owner: None,
+        };
         self.table().store(&new).unwrap();
     }
 

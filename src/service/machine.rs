@@ -258,6 +258,9 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
 
 /// One step.
 pub fn step(service: &mut Service, event: Event, now: Nanos, stamp: Stamp) -> Actions {
+    if matches!(event, Event::Terminate | Event::Drain) {
+        service.deferred = 0; // it has been told
+    }
     let mut step = Step { service, now, stamp, actions: Actions::new() };
     match State::of(step.service).unwrap_or(State::Gone) {
         State::Down => step.down(event),

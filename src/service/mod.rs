@@ -14,10 +14,12 @@ pub mod instance;
 pub mod link;
 pub mod listen;
 pub mod machine;
+pub mod mend;
 pub mod news;
 pub mod notify;
 pub mod permissions;
 pub mod poll;
+pub mod redo;
 #[cfg(test)]
 pub(crate) mod scratch;
 pub mod status;

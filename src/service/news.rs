@@ -4,10 +4,11 @@
 use super::supervisor::noted;
 use super::{event, files, label, machine, status, tally};
 use crate::state::Service;
+use crate::sys::memory::commit;
 use crate::sys::{Errno, Fd};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
-use crate::{info, warning};
+use crate::{fault_point, info, warning};
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Something could not be told, is still on record, and is worth another attempt.
@@ -90,17 +91,21 @@ fn settle_until(service: &mut Service, end: usize) {
     let told = service.untold;
     let told = told.get(..end).unwrap_or(&told).split(|byte| *byte == 0).next().unwrap_or_default();
     if !told.is_empty() {
+        fault_point!("news.events.before");
         // Nobody may listen: that the directory is not there is no reason to stop supervising.
         match event::notify(Fd(service.dir_fd), c"event", told) {
             Err(e) if passes(e) => return EVENTS.fails(service, e),
             _ => EVENTS.works(),
         }
+        fault_point!("news.events.after");
         report(service, told);
         let mut left = [0; 4];
         for (to, event) in left.iter_mut().zip(service.untold.iter().skip(told.len())) {
             *to = *event;
         }
         service.untold = left;
+        commit(service);
+        fault_point!("news.events.done");
     }
 }
 
@@ -128,6 +133,7 @@ pub(super) fn tally_death(service: &mut Service) {
     let dir = Fd(service.dir_fd);
     let limit = noted(service, "max-death-tally", files::max_death_tally(dir));
     let stamp = Stamp { sec: service.stamp_sec, nano: service.stamp_nano };
+    fault_point!("news.tally.before");
     match tally::append(dir, &tally::Record::new(stamp, service.wstat as u16), limit) {
         Ok(()) => TALLY.works(),
         Err(e) => {
@@ -137,7 +143,9 @@ pub(super) fn tally_death(service: &mut Service) {
             }
         }
     }
+    fault_point!("news.tally.after");
     service.untallied = 0;
+    commit(service);
 }
 
 /// One line for each thing that an operator of a machine wants to find in its log.
@@ -170,9 +178,12 @@ fn publish(service: &mut Service) {
         want_up: service.want_up != 0,
         ready: service.ready != 0,
     };
+    fault_point!("news.status.before");
     match status::write(Fd(service.dir_fd), &record) {
         Ok(()) => {
+            fault_point!("news.status.after");
             service.published = service.sequence;
+            commit(service);
             STATUS.works();
         }
         Err(e) => STATUS.fails(service, e),
@@ -186,6 +197,7 @@ mod tests {
     use super::*;
     use crate::service::event::Subscription;
     use crate::service::scratch::Scratch;
+    use crate::state::Redo;
     use crate::sys::args::Env;
     use crate::sys::epoll::{Epoll, Token};
     use crate::sys::time::SECOND;
@@ -276,6 +288,8 @@ mod tests {
             now: 2 * SECOND,
             stamp: Stamp::from_unix(201, 0),
             at_once: true,
+            redo: &mut Redo::new_zeroed(),
+            again: false,
         };
         assert!(!drive(&mut context, &mut service, Event::Died(15)));
         assert_eq!(deaths(&scratch), [(200, 9), (201, 15)]);

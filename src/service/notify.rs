@@ -23,9 +23,11 @@ use super::files::{Problem, Reading};
 use super::{cgroup, delay, label};
 use crate::limits::{FIFODIR_ENTRIES, NOTIFY_PAUSE, NOTIFY_QUIET, NOTIFY_STATUS, STORED, STORED_MOST};
 use crate::state::{Notify, Service};
-use crate::sys::datagram::{self, Sender};
+use crate::sys::datagram;
 use crate::sys::entry::{self, FileType};
 use crate::sys::environment::Environment;
+use crate::sys::memory::commit;
+use crate::sys::message::Sender;
 use crate::sys::time::Nanos;
 use crate::sys::unix::MAX_PATH;
 use crate::sys::{Errno, Fd, Result, dir, file, process, random};
@@ -133,11 +135,15 @@ pub type Address = CPath<{ MAX_PATH + 1 }>;
 /// Gives a service that is to be started the socket that it had, or a new one (which is not watched yet: answers
 /// whether it is new), and forgets what an earlier run said. `notify` is of its slot.
 pub fn open(notify: &mut Notify, service: &mut Service, settings: &Settings) -> Result<(Address, bool)> {
-    if service.notified == 0 || notify.used == 0 {
+    if notify.used != 0 && !is_of(notify, service) {
+        close(notify, service); // somebody else's: it cannot be
+    }
+    if notify.used == 0 {
         notify.zero();
         notify.fd = -1;
         notify.generation = service.generation;
     }
+    service.notified = 1;
     notify.access = settings.access as u8;
     notify.stored_max = settings.stored_max;
     forget(notify, service);
@@ -147,7 +153,7 @@ pub fn open(notify: &mut Notify, service: &mut Service, settings: &Settings) -> 
         }
         close(notify, service);
     }
-    service.notified = 1;
+    service.notified = 1; // it may have been closed above
     let opened = open_hidden(notify, service).or_else(|e| {
         let fd = datagram::anywhere()?;
         notify.fd = fd.0;
@@ -158,7 +164,9 @@ pub fn open(notify: &mut Notify, service: &mut Service, settings: &Settings) -> 
         Ok(())
     });
     opened.and_then(|()| {
+        commit(notify);
         notify.used = 1;
+        commit(notify);
         address(notify, service).map(|address| (address, true))
     })
 }
@@ -183,14 +191,21 @@ pub fn describe(notify: &Notify, service: &Service, address: &Address, env: &mut
 /// The variables that tell of a notification socket: those of whoever supervises it are not the service's.
 pub const VARIABLES: [&[u8]; 4] = [b"NOTIFY_SOCKET", b"WATCHDOG_USEC", b"WATCHDOG_PID", b"FDSTORE"];
 
+/// Whether the record is that of a socket of this service. It may have been made by a start that the service does not know
+/// of, because the process failed meanwhile.
+pub fn is_of(notify: &Notify, service: &Service) -> bool {
+    notify.used != 0 && notify.generation == service.generation
+}
+
 /// Lets go of the socket.
 pub fn close(notify: &mut Notify, service: &mut Service) {
     if notify.used != 0 && notify.hidden != 0 {
         remove_name(notify, service);
     }
     notify.used = 0;
-    Fd(core::mem::replace(&mut notify.fd, -1)).close();
     service.notified = 0;
+    commit(notify);
+    Fd(core::mem::replace(&mut notify.fd, -1)).close();
 }
 
 fn name(notify: &Notify) -> &[u8] {

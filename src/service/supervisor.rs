@@ -4,9 +4,10 @@
 use super::handover::{self, Refused, Room};
 use super::machine::{self, Action, Event, Timer};
 use super::news::{note, settle, tally_death};
+use super::redo::{Child, FINISH, RUN};
 use super::{cgroup, extra, files, kind, label, notify};
 use crate::fdholder::table::Table;
-use crate::state::{Notify, Service};
+use crate::state::{Notify, Redo, Service};
 use crate::sys::args::{Argv, Env};
 use crate::sys::epoll::{Epoll, Flags, Token};
 use crate::sys::process::{self, Rlimit, Spawn, SpawnError};
@@ -17,7 +18,7 @@ use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
 use crate::text::tai::Stamp;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicI32, Ordering};
 use rustix::fs::OFlags;
@@ -62,6 +63,10 @@ pub struct Context<'a> {
     pub stamp: Stamp,
     /// Whether a start that is due after a death may be done at once. Not if orders wait: they may be against it.
     pub at_once: bool,
+    /// Where the event is on record, and the children that it leads to.
+    pub redo: &'a mut Redo,
+    /// The event was interrupted, and is fed again: a child that it has led to is there already.
+    pub again: bool,
 }
 
 /// Feeds `first` to the service's machine and performs everything that follows from it. What others see of it (tally,
@@ -85,10 +90,13 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> 
     // An event leads to at most a few others (a death to a finish, that to its outcome): the bound is for bugs.
     for _ in 0..16 {
         let Some(event) = queue.pop_front() else { break };
-        for action in machine::step(service, event, context.now, context.stamp) {
+        let actions = machine::step(service, event, context.now, context.stamp);
+        fault_point!("drive.stepped");
+        for action in actions {
             if let Some(outcome) = perform(context, service, action) {
                 let _ = queue.push_back(outcome);
             }
+            fault_point!("drive.performed");
         }
         let due = Timer::of(service) == Timer::Start && service.deadline <= context.now;
         if due && context.at_once && queue.is_empty() && matches!(event, Event::Died(_) | Event::NoFinish) {
@@ -103,11 +111,10 @@ pub fn drive(context: &mut Context<'_>, service: &mut Service, first: Event) -> 
     owes
 }
 
-/// Writes the first status of a supervisor and sends its first event.
+/// Has the first status of a supervisor written and its first event sent, by [`settle`].
 pub fn announce(service: &mut Service) {
     service.published = service.sequence.wrapping_sub(1);
     note(service, b"s");
-    settle(service);
 }
 
 fn perform(context: &mut Context<'_>, service: &mut Service, action: Action) -> Option<Event> {
@@ -242,12 +249,31 @@ fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
     stdio
 }
 
+/// The child of this kind that the event had led to when it was interrupted, if it is fed again.
+fn earlier(context: &mut Context<'_>, kind: u32) -> Child {
+    let child = if context.again { context.redo.child(kind) } else { Child::Never };
+    context.again &= context.redo.spawned != kind; // what follows it is new
+    child
+}
+
 fn start(context: &mut Context<'_>, service: &mut Service) -> Event {
-    let mut extra = heapless::Vec::<(Fd, i32), 2>::new();
-    let started = start_run(context, service, &mut extra);
-    for (fd, _) in &mut extra {
-        fd.close();
-    }
+    let started = match earlier(context, RUN) {
+        // All that it was given is in the record.
+        Child::Started(pid) => {
+            service.pid = pid;
+            Ok(())
+        }
+        Child::Failed(why) => Err(not_started(why)),
+        Child::Never => {
+            let mut extra = heapless::Vec::<(Fd, i32), 2>::new();
+            let started = start_run(context, service, &mut extra);
+            for (fd, _) in &mut extra {
+                fd.close();
+            }
+            fault_point!("start.closed");
+            started
+        }
+    };
     match started {
         Ok(()) => {
             service.trouble = 0;
@@ -297,6 +323,7 @@ fn start_run(
     extra: &mut heapless::Vec<(Fd, i32), 2>,
 ) -> core::result::Result<(), Failure> {
     let dir = Fd(service.dir_fd);
+    close(&mut service.notify_fd); // of a start that was interrupted: nobody has its other end
     service.notifies = 0;
     if let Some(number) = noted(service, "lock-fd", files::lock_fd(dir)) {
         let lock = open_service_lock(dir).map_err(|e| {
@@ -311,6 +338,7 @@ fn start_run(
             return Err(failed("notification-fd is the same as lock-fd", Errno::INVAL));
         }
         let (mut read, write) = readiness_pipe().map_err(|e| failed("the readiness pipe", e))?;
+        fault_point!("start.pipe");
         let _ = extra.push((write, number));
         if let Err(e) = context.epoll.add(read, context.readiness, Flags::IN) {
             read.close();
@@ -318,6 +346,8 @@ fn start_run(
         }
         service.notify_fd = read.0;
         service.notifies = 1;
+        memory::commit(service);
+        fault_point!("start.pipe.named");
     }
     let socket = notify_socket(context, service)?;
     let is_given = service.extras & (extra::SOCKETS | extra::NOTIFY) != 0;
@@ -344,16 +374,29 @@ fn start_run(
         cgroup,
         nofile: context.nofile,
     };
-    let started = spawn.start(&mut service.pid);
+    memory::commit(service);
+    let redo = &mut *context.redo;
+    redo.about_to_start(RUN);
+    context.again = false;
+    fault_point!("spawn.run.before");
+    let started = spawn.start_on_record(&mut redo.pid, &mut redo.failed);
+    fault_point!("spawn.run.after");
+    service.pid = redo.pid;
+    memory::commit(service);
+    fault_point!("spawn.run.named");
     cgroup.close();
     if is_given {
         forget_gifts(context, service.pid);
     }
-    started.map_err(|why| match why {
+    started.map_err(not_started)
+}
+
+fn not_started(why: SpawnError) -> Failure {
+    match why {
         SpawnError::Fork(e) => failed("no new process", e),
         SpawnError::Setup(e) => failed("setting up its process", e),
         SpawnError::Exec(e) => failed("./run", e),
-    })
+    }
 }
 
 fn failed(what: &'static str, e: Errno) -> Failure {
@@ -417,10 +460,35 @@ fn forget_gifts(context: &mut Context<'_>, pid: i32) {
 }
 
 fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
+    let started = match earlier(context, FINISH) {
+        // A run was to be started already: there was none, or it could not be executed.
+        Child::Never if context.again && context.redo.spawned == RUN => return Event::NoFinish,
+        Child::Never => execute_finish(context, service),
+        Child::Started(pid) => {
+            service.pid = pid;
+            Ok(true)
+        }
+        Child::Failed(why) => Err(why),
+    };
+    let dir = Fd(service.dir_fd);
+    match started {
+        Ok(true) => {
+            Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
+        }
+        Ok(false) => Event::NoFinish,
+        Err(why) => {
+            warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
+            Event::NoFinish
+        }
+    }
+}
+
+/// Answers whether there is one.
+fn execute_finish(context: &mut Context<'_>, service: &mut Service) -> core::result::Result<bool, SpawnError> {
     let dir = Fd(service.dir_fd);
     // Most services have none: do not make a process to find that out.
     if !file::exists(dir, c"finish").unwrap_or(true) {
-        return Event::NoFinish;
+        return Ok(false);
     }
     tally_death(service); // finish may want to count
     let (code, signal) = match service.wstat & 0x7f {
@@ -432,7 +500,7 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
     let (code, signal, group) = (number(code), number(signal), number(service.dead_pid as u32));
     let own = name(service);
     let words = [code.path(), signal.path(), context.called.map_or(own.path(), Ok), group.path()];
-    let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Event::NoFinish };
+    let [Ok(code), Ok(signal), Ok(name), Ok(group)] = words else { return Ok(false) };
     let argv = Argv::<6>::new(&[c"./finish", code, signal, name, group]);
     let mut cgroup = door(service);
     let spawn = Spawn {
@@ -448,17 +516,17 @@ fn start_finish(context: &mut Context<'_>, service: &mut Service) -> Event {
         cgroup,
         nofile: context.nofile,
     };
-    let started = spawn.start(&mut service.pid);
+    let redo = &mut *context.redo;
+    redo.about_to_start(FINISH);
+    context.again = false;
+    fault_point!("spawn.finish.before");
+    let started = spawn.start_on_record(&mut redo.pid, &mut redo.failed);
+    fault_point!("spawn.finish.after");
+    service.pid = redo.pid;
+    memory::commit(service);
+    fault_point!("spawn.finish.named");
     cgroup.close();
-    match started {
-        Ok(()) => {
-            Event::FinishStarted(Nanos::from(noted(service, "timeout-finish", files::timeout_finish(dir))) * MILLI)
-        }
-        Err(why) => {
-            warning!("{}: cannot run ./finish: {}", label(service), Reason(why.errno()));
-            Event::NoFinish
-        }
-    }
+    started.map(|()| true)
 }
 
 /// The name that scripts get, and its path in the scan directory: `NAME` or `NAME/log`.
@@ -491,13 +559,14 @@ fn open_service_lock(dir: Fd) -> Result<Fd> {
     }
 }
 
-/// Reads what has come through the readiness pipe; answers whether a newline was in it. Closes the pipe when the
-/// service did.
-pub fn said_ready(service: &mut Service) -> bool {
-    let mut bytes = [0u8; 512];
+/// Reads what has come through the readiness pipe; answers whether a newline was in it, and is in `bytes`. Closes the pipe
+/// when the service did.
+pub fn said_ready(service: &mut Service, bytes: &mut [u8]) -> bool {
     // What does not fit in these turns is read in the next: the pipe stays readable.
-    for _ in 0..8 {
-        match rustix::io::read(Fd(service.notify_fd), &mut bytes) {
+    for _ in 0..16 {
+        let read = rustix::io::read(Fd(service.notify_fd), &mut *bytes);
+        fault_point!("readiness.read");
+        match read {
             Ok(0) => {
                 close(&mut service.notify_fd);
                 return false;
@@ -522,7 +591,9 @@ pub fn close_all(service: &mut Service) {
     close(&mut service.dir_fd);
 }
 
+/// Forgets a descriptor, then closes it: one that nothing names is closed on entry.
 fn close(number: &mut i32) {
-    Fd(*number).close();
-    *number = -1;
+    let mut fd = Fd(core::mem::replace(number, -1));
+    memory::commit(number);
+    fd.close();
 }

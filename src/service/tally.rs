@@ -17,6 +17,9 @@ const SCRATCH: &CStr = c"supervise/death_tally.new";
 /// Records that are in memory at one time: a full tally would be too much for PID 1's stack.
 const CHUNK: usize = 36;
 
+/// Among so many last deaths one is looked for that may have been recorded already.
+const AMONG: u32 = 4;
+
 /// One death.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Record {
@@ -79,14 +82,25 @@ pub fn is_sound(dir: Fd) -> Result<bool> {
 }
 
 /// Adds a record to the tally of the service directory `dir`, dropping the oldest ones if there are `limit` (at most
-/// 4096) already. `limit` 0: nothing is recorded.
+/// 4096) already. `limit` 0: nothing is recorded. One that is among the last already is not added: whoever was interrupted
+/// does not know whether he has added it, and no two deaths have the same stamp.
 pub fn append(dir: Fd, record: &Record, limit: u32) -> Result<()> {
     let Some(others) = limit.min(DEATH_TALLY as u32).checked_sub(1) else { return Ok(()) };
     let mut old = open(dir)?;
+    let mut known = false;
+    let recorded = record.encode();
+    let looked = each_chunk(old, AMONG, &mut |records| {
+        known |= records.chunks_exact(Record::SIZE).any(|known| known == recorded);
+        Ok(())
+    });
+    if known && looked.is_ok() {
+        old.close();
+        return Ok(());
+    }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NONBLOCK;
     let done = file::open(dir, SCRATCH, flags, 0o666).and_then(|mut new| {
         let done = each_chunk(old, others, &mut |records| file::write_all(new, records))
-            .and_then(|()| file::write_all(new, &record.encode()));
+            .and_then(|()| file::write_all(new, &recorded));
         new.close();
         done
     });
@@ -200,6 +214,17 @@ mod tests {
         assert_eq!(count(scratch.fd), Ok(100));
         assert_eq!(seconds(&scratch, 0), [] as [u64; 0]);
         assert_eq!(scratch.names("supervise"), ["death_tally"]);
+    }
+
+    #[test]
+    fn the_same_death_is_recorded_once() {
+        let scratch = scratch();
+        for second in [1, 2, 2, 3, 2, 3] {
+            append(scratch.fd, &death(second), 100).unwrap();
+        }
+        assert_eq!(seconds(&scratch, 4096), [1, 2, 3]);
+        append(scratch.fd, &Record { code: 1, ..death(3) }, 100).unwrap();
+        assert_eq!(seconds(&scratch, 4096), [1, 2, 3, 3]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod bind;
+pub mod mend;
 pub mod options;
 pub mod pending;
 

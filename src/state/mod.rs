@@ -3,6 +3,8 @@
 //! to be, and [`leave`] for how it is left when the process fails. What can be derived from it (timer heap, pid index, epoll set) is not in it.
 
 pub mod arena;
+pub mod check;
+pub mod claims;
 pub mod layout;
 pub mod leave;
 pub mod ledger;

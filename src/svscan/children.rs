@@ -3,14 +3,14 @@
 
 use super::engine::Engine;
 use crate::service::machine::Event;
-use crate::service::supervisor;
 use crate::state::Job;
 use crate::sys::args::Argv;
+use crate::sys::memory::commit;
 use crate::sys::process::{self, Spawn, SpawnError};
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, signal};
 use crate::text::errno::Reason;
-use crate::{info, warning};
+use crate::{fault_point, info, warning};
 use core::ffi::CStr;
 
 /// What a job is, as [`Job::kind`] holds it.
@@ -48,17 +48,23 @@ impl Engine {
         for _ in 0..DEATHS_PER_TURN {
             // Seen first, reaped last: if we fault in between, the same death is seen again.
             let Some(death) = process::peek_death() else { return false };
+            fault_point!("death.seen");
             if let Some(slot) = self.slots.by_pid(death.pid) {
                 self.service_died(slot, death.pid, death.wstat, now);
                 services += 1;
             } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
                 let prepared = job.kind == JobKind::InitScript as u8;
-                job_ended(job, death.wstat);
+                tell_end(job, death.wstat);
                 if prepared {
                     self.ask_for_sockets(now); // it may have mounted a file system, or brought an interface up
                 }
+                if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
+                    (job.used, job.pid) = (0, 0);
+                }
             }
+            fault_point!("death.taken");
             process::reap(death.pid);
+            fault_point!("death.reaped");
             if services == STARTS_PER_TURN {
                 break;
             }
@@ -69,14 +75,14 @@ impl Engine {
     pub(super) fn service_died(&mut self, slot: usize, pid: i32, wstat: u32, now: Nanos) {
         self.slots.set_pid(slot, 0);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
-        if service.pid != pid || service.dead_pid == pid {
+        // Once it was taken, the record has another child, or none, and this is seen no more.
+        if service.pid != pid {
             return;
         }
         service.dead_pid = pid;
+        commit(service);
         // It may have said that it is ready in its last moment.
-        if service.notify_fd >= 0 && supervisor::said_ready(service) {
-            self.drive(slot, Event::Ready, now);
-        }
+        self.hear_readiness(slot, now);
         if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {
             self.hear_last(slot, now);
         }
@@ -89,9 +95,8 @@ impl Engine {
     /// Starts a child that is no service, with `dir` as its working directory. ENFILE: there are
     /// [`crate::limits::JOBS`] already.
     pub fn start_job(&mut self, kind: JobKind, path: &CStr, dir: Fd, session: bool) -> Result<(), SpawnError> {
-        let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used == 0) else {
-            return Err(SpawnError::Setup(Errno::NFILE));
-        };
+        let free = self.tables.jobs.iter_mut().enumerate().find(|(_, job)| job.used == 0);
+        let Some((slot, job)) = free else { return Err(SpawnError::Setup(Errno::NFILE)) };
         let argv = Argv::<2>::new(&[path]);
         let spawn = Spawn {
             path,
@@ -107,25 +112,41 @@ impl Engine {
             nofile: self.config.nofile,
         };
         // The record is there before the child is.
-        *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid: 0, started: time::boot(), deadline: 0 };
-        spawn.start(&mut job.pid).inspect_err(|_| job.used = 0)
+        *job = Job { used: 1, kind: kind as u8, failed: 0, pid: 0, started: time::boot(), deadline: 0 };
+        self.tables.inbox.job = slot as u32 + 1; // if a signal is in it, that is what it asked for
+        commit(&self.tables.inbox);
+        let Some(job) = self.tables.jobs.get_mut(slot) else { return Err(SpawnError::Setup(Errno::NFILE)) };
+        commit(job);
+        fault_point!("job.before");
+        let started = spawn.start_on_record(&mut job.pid, &mut job.failed);
+        fault_point!("job.after");
+        if started.is_err() {
+            job.used = 0;
+        }
+        started
     }
 
     /// Runs `work` in a forked child until it ends or the deadline passes; whatever else happens is served meanwhile.
-    /// Answers whether it ended by itself.
+    /// Answers whether it ended by itself. If one of this kind runs already, begun before we were interrupted, that is
+    /// waited for.
     pub fn run_job(&mut self, kind: JobKind, work: fn() -> i32, limit: Nanos) -> bool {
-        let Some(slot) = self.tables.jobs.iter().position(|job| job.used == 0) else { return false };
-        let pid = match process::fork_job(work) {
-            Ok(pid) => pid,
-            Err(e) => {
+        let jobs = &mut self.tables.jobs;
+        let is_running = |job: &Job| job.used != 0 && job.kind == kind as u8 && job.pid > 0;
+        let place = jobs.iter().position(is_running).or_else(|| jobs.iter().position(|job| job.used == 0));
+        let Some((slot, job)) = place.and_then(|slot| Some((slot, jobs.get_mut(slot)?))) else { return false };
+        if !is_running(job) {
+            *job = Job { used: 1, kind: kind as u8, failed: 0, pid: 0, started: time::boot(), deadline: 0 };
+            commit(job);
+            fault_point!("job.fork.before");
+            if let Err(e) = process::fork_job_on_record(work, &mut job.pid) {
+                job.used = 0;
                 warning!("cannot start the {}: {}", JobKind::name(kind as u8), Reason(e));
                 return false;
             }
-        };
-        let running = |engine: &Engine| engine.tables.jobs.get(slot).is_some_and(|job| job.used != 0 && job.pid == pid);
-        if let Some(job) = self.tables.jobs.get_mut(slot) {
-            *job = Job { used: 1, kind: kind as u8, spare: [0; 2], pid, started: time::boot(), deadline: 0 };
+            fault_point!("job.fork.after");
         }
+        let pid = job.pid;
+        let running = |engine: &Engine| engine.tables.jobs.get(slot).is_some_and(|job| job.used != 0 && job.pid == pid);
         while running(self) && time::boot() < limit {
             self.turn(Some(limit));
         }
@@ -149,13 +170,11 @@ impl Engine {
     }
 }
 
-fn job_ended(job: &mut Job, wstat: u32) {
+fn tell_end(job: &Job, wstat: u32) {
     let name = JobKind::name(job.kind);
     match (wstat & 0x7f, wstat >> 8) {
         (0, 0) => info!("the {name} is done"),
         (0, code) => warning!("the {name} exited with {code}"),
         (signal, _) => warning!("the {name} was killed by SIG{}", crate::sys::signal::name(signal as i32)),
     }
-    job.used = 0;
-    job.pid = 0;
 }

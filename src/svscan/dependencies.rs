@@ -15,12 +15,13 @@ use crate::service::waiting::{self, Cause};
 use crate::service::{extra, kind, label};
 use crate::state::Service;
 use crate::state::slot::checksum;
+use crate::sys::memory::commit;
 use crate::sys::time::{Nanos, SECOND};
 use crate::sys::{Errno, Fd, dir};
 use crate::text::CPath;
 use crate::text::errno;
 use crate::text::quote::Printable;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::fmt;
 use core::ops::ControlFlow;
 
@@ -260,8 +261,12 @@ impl Engine {
     /// Writes `supervise/waiting`. Where that cannot be, people do without.
     fn tell_waiting(&mut self, slot: usize, cause: Cause<'_>) {
         if let Some(service) = self.tables.services.get_mut(slot) {
-            if waiting::write(Fd(service.dir_fd), [cause]).is_ok() {
-                service.waiting_file = 1;
+            // On record before it is there, so that it is removed whatever happens.
+            let before = core::mem::replace(&mut service.waiting_file, 1);
+            commit(service);
+            fault_point!("waiting.before");
+            if waiting::write(Fd(service.dir_fd), [cause]).is_err() {
+                service.waiting_file = before;
             }
         }
     }

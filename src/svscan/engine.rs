@@ -15,20 +15,20 @@ use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::handover::{self, Room};
-use crate::service::label;
 use crate::service::machine::{Event, State, Timer, Waits};
 use crate::service::news;
+use crate::service::redo::Moment;
 use crate::service::supervisor::{self, Context};
 use crate::state::slot::Handle;
 use crate::state::{Arena, Service, Tables, leave};
 use crate::sys::args::Env;
 use crate::sys::cell::TakeCell;
 use crate::sys::epoll::{Epoll, Events, Flags, Token};
+use crate::sys::memory::commit;
 use crate::sys::process::Rlimit;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
-use crate::sys::{self, Fd, file, memory, signal};
-use crate::text::tai::Stamp;
-use crate::{error, warning};
+use crate::sys::{self, Fd, memory, signal};
+use crate::{error, fault_point};
 
 /// Kinds of epoll tokens (those of the fd-holder are its own).
 pub mod token {
@@ -109,11 +109,11 @@ pub struct Engine {
     /// In a stop: somebody is gone who depended on others.
     pub(super) dependant_gone: bool,
     /// No order waits in this turn.
-    no_orders: bool,
+    pub(super) no_orders: bool,
     /// Services that were started again and owe the world the news…
-    owing: heapless::Vec<usize, OWING>,
+    pub(super) owing: heapless::Vec<usize, OWING>,
     /// …until then.
-    owing_until: Nanos,
+    pub(super) owing_until: Nanos,
     /// When those are told of again that could not be told of; 0: there are none.
     behind_until: Nanos,
     /// When something that a service said is to be shown; 0: nothing.
@@ -366,10 +366,11 @@ impl Engine {
         }
     }
 
-    /// Feeds an event to a service and does what follows from it. Nothing happens to one that has no supervisor (any
-    /// more): it may have exited at an earlier byte of the same order.
-    pub(super) fn drive(&mut self, slot: usize, event: Event, now: Nanos) {
-        let Tables { header, services, notifies, held, .. } = &mut *self.tables;
+    /// Does what follows from the event that is on record (see [`Engine::drive`]); `again`: it was interrupted, and is fed
+    /// again.
+    pub(super) fn follow(&mut self, slot: usize, event: Event, moment: &Moment, again: bool) {
+        let now = moment.now;
+        let Tables { header, services, notifies, held, redo, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
             epoll: &self.epoll,
@@ -385,12 +386,19 @@ impl Engine {
             room: self.room.as_deref_mut(),
             cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),
             now,
-            stamp: Stamp::now(),
-            at_once: self.no_orders,
+            stamp: moment.stamp,
+            at_once: moment.at_once,
+            redo,
+            again,
         };
         let (pid, stdio_closed) = (service.pid, service.stdio_closed);
         let (was_up, was_ready, waited) = (is_up(service), is_ready(service), waited_for(service));
-        if supervisor::drive(&mut context, service, event) {
+        let owes = supervisor::drive(&mut context, service, event);
+        commit(service);
+        fault_point!("drive.done");
+        redo.end();
+        fault_point!("drive.end");
+        if owes {
             if self.owing.is_empty() {
                 self.owing_until = now + START_FIRST;
             }
@@ -401,7 +409,7 @@ impl Engine {
         if service.stdio_closed != stdio_closed {
             self.config.role.close_stdio();
         }
-        if service.pid != pid {
+        if service.pid != pid || again {
             self.slots.set_pid(slot, service.pid);
         }
         self.slots.set_deadline(slot, service.deadline);
@@ -429,29 +437,7 @@ impl Engine {
 
     fn readiness(&mut self, token: Token, now: Nanos) {
         let Some(slot) = self.current(token, |service| service.notify_fd) else { return };
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
-        if supervisor::said_ready(service) {
-            self.drive(slot, Event::Ready, now);
-        }
-    }
-
-    fn service_control(&mut self, token: Token, now: Nanos) {
-        let Some(slot) = self.current(token, |service| service.control_fd) else { return };
-        let Some(service) = self.tables.services.get(slot) else { return };
-        let mut bytes = [0u8; 256];
-        match file::read_fifo(Fd(service.control_fd), &mut bytes) {
-            Ok(Some(n)) => {
-                for byte in bytes.iter().take(n) {
-                    // What follows an `x` that was obeyed has nobody to obey it.
-                    if self.current(token, |service| service.control_fd).is_none() {
-                        return;
-                    }
-                    self.order(slot, *byte, now);
-                }
-            }
-            Ok(None) => {}
-            Err(e) => warning!("cannot read the control FIFO of {}: {}", label(service), crate::text::errno::Reason(e)),
-        }
+        self.hear_readiness(slot, now);
     }
 
     /// The slot that a token means, if it still belongs to whom it belonged to when the token was made.
@@ -482,7 +468,7 @@ impl Engine {
 }
 
 /// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
-fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
+pub(super) fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
     match Timer::of(service) {
         Timer::Watchdog => (service.waits, service.deferred, 0, 0),
         _ => (service.waits, service.deferred, service.timer, service.deadline),

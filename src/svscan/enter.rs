@@ -8,10 +8,10 @@ use super::engine::{Engine, token};
 use super::mend::mend;
 use super::start::{forget_inherited, inherited};
 use super::{Plan, Role};
+use crate::fdholder::{session, transfer};
 use crate::limits::DESCRIPTORS;
 use crate::log;
-use crate::service::machine::{State, Timer};
-use crate::service::{label, machine, news, supervisor};
+use crate::service::{label, machine, redo, status};
 use crate::state::ledger::{Ledger, Look, What};
 use crate::state::{Header, Job, Tables, Why};
 use crate::sys::cell::LendCell;
@@ -21,10 +21,18 @@ use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, process, socket};
 use crate::text::errno::Reason;
 use crate::{error, notice, warning};
-use rustix::fs::FileType;
+use core::ffi::CStr;
+use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom};
+
+/// A number that may be a descriptor's.
+fn number(fd: i32) -> Option<Fd> {
+    (fd >= 0).then_some(Fd(fd))
+}
 
 /// What the kernel says.
-struct Kernel;
+struct Kernel {
+    arena: Fd,
+}
 
 impl Ledger for Kernel {
     fn look(&mut self, fd: i32) -> Option<Look> {
@@ -46,6 +54,34 @@ impl Ledger for Kernel {
     fn is_child(&mut self, pid: i32) -> bool {
         process::is_child(pid)
     }
+
+    fn reads(&mut self, fd: i32) -> Option<bool> {
+        let fd = number(fd)?;
+        let flags = rustix::fs::fcntl_getfl(fd).ok()?;
+        (!flags.contains(OFlags::RDWR)).then(|| !flags.contains(OFlags::WRONLY))
+    }
+
+    fn at(&mut self, dir: i32, path: &CStr) -> Option<(u64, u64)> {
+        let dir = if dir == Fd::CWD.0 { Fd::CWD } else { number(dir)? };
+        let stat = rustix::fs::statat(dir, path, AtFlags::empty()).ok()?;
+        Some((stat.st_dev as u64, stat.st_ino as u64))
+    }
+
+    fn status(&mut self, dir: i32) -> Option<(i32, bool)> {
+        status::read(number(dir)?).ok().map(|status| (status.pid, status.finishing))
+    }
+
+    fn peer(&mut self, fd: i32) -> Option<(u32, u32, u32)> {
+        socket::peer(number(fd)?).ok().map(|peer| (peer.pid, peer.uid, peer.gid))
+    }
+
+    fn written(&mut self, from: usize) -> Option<usize> {
+        match rustix::fs::seek(self.arena, SeekFrom::Data(from as u64)) {
+            Ok(at) => Some(at as usize),
+            Err(Errno::NXIO) => None,
+            Err(_) => Some(from), // it cannot tell
+        }
+    }
 }
 
 /// [`Header::boot_progress`] from when the loop begins: all that comes before it is done.
@@ -63,8 +99,10 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
     if why == Why::Fresh {
         return;
     }
+    redo::complete(&mut tables.redo, &mut tables.services);
     let mut resets = 0;
-    mend(tables, role, &mut Kernel, &mut |what| {
+    let arena = Fd(tables.header.arena_fd);
+    mend(tables, role, &mut Kernel { arena }, &mut |what| {
         resets += 1;
         error!("{what}");
     });
@@ -145,21 +183,15 @@ impl Engine {
         }
         let now = time::boot();
         self.finish_transfer(now);
+        // Before anything is begun again: a lock that nobody names must not be in its way.
+        self.close_what_nobody_names(now);
         self.redo(now);
         self.find_children(now);
-        self.finish_records(now);
         if self.plan() != Plan::Run {
             self.find_dependants();
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
-        self.close_what_nobody_names(now);
-        for slot in 0..self.high {
-            match self.tables.services.get_mut(slot) {
-                Some(service) if service.supervised != 0 && news::is_behind(service) => news::settle(service),
-                _ => {}
-            }
-        }
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }
@@ -175,30 +207,6 @@ impl Engine {
         let after =
             if header.entered_why == Why::Asked as u32 { "entered again as asked" } else { "back after a fault" };
         notice!("{after}: {services} services, {held} held descriptors, {took} us");
-    }
-
-    /// Records whose supervisor was about to begin or had just ended.
-    fn finish_records(&mut self, now: Nanos) {
-        let stopping = self.plan() != Plan::Run;
-        for slot in 0..self.high {
-            let Some(service) = self.tables.services.get_mut(slot) else { continue };
-            if service.used == 0 || service.supervised != 0 {
-                continue;
-            }
-            supervisor::close_all(service);
-            if matches!(Timer::of(service), Timer::Respawn | Timer::Linger) {
-                continue;
-            }
-            if stopping || State::of(service) == Some(State::Gone) {
-                self.release(slot);
-            } else {
-                (service.timer, service.deadline) = (Timer::None as u8, 0);
-                self.slots.set_deadline(slot, 0);
-            }
-            if !stopping && self.config.role.only_service().is_none() {
-                self.tables.header.scan_deadline = now.max(1); // it begins there, or does not
-            }
-        }
     }
 
     /// Forgets all records, with what they hold: the loop has not run yet, and they are made anew.
@@ -319,8 +327,7 @@ fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
         visit(number);
     }
     let services = tables.services.iter().take(header.services_top as usize).filter(|service| service.used != 0);
-    let interrupted = (tables.redo.valid != 0).then_some(&tables.redo.before);
-    for service in services.clone().chain(interrupted) {
+    for service in services {
         for number in
             [service.dir_fd, service.control_fd, service.lock_fd, service.notify_fd, service.pipe_fd, service.cgroup_fd]
         {
@@ -337,8 +344,9 @@ fn each_named(tables: &Tables, visit: &mut dyn FnMut(i32)) {
     }
     for client in tables.clients.iter().take(header.clients_top as usize).filter(|client| client.used != 0) {
         visit(client.fd);
-        client.fds.iter().take(client.fds_len as usize).for_each(|number| visit(*number));
+        session::queue(client).iter().for_each(|number| visit(*number));
     }
+    transfer::descriptors(&tables.transfer).iter().for_each(|number| visit(*number));
 }
 
 /// The generations of services that have a notification socket, and the records of those.
@@ -347,11 +355,4 @@ fn services_with_notify(tables: &Tables) -> impl Iterator<Item = (u32, &crate::s
     let both = tables.services.iter().zip(&tables.notifies).take(top);
     both.filter(|(service, _)| service.used != 0 && service.notified != 0)
         .map(|(service, notify)| (service.generation, notify))
-}
-
-impl Engine {
-    /// A connection that no record names: it may be one to the fd-holder that was accepted just now.
-    fn adopt_connection(&mut self, _fd: Fd, _now: Nanos) -> bool {
-        false
-    }
 }

@@ -5,17 +5,20 @@
 //! that came is stored or closed before the next message is looked at, and nothing here waits.
 
 use super::engine::{Engine, token};
+use crate::fault_point;
 use crate::fdholder::server::Now;
-use crate::fdholder::table::Table;
+use crate::fdholder::table::{Origin, Table};
+use crate::fdholder::transfer::{self, kind};
 use crate::limits::{NOTIFY_LAST, NOTIFY_TURN, NOTIFY_TURN_FDS};
 use crate::service::fdstore::{self, Gift, Outcome, Owner};
 use crate::service::label;
 use crate::service::machine::{Event, State, Timer};
 use crate::service::notify;
 use crate::state::slot::Handle;
-use crate::state::{Service, Tables};
-use crate::sys::datagram::{self, Received};
-use crate::sys::epoll::{Flags, Token};
+use crate::state::{Held, Service, Tables};
+use crate::sys::epoll::{Epoll, Flags, Token};
+use crate::sys::memory::commit;
+use crate::sys::message::{self, Came, Sender};
 use crate::sys::socket::MAX_FDS;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd};
@@ -31,6 +34,15 @@ const LONGEST: Nanos = 366 * 24 * 3600 * SECOND;
 
 /// A descriptor's events: it hung up, or reports an error; told once.
 const HUNG_UP: Flags = Flags::ONESHOT;
+
+/// So often one message is acted on, if the process fails each time.
+const ATTEMPTS: u32 = 5;
+
+/// What came with a message, and who sent it.
+struct Got {
+    came: Came,
+    sender: Option<Sender>,
+}
 
 fn usec(number: u64) -> Nanos {
     number.saturating_mul(MICRO).min(LONGEST)
@@ -50,24 +62,24 @@ impl Engine {
 
     /// Takes messages of a service, until there are none, or there were so many, or so many descriptors came with them.
     fn hear(&mut self, slot: usize, messages: usize, descriptors: usize, now: Nanos) {
-        let mut bytes = [0; MESSAGE + 1];
-        let mut fds = [Fd::NONE; MAX_FDS];
         let mut came = 0;
         for _ in 0..messages {
-            let Some(socket) = self.socket_of(slot) else { return };
-            let got = match datagram::receive(socket, &mut bytes, &mut fds) {
-                Ok(got) => got,
-                Err(Errno::AGAIN | Errno::INTR) => break,
-                Err(e) => {
+            let Some((socket, generation)) = self.socket_of(slot) else { return };
+            let transfer = &mut self.tables.transfer;
+            transfer::begin(transfer, slot as u32, generation, now);
+            transfer::arm(transfer, kind::NOTIFY);
+            fault_point!("notify.receiving");
+            let (mut room, bytes) = transfer::room(transfer);
+            let received = room.receive(socket, bytes.get_mut(..=MESSAGE).unwrap_or_default());
+            fault_point!("notify.received");
+            if let Err(e) = received {
+                transfer::end(transfer);
+                if !matches!(e, Errno::AGAIN | Errno::INTR) {
                     self.tell(slot, now, format_args!("cannot read its notification socket: {}", Reason(e)));
-                    break;
                 }
-            };
-            let (text, came_with) = (bytes.get(..got.bytes).unwrap_or_default(), fds.get_mut(..got.fds));
-            let came_with = came_with.unwrap_or_default();
-            self.message(slot, text, came_with, &got, now);
-            came_with.iter_mut().for_each(Fd::close);
-            came += got.fds;
+                break;
+            }
+            came += self.handle(slot, now);
             if came >= descriptors {
                 break;
             }
@@ -75,14 +87,66 @@ impl Engine {
         self.show_what_was_said(slot, now);
     }
 
-    fn socket_of(&self, slot: usize) -> Option<Fd> {
-        let service = self.tables.services.get(slot).filter(|service| service.used != 0 && service.notified != 0)?;
+    /// Acts on the message that has come, as the arena says; how many descriptors came with it. It is done again from here
+    /// if that is interrupted by a fault.
+    fn handle(&mut self, slot: usize, now: Nanos) -> usize {
+        let transfer = &mut self.tables.transfer;
+        let mut text = [0; MESSAGE + 1];
+        let mut fds = [Fd::NONE; MAX_FDS];
+        let Some(came) = message::came(&transfer.header) else {
+            transfer::end(transfer);
+            return 0;
+        };
+        let text = text.get_mut(..came.bytes).unwrap_or_default();
+        text.iter_mut().zip(&transfer.bytes).for_each(|(to, from)| *to = *from);
+        let numbers = message::descriptors(&came, &transfer.control);
+        fds.iter_mut().zip(numbers).for_each(|(to, from)| *to = Fd(*from));
+        let fds = fds.get_mut(..numbers.len()).unwrap_or_default();
+        let sender = message::sender(&came, &transfer.control);
+        self.message(slot, text, fds, &Got { came, sender }, now);
+        fault_point!("notify.handled");
+        // From here on those that are not held are nobody's. The one that comes with BARRIER=1 is closed when all that came
+        // before it is done.
+        transfer::end(&mut self.tables.transfer);
+        fault_point!("notify.closing");
+        fds.iter_mut().for_each(Fd::close);
+        fds.len()
+    }
+
+    /// A message had come when the process was interrupted.
+    pub(super) fn finish_message(&mut self, now: Nanos) {
+        let transfer = &mut self.tables.transfer;
+        transfer.attempts = transfer.attempts.saturating_add(1);
+        commit(transfer);
+        let (slot, generation, attempts) = (transfer.slot as usize, transfer.generation, transfer.attempts);
+        if self.socket_of(slot).is_none_or(|(_, known)| known != generation) {
+            return transfer::abandon(&mut self.tables.transfer, &[]);
+        }
+        if attempts > ATTEMPTS {
+            transfer::abandon(&mut self.tables.transfer, &[]);
+            let why = "sent a message at which this process fails again and again: ignored";
+            return self.tell(slot, now, format_args!("{why}"));
+        }
+        self.handle(slot, now);
+        self.show_what_was_said(slot, now);
+    }
+
+    /// One part of a message, that has this number, is done.
+    fn done(&mut self, part: u32) {
+        let transfer = &mut self.tables.transfer;
+        commit(transfer);
+        transfer.count = part;
+        commit(transfer);
+    }
+
+    fn socket_of(&self, slot: usize) -> Option<(Fd, u32)> {
+        let service = self.tables.services.get(slot).filter(|service| service.used != 0)?;
         let notify = self.tables.notifies.get(slot)?;
-        (notify.used != 0 && notify.generation == service.generation).then_some(Fd(notify.fd))
+        notify::is_of(notify, service).then_some((Fd(notify.fd), service.generation))
     }
 
     /// One message. Descriptors that are kept become `NONE`; the others are the caller's to close.
-    fn message(&mut self, slot: usize, bytes: &[u8], fds: &mut [Fd], got: &Received, now: Nanos) {
+    fn message(&mut self, slot: usize, bytes: &[u8], fds: &mut [Fd], got: &Got, now: Nanos) {
         let Tables { services, notifies, .. } = &mut *self.tables;
         let (Some(service), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) else { return };
         let runs = matches!(State::of(service), Some(State::Up | State::LastUp));
@@ -97,10 +161,10 @@ impl Engine {
             let (pid, uid) = got.sender.map_or((0, 0), |sender| (sender.pid, sender.uid));
             return self.tell(slot, now, format_args!("does not let pid {pid} (uid {uid}) speak for it: ignored"));
         }
-        if got.truncated || bytes.len() > MESSAGE {
+        if got.came.truncated || bytes.len() > MESSAGE {
             return self.tell(slot, now, format_args!("sent a message of more than {MESSAGE} bytes: ignored"));
         }
-        if got.fds_lost {
+        if got.came.fds_lost {
             return self.tell(slot, now, format_args!("sent more descriptors than there is room for: ignored"));
         }
         let message = match Message::parse(bytes) {
@@ -117,34 +181,45 @@ impl Engine {
         if let Some(pid) = message.main_pid.filter(|pid| u64::try_from(service.pid) != Ok(*pid)) {
             self.tell(slot, now, format_args!("says that its main process is {pid}; the one that was started counts"));
         }
-        if message.remove {
+        // Parts that were done before a fault are not done again: the first could undo the second, and an event that came
+        // between two faults would count twice.
+        let begun = self.tables.transfer.count;
+        if message.remove && begun < 1 {
             self.let_go_of(slot, message.name, now);
+            self.done(1);
         }
         if message.store {
             self.store(slot, &message, fds, got, now);
+            fault_point!("notify.stored");
         }
         // Who is told that it is ready can see what it said besides.
-        if message.ready {
+        if message.ready && begun < 2 {
             self.show_at_once_unless_ready(slot, now);
             self.drive(slot, Event::Ready, now);
+            self.done(2);
         }
-        if let Some(time) = message.watchdog_usec {
+        if let Some(time) = message.watchdog_usec.filter(|_| begun < 3) {
             if let Some(service) = self.tables.services.get_mut(slot) {
                 service.watchdog = usec(time);
             }
             self.drive(slot, Event::Alive, now);
+            self.done(3);
         }
-        match message.watchdog {
-            Some(Watchdog::Alive) => self.drive(slot, Event::Alive, now),
-            Some(Watchdog::Trigger) => self.drive(slot, Event::Wrong, now),
-            None => {}
+        if let Some(watchdog) = message.watchdog.filter(|_| begun < 4) {
+            let event = match watchdog {
+                Watchdog::Alive => Event::Alive,
+                Watchdog::Trigger => Event::Wrong,
+            };
+            self.drive(slot, event, now);
+            self.done(4);
         }
-        if let Some(time) = message.extend_usec {
+        if let Some(time) = message.extend_usec.filter(|_| begun < 5) {
             self.drive(slot, Event::Extend(usec(time)), now);
+            self.done(5);
         }
     }
 
-    fn store(&mut self, slot: usize, message: &Message<'_>, fds: &mut [Fd], got: &Received, now: Nanos) {
+    fn store(&mut self, slot: usize, message: &Message<'_>, fds: &mut [Fd], got: &Got, now: Nanos) {
         let Engine { tables, holder, epoll, .. } = self;
         let Tables { header, services, notifies, held, .. } = &mut **tables;
         let (Some(service), Some(notify), Some(sender)) = (services.get(slot), notifies.get_mut(slot), got.sender)
@@ -165,11 +240,8 @@ impl Engine {
                 Ok(Outcome::Twice) => {}
                 Ok(Outcome::Stored(place)) => {
                     *fd = Fd::NONE;
-                    if let Some(record) = held.get(place).filter(|record| record.polled != 0) {
-                        let generation = fdstore::generation(record);
-                        let token = Token { kind: token::STORED, slot: place as u32, generation };
-                        // EPERM: a file, which is never gone. Whoever cannot be watched stays.
-                        let _ = epoll.add(Fd(record.fd), token, HUNG_UP);
+                    if let Some(record) = held.get(place) {
+                        watch_stored(epoll, place, record);
                     }
                 }
                 Err(e) => failed = Some(e),
@@ -252,7 +324,7 @@ impl Engine {
 
     /// Watches the notification socket that a service has already.
     pub(super) fn watch_notify(&mut self, slot: usize) {
-        let Some(socket) = self.socket_of(slot) else { return };
+        let Some((socket, _)) = self.socket_of(slot) else { return };
         let Some(service) = self.tables.services.get(slot) else { return };
         let token = Token { kind: token::NOTIFY, slot: slot as u32, generation: service.generation };
         match self.epoll.add(socket, token, Flags::IN) {
@@ -267,12 +339,9 @@ impl Engine {
 
     /// Watches the descriptors that services have stored already.
     pub(super) fn watch_stored(&mut self) {
-        let top = self.tables.header.held_top as usize;
-        for (place, record) in self.tables.held.iter().enumerate().take(top) {
-            if record.used != 0 && record.polled != 0 && record.service >= 0 {
-                let token = Token { kind: token::STORED, slot: place as u32, generation: fdstore::generation(record) };
-                let _ = self.epoll.add(Fd(record.fd), token, HUNG_UP);
-            }
+        let Engine { tables, epoll, .. } = self;
+        for (place, record) in Table::new(&mut tables.held, &mut tables.header.held_top).iter() {
+            watch_stored(epoll, place, record);
         }
     }
 
@@ -318,6 +387,15 @@ impl Engine {
         let Tables { services, notifies, .. } = &mut *self.tables;
         let (Some(service), Some(notify)) = (services.get(slot), notifies.get_mut(slot)) else { return };
         notify::tell(notify, now, format_args!("{} {what}", label(service)));
+    }
+}
+
+/// Watches what a service has stored, if it is to be let go of when its other side is gone.
+fn watch_stored(epoll: &Epoll, place: usize, record: &Held) {
+    if record.polled != 0 && Origin::of(record) == Origin::Service {
+        let token = Token { kind: token::STORED, slot: place as u32, generation: fdstore::generation(record) };
+        // EPERM: a file, which is never gone. Whoever cannot be watched stays.
+        let _ = epoll.add(Fd(record.fd), token, HUNG_UP);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::sys::Fd;
 use crate::sys::cell::TakeCell;
 use crate::sys::time::Nanos;
 use crate::text::errno::Reason;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ops::ControlFlow;
 
 /// Who depends on whom, slots both. Made at the beginning of a stop: nothing that has to outlive a fault.
@@ -101,6 +101,7 @@ impl Engine {
                 _ => {}
             }
         }
+        fault_point!("order.deferred");
         self.tell_deferred(now);
     }
 
@@ -132,10 +133,15 @@ impl Engine {
     }
 
     fn tell_to_end(&mut self, slot: usize, manner: Manner, now: Nanos) {
-        if let Some(service) = self.tables.services.get_mut(slot) {
+        let generation = self.tables.services.get(slot).map(|service| service.generation);
+        self.terminate_one(slot, manner, now);
+        fault_point!("order.told");
+        // Its machine has forgotten it, if it has one: who was not told yet is told on entry.
+        if let Some(service) =
+            self.tables.services.get_mut(slot).filter(|service| Some(service.generation) == generation)
+        {
             service.deferred = 0;
         }
-        self.terminate_one(slot, manner, now);
         self.note_waiting(slot, now);
     }
 

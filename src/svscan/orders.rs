@@ -47,18 +47,12 @@ impl Engine {
         }
     }
 
-    /// The scan directory's control FIFO.
-    pub(super) fn read_control(&mut self, now: Nanos) {
-        let mut bytes = [0u8; 256];
-        let read = match file::read_fifo(Fd(self.tables.header.control_fd), &mut bytes) {
-            Ok(Some(n)) => bytes.get(..n).unwrap_or_default(),
-            Ok(None) => return,
-            Err(e) => return warning!("cannot read the control FIFO: {}", Reason(e)),
-        };
+    /// Bytes of the scan directory's control FIFO.
+    pub(super) fn obey(&mut self, bytes: &[u8], now: Nanos) {
         let mut nuke = None;
         // The last plan counts, and so does the last manner: `tb` tells everybody to end, and waits for nobody.
         let (mut plan, mut manner) = (None, None);
-        for byte in read {
+        for byte in bytes.iter().filter(|byte| **byte != 0) {
             match ScanCommand::from_byte(*byte) {
                 Some(ScanCommand::Reap) => self.more_deaths = true,
                 Some(ScanCommand::Scan) => self.look_again(now),
@@ -107,19 +101,8 @@ impl Engine {
         }
     }
 
-    /// All pending signals.
-    pub(super) fn read_signals(&mut self, now: Nanos) {
-        // As many as there are signals: each is pending at most once (real-time ones may come again next turn).
-        for _ in 0..64 {
-            match signal::read_signalfd(self.signals) {
-                Ok(Some(received)) => self.signal(received, now),
-                Ok(None) => return,
-                Err(e) => return warning!("cannot read the signalfd: {}", Reason(e)),
-            }
-        }
-    }
-
-    fn signal(&mut self, received: Received, now: Nanos) {
+    /// A signal.
+    pub(super) fn signal(&mut self, received: Received, now: Nanos) {
         let signal = received.signal;
         #[cfg(feature = "faults")]
         if crate::sys::inject::ask(signal) {

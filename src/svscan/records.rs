@@ -14,7 +14,7 @@ use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ffi::CStr;
 use zerocopy::FromZeros;
 
@@ -70,18 +70,23 @@ impl Engine {
         self.high = self.high.max(slot + 1);
         self.tables.header.services_top = self.high as u32;
         commit(service);
+        fault_point!("create.before");
         service.used = 1;
+        commit(service);
+        fault_point!("create.after");
         Some(slot)
     }
 
     /// Makes `partner` the other side of a record, and `pipe` its end of the pipe between the two.
     pub(super) fn join(&mut self, slot: usize, partner: usize, pipe: Fd) {
-        let Some(service) = self.tables.services.get_mut(slot) else { return };
-        let mut before = Fd(core::mem::replace(&mut service.pipe_fd, pipe.0)); // of an earlier partner
-        service.partner = partner as i32;
-        service.seal();
-        commit(service);
-        before.close();
+        let mut earlier = Fd::NONE;
+        self.change(slot, |service| {
+            earlier = Fd(core::mem::replace(&mut service.pipe_fd, pipe.0));
+            service.partner = partner as i32;
+            service.seal();
+        });
+        fault_point!("join.done");
+        earlier.close(); // the pipe to an earlier partner
     }
 
     /// Frees a record and everything it holds.
@@ -91,14 +96,23 @@ impl Engine {
         self.close_notify(slot);
         self.forget_stored(slot);
         let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else { return };
+        fault_point!("release.begin");
         supervisor::close_all(service);
-        close(&mut service.pipe_fd);
-        let partner = core::mem::replace(&mut service.partner, -1);
-        service.seal();
-        if let Some(other) = usize::try_from(partner).ok().and_then(|p| self.tables.services.get_mut(p)) {
-            other.partner = -1;
-            other.seal();
+        let (mut pipe, mut partner) = (Fd::NONE, -1);
+        self.change(slot, |service| {
+            pipe = Fd(core::mem::replace(&mut service.pipe_fd, -1));
+            partner = core::mem::replace(&mut service.partner, -1);
+            service.seal();
+        });
+        fault_point!("release.parted");
+        pipe.close();
+        if let Ok(other) = usize::try_from(partner) {
+            self.change(other, |other| {
+                other.partner = -1;
+                other.seal();
+            });
         }
+        fault_point!("release.both");
         self.slots.set_pid(slot, 0);
         self.wake_waiting(slot, now);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
@@ -107,6 +121,7 @@ impl Engine {
         }
         service.used = 0;
         commit(service);
+        fault_point!("release.done");
         service.zero();
         self.slots.set_identity(slot, 0);
         self.slots.set_deadline(slot, 0);
@@ -114,11 +129,11 @@ impl Engine {
 
     /// A record that was to go waited for its control group to be empty.
     pub(super) fn go_on_releasing(&mut self, slot: usize) {
-        self.release(slot);
         // The entry may be back already: look.
         if Plan::of(&self.tables.header) == Plan::Run {
             self.scan_soon();
         }
+        self.release(slot);
     }
 
     /// When the next supervisor of a record may be started.
@@ -161,14 +176,18 @@ impl Engine {
         waiting::remove(Fd(service.dir_fd)); // of an earlier supervisor
         notify::remove_shown(Fd(service.dir_fd)); // likewise
         machine::begin(service, want_up, now, Stamp::now());
+        supervisor::announce(service);
         commit(service);
+        fault_point!("supervise.before");
         service.supervised = 1;
+        commit(service);
+        fault_point!("supervise.after");
         if let Some(running) = running {
             // The record was lost, not the process.
             self.take_back(slot, running, now);
             return self.tell_of(slot);
         }
-        supervisor::announce(service);
+        news::settle(service);
         self.slots.set_deadline(slot, service.deadline);
     }
 
@@ -184,6 +203,8 @@ impl Engine {
         self.close_notify(slot);
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         service.supervised = 0;
+        commit(service);
+        fault_point!("gone.begun");
         supervisor::close_all(service);
         if self.config.role.only_service().is_some() {
             self.tables.header.plan = Plan::Leave as u32; // that was all
@@ -193,11 +214,11 @@ impl Engine {
             self.slots.set_deadline(slot, service.deadline);
         } else {
             info!("{} stopped", label(service));
-            self.release(slot);
             // The entry may be back already: look.
             if !stopping {
                 self.scan_soon();
             }
+            self.release(slot);
         }
     }
 }
@@ -241,6 +262,8 @@ pub(super) fn open_supervisor(
     let gone = |e| ("open the service directory", e);
     let dir = path.and_then(|path| file::open_dir(scandir, path)).map_err(gone)?;
     service.dir_fd = dir.0;
+    commit(service);
+    fault_point!("begin.dir");
     let stat = rustix::fs::fstat(dir).map_err(gone)?;
     if (stat.st_dev as u64, stat.st_ino as u64) != (service.dev, service.ino) {
         return Err(gone(Errno::NOENT));
@@ -248,6 +271,8 @@ pub(super) fn open_supervisor(
     let prepared = files::prepare(dir)?;
     service.lock_fd = prepared.lock.0;
     service.control_fd = prepared.control.0;
+    commit(service);
+    fault_point!("begin.locked");
     epoll.add(prepared.control, control, Flags::IN).map_err(|e| ("watch supervise/control", e))?;
     let _ = event::clean(dir, c"event"); // what is stale is no obstacle
     tally::clear(dir).map_err(|e| ("empty supervise/death_tally", e))?;

@@ -7,13 +7,15 @@ use super::engine::Engine;
 use crate::limits::SERVICES;
 use crate::service::kind;
 use crate::service::machine::{self, State, Timer};
+use crate::state::Service;
 use crate::state::slot::checksum;
+use crate::sys::memory::commit;
 use crate::sys::time::{Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, dir};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ffi::CStr;
 use core::ops::ControlFlow;
 use rustix::fs::{AtFlags, FileType};
@@ -25,6 +27,9 @@ const CATCH_ALL: &[u8] = b"s6-svscan-log";
 pub const FDHOLDER: &[u8] = b"fdholder";
 /// A scan that met something it could not judge is repeated after this.
 const SCAN_AGAIN: Nanos = 5 * SECOND;
+
+/// A scan is being done: if it is interrupted, another is due.
+const SCANNING: Nanos = 2;
 
 /// Hashes of what a scan complained about; those beyond are said again each time.
 pub(super) type Complaints = heapless::Vec<u32, 16>;
@@ -49,11 +54,11 @@ enum NoLogger {
 impl Engine {
     /// Scans the directory: new entries get records and supervisors, those that are gone are marked inactive.
     pub(super) fn scan(&mut self, now: Nanos) {
-        self.tables.header.scan_deadline = if self.config.rescan > 0 { now + self.config.rescan } else { 0 };
         if Plan::of(&self.tables.header) != Plan::Run {
             self.tables.header.scan_deadline = 0;
             return;
         }
+        self.tables.header.scan_deadline = SCANNING;
         let mut pass = Pass { seen: [0; SERVICES / 32], complaints: Complaints::new(), again: false, skipped: 0 };
         let scandir = Fd(self.tables.header.scandir_fd);
         let read = dir::visit(scandir, c".", |name, kind| {
@@ -82,10 +87,12 @@ impl Engine {
                 format_args!("{skipped} entries have no supervisor: there is room for {max}, {how}"),
             );
         }
-        if pass.again {
-            let at = now + SCAN_AGAIN;
-            let due = &mut self.tables.header.scan_deadline;
-            *due = if *due == 0 { at } else { at.min(*due) };
+        fault_point!("scan.done");
+        let often = (self.config.rescan > 0).then_some(now + self.config.rescan);
+        let again = pass.again.then_some(now + SCAN_AGAIN);
+        let due = &mut self.tables.header.scan_deadline;
+        if *due == SCANNING {
+            *due = often.into_iter().chain(again).min().unwrap_or(0);
         }
         self.complaints = pass.complaints;
         self.wake_all_waiting(now);
@@ -162,11 +169,19 @@ impl Engine {
             Err(NoLogger::NotYet) if is_new => return self.release(slot),
             Err(_) => None,
         };
+        // Both are there before either begins: who is not is let go of on entry. The service is before its logger, which does
+        // not go without it.
+        for slot in [Some(slot), logger].into_iter().flatten() {
+            pass.mark(slot);
+            if let Some(service) = self.tables.services.get_mut(slot) {
+                service.active = 1;
+                commit(service);
+            }
+            fault_point!("scan.active");
+        }
         // The logger first: when the service starts, somebody listens.
         for slot in [logger, Some(slot)].into_iter().flatten() {
-            pass.mark(slot);
-            let Some(service) = self.tables.services.get_mut(slot) else { continue };
-            service.active = 1;
+            let Some(service) = self.tables.services.get(slot) else { continue };
             // One that could not have its supervisor is tried again: what was in its way may have been removed.
             let failed = service.trouble != 0 && Engine::earliest_supervisor(service, now) == now;
             if service.supervised == 0 && (failed || Timer::of(service) == Timer::None) {
@@ -189,16 +204,20 @@ impl Engine {
     fn rename(&mut self, slot: usize, name: &CStr, now: Nanos) {
         let scandir = Fd(self.tables.header.scandir_fd);
         let Some(service) = self.tables.services.get(slot) else { return };
-        if service.name_bytes() == name.to_bytes() {
+        let is_called = |service: &Service| service.name_bytes() == name.to_bytes();
+        let partner = usize::try_from(service.partner).ok();
+        if is_called(service) && partner.and_then(|slot| self.tables.services.get(slot)).is_none_or(is_called) {
             return;
         }
         let old = CPath::<256>::of(&[service.name_bytes()]);
-        if old.path().and_then(|path| identify(scandir, path)) == Ok(Some((service.dev, service.ino))) {
+        let is_there = old.path().and_then(|path| identify(scandir, path)) == Ok(Some((service.dev, service.ino)));
+        if is_there && !is_called(service) {
             return;
         }
-        for slot in [Some(slot), usize::try_from(service.partner).ok()].into_iter().flatten() {
+        for slot in [Some(slot), partner].into_iter().flatten() {
+            self.change(slot, |service| service.set_name(name.to_bytes()));
+            fault_point!("rename.one");
             let Some(service) = self.tables.services.get_mut(slot) else { continue };
-            service.set_name(name.to_bytes());
             if service.supervised == 0 && Timer::of(service) == Timer::Respawn {
                 machine::arm(service, Timer::Respawn, Engine::earliest_supervisor(service, now));
                 self.slots.set_deadline(slot, service.deadline);
@@ -249,6 +268,7 @@ impl Engine {
         };
         match pipe_with(PipeFlags::CLOEXEC) {
             Ok((read, write)) => {
+                fault_point!("join.pipe");
                 self.join(slot, producer, Fd::from_owned(read));
                 self.join(producer, slot, Fd::from_owned(write));
                 Ok(Some(slot))

@@ -2,13 +2,15 @@
 //! long as it is not bound, then a held descriptor.
 
 use super::engine::Engine;
+use crate::fault_point;
 use crate::fdholder::server::{self, Now};
 use crate::fdholder::table::{Origin, Table};
 use crate::socket::address::Address;
 use crate::socket::pending::{self, Wanted};
 use crate::state::{Header, Pending, Tables};
+use crate::sys::Errno;
+use crate::sys::memory::{self, commit};
 use crate::sys::time::{Nanos, SECOND};
-use crate::sys::{Errno, memory};
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
 use crate::{info, warning};
@@ -21,7 +23,9 @@ pub fn bind_first(wanted: &Wanted<'_>, tables: &mut Tables, now: &Now) -> Result
     let top = header.pending_top as usize;
     let record = pending.get_mut(top).ok_or(Errno::NFILE)?;
     record.used = 0;
+    commit(record);
     header.pending_top += 1; // from here on the record is looked at
+    commit(header);
     let filled = pending::fill(record, wanted, now.boot);
     let done = filled.map(|()| attempt(record, &mut Table::new(held, &mut header.held_top), now));
     forget_done(header, pending);
@@ -61,15 +65,20 @@ fn attempt(record: &mut Pending, held: &mut Table<'_>, now: &Now) -> bool {
         let _ = without.push((option.key, e));
     });
     let stored = match bound {
-        Ok(mut fd) => match server::store_own(held, pending::name(record), fd, Origin::Board, now) {
-            Ok(()) => Ok(()),
-            Err(e) => {
-                fd.close();
-                Err(("hold", e))
+        Ok(mut fd) => {
+            // Until it is held it is nobody's: after a fault it is closed, and bound again.
+            fault_point!("sockets.bound");
+            match server::store_own(held, pending::name(record), fd, Origin::Board, now) {
+                Ok(()) => Ok(()),
+                Err(e) => {
+                    fd.close();
+                    Err(("hold", e))
+                }
             }
-        },
+        }
         Err(failure) => Err((failure.step.text(), failure.errno)),
     };
+    fault_point!("sockets.held");
     let first = record.attempts == 0;
     record.errno = stored.as_ref().map_or_else(|(_, e)| e.raw_os_error() as u16, |()| 0);
     let say = stored.is_ok() || pending::failed(record, now.boot);

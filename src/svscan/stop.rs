@@ -5,11 +5,12 @@ use super::{Plan, published};
 use crate::service::machine::{Event, Timer};
 use crate::service::{cgroup, files, kind, label, waiting};
 use crate::sys::args::Argv;
+use crate::sys::memory::commit;
 use crate::sys::signal::SignalSet;
 use crate::sys::time::{MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, file, process, signal};
 use crate::text::errno::Reason;
-use crate::{notice, warning};
+use crate::{fault_point, notice, warning};
 use core::ffi::CStr;
 use rustix::process::{Resource, setrlimit};
 
@@ -55,12 +56,16 @@ impl Engine {
         let timeout = self.stop_timeout();
         let header = &mut self.tables.header;
         let first = Plan::of(header) == Plan::Run;
+        if first && timeout > 0 {
+            header.stop_deadline = now.saturating_add(timeout);
+            commit(header);
+        }
+        fault_point!("stop.begin");
         header.plan = plan as u32;
+        commit(header);
+        fault_point!("stop.begun");
         if first {
             header.scan_deadline = 0;
-            if timeout > 0 {
-                header.stop_deadline = now.saturating_add(timeout);
-            }
             let _ = waiting::write_stopping(Fd(header.scandir_fd), plan.name(), header.stop_deadline);
             notice!("{}: stopping {} services", plan.name(), self.used().count());
             self.let_go_of_output();
@@ -70,6 +75,7 @@ impl Engine {
         } else if first {
             self.find_dependants();
         }
+        fault_point!("stop.told");
         if let Some(manner) = manner {
             self.terminate_in_order(manner, now);
         }
@@ -117,7 +123,7 @@ impl Engine {
 
     /// The catch-all logger ends when nobody can write to it any more: not we either. From here on our output, and that
     /// of `finish`, goes to the console, if we were given one.
-    fn let_go_of_output(&mut self) {
+    pub(super) fn let_go_of_output(&mut self) {
         let (null, console) = (Fd(self.tables.header.null_fd), Fd(self.tables.header.console_fd));
         let to = if console.is_some() { console } else { null };
         if console.is_some() || self.used().any(|(_, service)| service.kind == kind::CATCH_ALL) {
@@ -147,9 +153,8 @@ impl Engine {
         if header.stop_deadline == 0 || header.stop_deadline == u64::MAX || header.stop_deadline > now {
             return;
         }
-        header.stop_kills += 1;
-        header.stop_deadline = if header.stop_kills > KILLS { u64::MAX } else { now + AFTER_KILL };
-        if header.stop_deadline == u64::MAX {
+        if header.stop_kills >= KILLS {
+            header.stop_deadline = u64::MAX;
             return; // `stopped` tells who is left
         }
         for (_, service) in self.used().filter(|(_, service)| service.pid > 0) {
@@ -157,6 +162,10 @@ impl Engine {
             let _ = process::kill(-service.pid, signal::number::KILL);
             let _ = process::kill(service.pid, signal::number::KILL);
         }
+        fault_point!("stop.killed");
+        let header = &mut self.tables.header;
+        header.stop_kills += 1;
+        header.stop_deadline = now + AFTER_KILL;
     }
 
     /// How `svscan` ends: as `.s6-svscan/finish`, in its place; exit code 0 if there is none. A `finish` that cannot be

@@ -27,6 +27,7 @@ pub mod lines;
 pub mod listener;
 pub mod lock;
 pub mod memory;
+pub mod message;
 pub mod poll;
 pub mod process;
 pub mod random;

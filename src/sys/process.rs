@@ -5,6 +5,7 @@ use super::environment::{Environment, OWN_PIDS, PID_BYTES};
 use super::fd::own_from;
 use super::{Errno, Fd, Result, file, raw, signal};
 use crate::arch::linchpin_clone;
+use crate::fault_point;
 use crate::limits::HANDED;
 use crate::text::CPath;
 use crate::text::number::{Decimal, parse_u32};
@@ -62,7 +63,33 @@ impl SpawnError {
             SpawnError::Fork(e) | SpawnError::Setup(e) | SpawnError::Exec(e) => e,
         }
     }
+
+    /// As a number that is not 0, for a record.
+    pub fn note(self) -> u16 {
+        let (kind, e) = match self {
+            SpawnError::Fork(e) => (1, e),
+            SpawnError::Setup(e) => (2, e),
+            SpawnError::Exec(e) => (3, e),
+        };
+        kind << NOTE_KIND | (e.raw_os_error() as u16 & NOTE_ERRNO)
+    }
+
+    /// What a record says; `None` for 0.
+    pub fn of_note(note: u16) -> Option<SpawnError> {
+        let e = Errno::from_raw_os_error(i32::from((note & NOTE_ERRNO).max(1)));
+        match note >> NOTE_KIND {
+            _ if note == 0 => None,
+            1 => Some(SpawnError::Fork(e)),
+            2 => Some(SpawnError::Setup(e)),
+            _ => Some(SpawnError::Exec(e)),
+        }
+    }
 }
+
+/// Where in a note the kind is…
+const NOTE_KIND: u32 = 12;
+/// …and the errno: the kernel's are below 4096.
+const NOTE_ERRNO: u16 = 0xfff;
 
 const STACK_SIZE: usize = 32 * 1024;
 
@@ -92,7 +119,8 @@ struct ChildPlan<'a> {
     session: bool,
     cgroup: Fd,
     nofile: Option<Rlimit>,
-    failed: Option<SpawnError>,
+    /// Where it says why it could not execute anything.
+    failed: *mut u16,
 }
 
 impl ChildPlan<'_> {
@@ -108,7 +136,13 @@ impl<const N: usize> Spawn<'_, N> {
     /// CLONE_VFORK, so nothing is copied. The kernel stores the child's pid into `pid` before the child exists to
     /// anyone. If the program cannot be executed the child is reaped and `pid` is 0 again.
     pub fn start(self, pid: &mut i32) -> core::result::Result<(), SpawnError> {
-        *pid = 0;
+        self.start_on_record(pid, &mut 0)
+    }
+
+    /// As [`Spawn::start`], for a record that outlives the process: the child itself says in `failed` why it could not
+    /// execute the program ([`SpawnError::note`]), before its pid is gone; 0 if it did.
+    pub fn start_on_record(self, pid: &mut i32, failed: &mut u16) -> core::result::Result<(), SpawnError> {
+        (*pid, *failed) = (0, 0);
         if self.extra.len() > EXTRA_FDS {
             return Err(SpawnError::Setup(Errno::TOOBIG));
         }
@@ -136,7 +170,7 @@ impl<const N: usize> Spawn<'_, N> {
             session: self.session,
             cgroup: self.cgroup,
             nofile: self.nofile,
-            failed: None,
+            failed,
         };
         let needed = plan.wanted().map(|(fd, number)| fd.0.max(number)).max().unwrap_or(0);
         plan.cut = own_from().map(|own| own.max(needed.saturating_add(1)));
@@ -156,12 +190,14 @@ impl<const N: usize> Spawn<'_, N> {
         if answer < 0 {
             return Err(SpawnError::Fork(Errno::from_raw_os_error(-answer as i32)));
         }
-        // SAFETY: `plan` is still ours; volatile because the child wrote it behind the compiler's back.
-        match unsafe { ptr::read_volatile(&raw const plan.failed) } {
+        // SAFETY: it is lent to us; volatile because the child wrote it behind the compiler's back.
+        match SpawnError::of_note(unsafe { plan.failed.read_volatile() }) {
             None => Ok(()),
             Some(why) => {
+                fault_point!("spawn.failed");
                 // It has let go of our memory, so it is in exit(2) already: this wait is of microseconds.
                 let _ = wait_for(answer as i32);
+                fault_point!("spawn.failed.reaped");
                 *pid = 0;
                 Err(why)
             }
@@ -174,11 +210,13 @@ impl<const N: usize> Spawn<'_, N> {
 unsafe extern "C" fn run_child(arg: *mut c_void) -> i32 {
     // SAFETY: `arg` is the plan that the suspended parent holds for us.
     let plan = unsafe { &mut *arg.cast::<ChildPlan<'_>>() };
-    plan.failed = Some(match set_up_child(plan) {
+    let why = match set_up_child(plan) {
         Err(e) => SpawnError::Setup(e),
         // SAFETY: argv and env are null-terminated by construction (Argv, Env).
         Ok(()) => SpawnError::Exec(unsafe { raw::execve(plan.path, plan.argv, plan.env) }),
-    });
+    };
+    // SAFETY: the suspended parent has lent it.
+    unsafe { plan.failed.write_volatile(why.note()) };
     127
 }
 
@@ -274,15 +312,22 @@ pub fn fork_with(work: &mut dyn FnMut() -> i32) -> Result<i32> {
 /// Runs `work` in a forked copy of the process (fork(2), no exec) and returns its pid: for something that may block,
 /// such as unmounting, which PID 1 must not do itself. The child exits with what `work` returns.
 pub fn fork_job(work: fn() -> i32) -> Result<i32> {
+    let mut pid = 0;
+    fork_job_on_record(work, &mut pid).map(|()| pid)
+}
+
+/// As [`fork_job`], for a record that outlives the process: the kernel stores the child's pid into `pid` before it exists
+/// to anyone.
+pub fn fork_job_on_record(work: fn() -> i32, pid: &mut i32) -> Result<()> {
     unsafe extern "C" fn run(arg: *mut c_void) -> i32 {
         // SAFETY: `arg` is the function pointer that fork_job passed.
         let work: fn() -> i32 = unsafe { core::mem::transmute(arg) };
         work()
     }
+    let flags = linux::CLONE_PARENT_SETTID | linux::SIGCHLD;
     // SAFETY: memory is copied, so the child goes on with the caller's own stack, whose frame it never leaves.
-    let answer =
-        unsafe { linchpin_clone(linux::SIGCHLD as usize, ptr::null_mut(), ptr::null_mut(), run, work as *mut c_void) };
-    if answer < 0 { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(answer as i32) }
+    let answer = unsafe { linchpin_clone(flags as usize, ptr::null_mut(), pid, run, work as *mut c_void) };
+    if answer < 0 { Err(Errno::from_raw_os_error(-answer as i32)) } else { Ok(()) }
 }
 
 /// Replaces this process by `path`. Returns only on failure.

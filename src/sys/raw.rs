@@ -162,39 +162,49 @@ pub fn waitid(idtype: u32, id: i32, info: &mut [i32; 32], options: u32) -> Resul
     unsafe { syscall!(__NR_waitid, idtype, id, info.as_mut_ptr(), options, 0) }.map(drop)
 }
 
-/// recvmsg(2) with MSG_DONTWAIT and MSG_CMSG_CLOEXEC: bytes of the message, bytes of ancillary data, the flags that came
-/// back.
-pub fn receive_message(fd: i32, bytes: &mut [u8], control: &mut [u8]) -> Result<(usize, usize, u32)> {
-    #[repr(C)]
-    struct Part {
-        base: *mut u8,
-        len: usize,
-    }
-    /// The kernel's struct user_msghdr.
-    #[repr(C)]
-    struct Header {
-        name: *mut u8,
-        name_len: u32,
-        parts: *mut Part,
-        parts_len: usize,
-        control: *mut u8,
-        control_len: usize,
-        flags: u32,
-    }
-    let mut part = Part { base: bytes.as_mut_ptr(), len: bytes.len() };
-    let mut header = Header {
-        name: core::ptr::null_mut(),
-        name_len: 0,
-        parts: &raw mut part,
-        parts_len: 1,
-        control: control.as_mut_ptr(),
-        control_len: control.len(),
-        flags: 0,
-    };
+/// The kernel's struct mmsghdr, as words: the name and its length, the parts and their number, the ancillary data and their
+/// length, the flags that come back, the length of the message. The last two have 32 bits; the others of their words mean
+/// nothing.
+pub type MessageHeader = [usize; 8];
+
+/// recvmmsg(2) of one message, with MSG_DONTWAIT and MSG_CMSG_CLOEXEC. The kernel notes in `header` what came.
+pub fn receive_message(
+    fd: i32,
+    header: &mut MessageHeader,
+    part: &mut [usize; 2],
+    bytes: &mut [u8],
+    control: &mut [u8],
+) -> Result<()> {
     let flags = linux_raw_sys::net::MSG_DONTWAIT | linux_raw_sys::net::MSG_CMSG_CLOEXEC;
+    *part = [bytes.as_mut_ptr() as usize, bytes.len()];
+    let words = [0, 0, part.as_mut_ptr() as usize, 1, control.as_mut_ptr() as usize, control.len()];
+    header[..6].copy_from_slice(&words);
     // SAFETY: header, part and both buffers live across the call, and have the sizes that they say.
-    let length = unsafe { syscall!(__NR_recvmsg, fd, &raw mut header, flags) }?;
-    Ok((length, header.control_len, header.flags))
+    let done = unsafe { syscall!(__NR_recvmmsg, fd, header.as_mut_ptr(), 1, flags, 0) };
+    #[cfg(target_pointer_width = "32")]
+    // SAFETY: as above. (A kernel may be without the call that has a timeout of 32 bits.)
+    let done = done.or_else(|e| match e {
+        Errno::NOSYS => unsafe { syscall!(__NR_recvmmsg_time64, fd, header.as_mut_ptr(), 1, flags, 0) },
+        e => Err(e),
+    });
+    done.map(drop)
+}
+
+/// sendmmsg(2) of one message, with MSG_DONTWAIT and MSG_NOSIGNAL. The kernel notes in `header` how much was sent.
+pub fn send_message(
+    fd: i32,
+    header: &mut MessageHeader,
+    part: &mut [usize; 2],
+    bytes: &[u8],
+    control: &[u8],
+) -> Result<()> {
+    let flags = linux_raw_sys::net::MSG_DONTWAIT | linux_raw_sys::net::MSG_NOSIGNAL;
+    *part = [bytes.as_ptr() as usize, bytes.len()];
+    let words = [0, 0, part.as_mut_ptr() as usize, 1, control.as_ptr() as usize, control.len()];
+    header[..6].copy_from_slice(&words);
+    // SAFETY: header, part and both buffers live across the call, and have the sizes that they say; of the buffers the
+    // kernel only reads.
+    unsafe { syscall!(__NR_sendmmsg, fd, header.as_mut_ptr(), 1, flags) }.map(drop)
 }
 
 /// kcmp(2), KCMP_FILE: whether two of our descriptors are the same open file. ENOSYS: the kernel does not tell.

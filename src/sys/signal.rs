@@ -165,14 +165,28 @@ pub fn open_signalfd(set: SignalSet) -> Result<Fd> {
     raw::signalfd(set.0).map(Fd::new)
 }
 
+/// struct signalfd_siginfo.
+const SIGINFO: usize = 128;
+
+/// Takes the next pending signal, as the kernel describes it, into the beginning of `info` (at least 128 bytes); answers
+/// whether there was one.
+pub fn take_signal(fd: Fd, info: &mut [u8]) -> Result<bool> {
+    match rustix::io::read(fd, info.get_mut(..SIGINFO).unwrap_or_default()) {
+        Ok(SIGINFO) => Ok(true),
+        Ok(_) | Err(super::Errno::AGAIN | super::Errno::INTR) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
 /// The next pending signal, or `None` when there is none left.
 pub fn read_signalfd(fd: Fd) -> Result<Option<Received>> {
-    let mut info = [0u8; 128];
-    match rustix::io::read(fd, &mut info) {
-        Ok(128) => {}
-        Ok(_) | Err(super::Errno::AGAIN | super::Errno::INTR) => return Ok(None),
-        Err(e) => return Err(e),
-    }
-    let word = |at: usize| u32::from_ne_bytes([info[at], info[at + 1], info[at + 2], info[at + 3]]);
-    Ok(Some(Received { signal: word(0) as i32, pid: word(12), uid: word(16) }))
+    let mut info = [0; SIGINFO];
+    Ok(if take_signal(fd, &mut info)? { received(&info) } else { None })
+}
+
+/// The signal that [`take_signal`] took; `None`: there is none.
+pub fn received(info: &[u8]) -> Option<Received> {
+    let word = |at: usize| info.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes);
+    let (signal, pid, uid) = (word(0)?, word(12)?, word(16)?);
+    (signal != 0).then_some(Received { signal: signal as i32, pid, uid })
 }

@@ -38,6 +38,16 @@ pub fn is_connection_to(fd: Fd, listener: Fd) -> bool {
         && peer(fd).is_ok_and(|peer| raw::peer_credentials(listener.0) == Ok([peer.pid, peer.uid, peer.gid]))
 }
 
+/// Whether `fd` is our end of a connection that `listener`, a unix socket of ours, was asked for: it has the listener's name.
+pub fn is_accepted_from(fd: Fd, listener: Fd) -> bool {
+    let Ok(name) = rustix::net::getsockname(fd) else { return false };
+    name.address_family() == rustix::net::AddressFamily::UNIX
+        && rustix::net::getsockname(listener).is_ok_and(|own| own == name)
+        && rustix::net::sockopt::socket_type(fd) == Ok(rustix::net::SocketType::STREAM)
+        && listens(fd) == Ok(false)
+        && peer(fd).is_ok()
+}
+
 /// Whether a socket listens.
 pub fn listens(fd: Fd) -> Result<bool> {
     rustix::net::sockopt::socket_acceptconn(fd)
@@ -99,15 +109,6 @@ pub fn receive_waiting(fd: Fd, bytes: &mut [u8], fds: &mut [Fd]) -> Result<Recei
 
 fn receive_flags(fd: Fd, bytes: &mut [u8], fds: &mut [Fd], flags: RecvFlags) -> Result<Received> {
     let mut free = fds.iter_mut();
-    receive_each(fd, bytes, flags, &mut |received| free.next().map(|place| *place = received).is_some())
-}
-
-/// As [`receive`], but hands each received descriptor to `take`; false: it has no room for it.
-pub fn receive_with(fd: Fd, bytes: &mut [u8], take: &mut dyn FnMut(Fd) -> bool) -> Result<Received> {
-    receive_each(fd, bytes, RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC, take)
-}
-
-fn receive_each(fd: Fd, bytes: &mut [u8], flags: RecvFlags, take: &mut dyn FnMut(Fd) -> bool) -> Result<Received> {
     let mut space = [MaybeUninit::<u8>::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = rustix::net::recvmsg(fd, &mut [IoSliceMut::new(bytes)], &mut control, flags)?;
@@ -116,11 +117,15 @@ fn receive_each(fd: Fd, bytes: &mut [u8], flags: RecvFlags, take: &mut dyn FnMut
         if let RecvAncillaryMessage::ScmRights(rights) = part {
             for owned in rights {
                 let mut received = Fd::from_owned(owned);
-                if take(received) {
-                    got.fds += 1;
-                } else {
-                    received.close();
-                    got.fds_lost = true;
+                match free.next() {
+                    Some(place) => {
+                        *place = received;
+                        got.fds += 1;
+                    }
+                    None => {
+                        received.close();
+                        got.fds_lost = true;
+                    }
                 }
             }
         }

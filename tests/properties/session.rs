@@ -7,7 +7,7 @@ use linchpin::fdholder::server::Now;
 use linchpin::fdholder::session::{self, Context};
 use linchpin::fdholder::table::{self, Table};
 use linchpin::log;
-use linchpin::state::{Client, Held};
+use linchpin::state::{Client, Held, Transfer};
 use linchpin::sys::epoll::Flags;
 use linchpin::sys::{Fd, socket};
 use linchpin::text::tai::Stamp;
@@ -20,13 +20,18 @@ const ROOM: usize = 6;
 /// What a session needs, made once: the records are large.
 pub struct Place {
     client: Box<Client>,
+    transfer: Box<Transfer>,
     held: Vec<Held>,
 }
 
 impl Place {
     pub fn new() -> Place {
         log::set_target(log::Target::Nowhere);
-        Place { client: Box::new(Client::new_zeroed()), held: (0..ROOM).map(|_| Held::new_zeroed()).collect() }
+        Place {
+            client: Box::new(Client::new_zeroed()),
+            transfer: Box::new(Transfer::new_zeroed()),
+            held: (0..ROOM).map(|_| Held::new_zeroed()).collect(),
+        }
     }
 }
 
@@ -54,6 +59,7 @@ pub fn session(place: &mut Place, data: &[u8]) {
     let mut journal = Journal::new();
     session::open(client, 1, ours, socket::Peer { pid: 1, uid: 0, gid: 0 }, now.boot);
     rights::allow_everything(client);
+    session::establish(client);
     let mut rest = data;
     let mut over = false;
     while let (false, [how, length, more @ ..]) = (over, rest) {
@@ -71,6 +77,8 @@ pub fn session(place: &mut Place, data: &[u8]) {
                 fd.close();
             }
             let mut context = Context {
+                slot: 0,
+                transfer: &mut place.transfer,
                 held: &mut held,
                 allows: &[],
                 pending: &[],

@@ -14,7 +14,7 @@ use crate::fdholder::server::{self, Now, Records, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{FDHOLDERD_CLIENTS as CLIENTS, HELD};
 use crate::log::{self, Target};
-use crate::state::{Client, Held};
+use crate::state::{Client, Held, Transfer};
 use crate::svscan::start::fill_stdio;
 use crate::sys::epoll::{Epoll, Events, Flags, Token};
 use crate::sys::rlimit::{Resource, soft};
@@ -210,6 +210,7 @@ struct Store {
     clients: &'static mut [Client],
     clients_top: u32,
     next_generation: u32,
+    transfer: &'static mut Transfer,
     epoll: Epoll,
     signals: Fd,
     server: Server,
@@ -223,11 +224,13 @@ const SIGNALS: Token = Token { kind: 1, slot: 0, generation: 0 };
 impl Store {
     fn open(settings: Settings, signals: Fd, file: Option<&'static CStr>) -> Result<Store> {
         // Pages that are not touched cost nothing, and those of slots that are free again are given back.
-        let size = (HELD * size_of::<Held>() + settings.clients_max * size_of::<Client>()).next_multiple_of(4096);
+        let records = HELD * size_of::<Held>() + settings.clients_max * size_of::<Client>();
+        let size = (records + size_of::<Transfer>()).next_multiple_of(4096);
         let memory = memory::map(memory::create(c"fdholderd", size)?, size)?;
         let (held, rest) = <[Held]>::mut_from_prefix_with_elems(memory, HELD).map_err(|_| Errno::NOMEM)?;
-        let (clients, _) =
+        let (clients, rest) =
             <[Client]>::mut_from_prefix_with_elems(rest, settings.clients_max).map_err(|_| Errno::NOMEM)?;
+        let (transfer, _) = Transfer::mut_from_prefix(rest).map_err(|_| Errno::NOMEM)?;
         let (mut held_top, mut clients_top, mut next_generation) = (0, 0, 1);
         let epoll = Epoll::new()?;
         epoll.add(signals, SIGNALS, Flags::IN)?;
@@ -239,9 +242,22 @@ impl Store {
             allows: &[],
             rules: None,
             pending: &[],
+            transfer,
         };
         let server = Server::new(Fd::STDIN, settings, &mut records, &epoll, &Now::read())?;
-        Ok(Store { held, held_top, clients, clients_top, next_generation, epoll, signals, server, file, ending: false })
+        Ok(Store {
+            held,
+            held_top,
+            clients,
+            clients_top,
+            next_generation,
+            transfer,
+            epoll,
+            signals,
+            server,
+            file,
+            ending: false,
+        })
     }
 
     /// Calls `body` with what [`Server`]'s functions want.
@@ -254,6 +270,7 @@ impl Store {
             allows: &[],
             rules: None,
             pending: &[],
+            transfer: self.transfer,
         };
         body(&mut self.server, &mut records, &self.epoll, &Now::read())
     }

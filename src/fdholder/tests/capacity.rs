@@ -2,8 +2,8 @@
 
 use super::{PLACES, Peer, Store, Witness};
 use crate::fdholder::server::{Server, Settings, store_own};
-use crate::fdholder::table;
 use crate::fdholder::wire::Request;
+use crate::fdholder::{session, table};
 use crate::limits::{FDHOLDER_IDLE, FDHOLDER_LARGE};
 use crate::sys::time::SECOND;
 use crate::sys::{Errno, Fd, unix};
@@ -75,6 +75,7 @@ fn memory_shrinks_again_when_clients_leave_and_descriptors_are_let_go() {
                 uid: 0,
                 now: now.boot,
                 identity,
+                owner: None,
             };
             records.held.store(&new).unwrap();
         }
@@ -156,10 +157,11 @@ fn an_event_for_a_client_that_is_gone_is_known_to_be_late() {
 #[test]
 fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
     let mut store = Store::new();
-    let (idle, half, torn) = (store.connect(), store.connect(), store.connect());
+    let (idle, half, fatal) = (store.connect(), store.connect(), store.connect());
     half.send(&LIST[..3], &[]).unwrap();
     store.settle();
-    store.tables.clients[2].serving = 1;
+    store.tables.clients[1].serving = 1;
+    store.tables.clients[2].serving = session::ATTEMPTS;
     store.epoll = crate::sys::epoll::Epoll::new().unwrap();
     let listener = store.listener;
     store.server =
@@ -168,7 +170,7 @@ fn a_server_that_is_made_anew_goes_on_with_the_clients_it_finds() {
     store.settle();
     assert_eq!(half.answer().0, [0; 5]);
     assert_eq!(store.ask(&idle, &Request::List, &[]), [0; 5]);
-    assert!(torn.ended());
+    assert!(fatal.ended());
 }
 
 #[test]

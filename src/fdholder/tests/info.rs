@@ -44,7 +44,7 @@ proptest! {
         for (id, limit, origin, [pid, uid, ..], stored, _) in &records {
             let origin = Origin::from_number(*origin).unwrap();
             let (limit, pid, uid, now) = (*limit, *pid, *uid, *stored);
-            let _ = table.store(&New { id, limit, fd: Fd(5), origin, pid, uid, now, identity: (1, 2) });
+            let _ = table.store(&New { id, limit, fd: Fd(5), origin, pid, uid, now, identity: (1, 2), owner: None });
         }
         for (slot, (.., [_, _, last_pid, times], _, at)) in records.iter().enumerate() {
             for _ in 0..times % 3 {
@@ -73,7 +73,7 @@ proptest! {
         let mut table = Table::new(&mut slots, &mut top);
         let limit = Stamp { sec: 77, nano: 78 };
         let identity = (1, 2);
-        let new = New { id: b"id", limit, fd: Fd(5), origin: Origin::Board, pid: 7, uid: 8, now: 9, identity };
+        let new = New { id: b"id", limit, fd: Fd(5), origin: Origin::Board, pid: 7, uid: 8, now: 9, identity, owner: None };
         table.store(&new).unwrap();
         table.retrieved(0, 10, 11);
         let mut buf = vec![0; info::ANSWER];
@@ -99,7 +99,17 @@ fn a_full_table_of_the_longest_names_takes_many_answers() {
     for n in 0..1024 {
         let (id, limit) = (format!("{n:x>255}"), Stamp { sec: 1, nano: 0 });
         let identity = (1, 2);
-        let new = New { id: id.as_bytes(), limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity };
+        let new = New {
+            id: id.as_bytes(),
+            limit,
+            fd: Fd(5),
+            origin: Origin::Client,
+            pid: 7,
+            uid: 8,
+            now: 9,
+            identity,
+            owner: None,
+        };
         table.store(&new).unwrap();
     }
     let (told, answers) = all(&table, 10);
@@ -145,7 +155,17 @@ fn what_a_client_may_not_see_is_left_out() {
     let mut table = Table::new(&mut slots, &mut top);
     for n in 0..40u8 {
         let (id, limit) = (vec![b'a' + n % 2; 100 + usize::from(n)], Stamp { sec: 1, nano: 0 });
-        let new = New { id: &id, limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity: (1, 2) };
+        let new = New {
+            id: &id,
+            limit,
+            fd: Fd(5),
+            origin: Origin::Client,
+            pid: 7,
+            uid: 8,
+            now: 9,
+            identity: (1, 2),
+            owner: None,
+        };
         table.store(&new).unwrap();
     }
     let (mut buf, mut from, mut seen) = (vec![0; info::ANSWER], 0, 0);
@@ -169,7 +189,8 @@ fn sockets_that_are_not_bound_yet_come_behind_what_is_held() {
     let mut table = Table::new(&mut slots, &mut top);
     for n in 0..20u8 {
         let (id, limit, identity) = (vec![b'a' + n; 200], Stamp { sec: 1, nano: 0 }, (1, 2));
-        let new = New { id: &id, limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity };
+        let new =
+            New { id: &id, limit, fd: Fd(5), origin: Origin::Client, pid: 7, uid: 8, now: 9, identity, owner: None };
         table.store(&new).unwrap();
     }
     let mut pending: Vec<Pending> = (0..40).map(|_| Pending::new_zeroed()).collect();

@@ -3,6 +3,8 @@
 mod capacity;
 mod clients;
 mod dumps;
+#[cfg(feature = "faults")]
+mod faults;
 mod hostile;
 mod info;
 mod requests;
@@ -31,6 +33,8 @@ pub struct Store {
     pub capacity: usize,
     pub epoll: Epoll,
     listener: Fd,
+    #[cfg(feature = "faults")]
+    settings: Settings,
     server: Server,
 }
 
@@ -48,7 +52,17 @@ impl Store {
         let listener = listen(&path).unwrap();
         let now = Now { boot: 1_000_000_000, wall: Stamp::from_unix(1_700_000_000, 0) };
         let server = Server::new(listener, settings, &mut Records::of(tables), &epoll, &now).unwrap();
-        Store { tables, path, now, capacity: usize::MAX, epoll, listener, server }
+        Store {
+            tables,
+            path,
+            now,
+            capacity: usize::MAX,
+            epoll,
+            listener,
+            #[cfg(feature = "faults")]
+            settings,
+            server,
+        }
     }
 
     fn with<T>(&mut self, work: impl FnOnce(&mut Server, &mut Records, &Epoll, &Now) -> T) -> T {
@@ -62,6 +76,7 @@ impl Store {
             allows: &self.tables.allows,
             rules: None,
             pending: &[],
+            transfer: &mut self.tables.transfer,
         };
         work(&mut self.server, &mut records, &self.epoll, &self.now)
     }

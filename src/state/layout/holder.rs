@@ -57,7 +57,7 @@ record! {
         pub closing: u8,
         /// What it may do besides what depends on identifiers (`fdholder::rights`).
         pub rights: u8,
-        /// 1 while a request is being carried out: if that was interrupted, nobody knows how far it came.
+        /// How often what it asks was begun and not ended: more than 1 if that was interrupted by a fault.
         pub serving: u8,
         /// Generation of the slot.
         pub generation: u32,
@@ -101,9 +101,15 @@ record! {
         pub reply_len: u32,
         /// …and how many of them have been sent.
         pub reply_sent: u32,
-        /// Received descriptors that belong to no complete request yet.
+        /// Received descriptors…
         pub fds_len: u32,
-        /// See `fds_len`.
+        /// …and how many of them belonged to requests that have been served.
+        pub fds_done: u32,
+        /// 1 if the answer that waits is in `brief`, not in `reply`.
+        pub is_brief: u32,
+        /// A short answer.
+        pub brief: [u8; 16],
+        /// See `fds_len`; -1 for one that was not kept.
         pub fds: [i32; FDHOLDER_FDS],
         /// The request that is coming in.
         pub request: [u8; FDHOLDER_REQUEST.next_multiple_of(4096)],

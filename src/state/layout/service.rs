@@ -138,14 +138,19 @@ impl Service {
 
     /// Recomputes the checksum of the identity, after a change to it.
     pub fn seal(&mut self) {
-        self.checksum = checksum(&[
+        self.checksum = self.identity_sum();
+    }
+
+    /// The checksum that the identity should have.
+    pub fn identity_sum(&self) -> u32 {
+        checksum(&[
             &[self.kind],
             &self.generation.to_ne_bytes(),
             &self.partner.to_ne_bytes(),
             &self.dev.to_ne_bytes(),
             &self.ino.to_ne_bytes(),
             self.name_bytes(),
-        ]);
+        ])
     }
 }
 
@@ -194,8 +199,8 @@ record! {
         pub used: u8,
         /// What it is (`svscan::children::JobKind`).
         pub kind: u8,
-        /// For later.
-        pub spare: [u8; 2],
+        /// Why it has not become what it was to be, as it says itself (`SpawnError::note`); 0: it has.
+        pub failed: u16,
         /// Its pid; the kernel writes it.
         pub pid: i32,
         /// When it was started.

@@ -46,7 +46,9 @@ pub fn run(args: Args) -> i32 {
         Err(_) => (false, None),
     };
     let failures = mounts::mount_early();
-    leave::find_binary();
+    if let Ok((arena, _)) = &mut arena {
+        leave::find_binary(&mut arena.tables.header); // there was no /proc before
+    }
     console::open_kmsg();
     let stdio = if begun { console::open_for_lines() } else { console::set_stdio() };
     if begun {

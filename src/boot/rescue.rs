@@ -53,9 +53,8 @@ fn give_up(then: Then, command: &CStr) -> ! {
 /// Syncs, for no longer than [`SYNC`], and reboots. Where the kernel refuses that, the process ends.
 fn reboot() -> ! {
     error!("process {} cannot go on: rebooting", process::pid());
-    let mut child = 0;
-    match process::fork_job(sync, &mut child) {
-        Ok(()) => {
+    match process::fork_job(sync) {
+        Ok(child) => {
             let limit = time::boot() + SYNC;
             while time::boot() < limit && matches!(process::reap_ended(child), Ok(None)) {
                 pause(10 * MILLI);

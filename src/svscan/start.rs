@@ -3,7 +3,7 @@
 
 use super::Role;
 use crate::service::waiting;
-use crate::state::{Header, Tables, Why};
+use crate::state::{Header, Tables, Why, leave};
 use crate::sys::fd::{Inherited, close_all_on_exec, close_inherited, note_inherited};
 use crate::sys::memory::commit;
 use crate::sys::process::Rlimit;
@@ -54,6 +54,7 @@ pub fn begin(tables: &mut Tables, why: Why, role: Role) -> Option<Rlimit> {
         inherited.remember();
         close_all_on_exec(inherited);
     }
+    leave::find_binary(header);
     // `supervise` needs few, and takes them within its own limit.
     if matches!(role, Role::Supervise(_)) { None } else { raise_nofile(header, init) }
 }

@@ -202,6 +202,7 @@ pub fn note_inherited(own: [Fd; 2]) -> Inherited {
 pub fn each_open(mut visit: impl FnMut(i32)) -> Result<()> {
     dir::visit(Fd::CWD, c"/proc/self/fd", |name, _| {
         if let Some(number) = parse_u32(name.to_bytes()).and_then(|n| i32::try_from(n).ok()) {
+            saw(number);
             visit(number);
         }
         ControlFlow::Continue(())

@@ -27,8 +27,10 @@ pub fn supervise(cli: &Cli) -> i32 {
 
 fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     fill_stdio();
+    let role = Role::Supervise(dir);
     reset_signals();
     leave::arm(&rescue::GIVE_UP);
+    role.blocked().block();
     let opened = state::open(cli.env());
     // Who is entered again is there already.
     let is_there = matches!(opened, Ok((_, Why::Fault | Why::Asked)));
@@ -37,8 +39,6 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     }
     let cli = cli.about(dir);
     log::set_speaker(format_args!("{}", cli.speaker()));
-    let role = Role::Supervise(dir);
-    role.blocked().block();
     let (arena, why) = match opened {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),

@@ -76,9 +76,9 @@ fn descriptor(number: u32) -> Fd {
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
     let role = Role::Svscan;
-    role.blocked().block();
     reset_signals();
     leave::arm(&rescue::GIVE_UP);
+    role.blocked().block();
     let (arena, why) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),

@@ -163,6 +163,7 @@ fn supervise(arena: Arena, args: Args, config: Config, init: &CPath<512>) -> i32
         }
     };
     if !begun {
+        engine.publish();
         if !init.is_empty() {
             if let Err(why) = start_init_script(&mut engine, init) {
                 let script = Printable(init.as_bytes());

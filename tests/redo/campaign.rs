@@ -19,7 +19,7 @@ const FINISH: &str = "#!/bin/sh\necho $4 >>$BASE/finishes.${PWD##*/}\n";
 const COUNTS: &str =
     "#!/bin/sh\necho $$ >>$BASE/runs.${PWD##*/}\nn=0\nwhile echo $n; do n=$((n + 1)); sleep 0.01; done\n";
 const LOGGER: &str = "#!/bin/sh\ncd ..\nexec cat >>$BASE/log.${PWD##*/}\n";
-const SOON: (&str, &str) = ("restart-delay", "1 20 50");
+const SOON: (&str, &str) = ("restart-delay", "1 20 50%");
 
 const MOVED: usize = 16;
 const STEADY: usize = 4;
@@ -93,10 +93,18 @@ impl Campaign {
         last.rsplit("fault ").next().and_then(|number| number.parse().ok()).unwrap_or(0)
     }
 
+    /// For people who look for what went wrong.
+    fn looks(&self) -> String {
+        let scan = self.svscan.path("");
+        let script = "for p in /proc/[0-9]*; do l=$(ls -l $p/fd 2>/dev/null | grep supervise/lock) && echo $p $(tr '\\0' ' ' <$p/cmdline) \"$l\"; done; s6-svstat $0/* 2>&1";
+        let said = std::process::Command::new("sh").args(["-c", script]).arg(scan).output().unwrap();
+        String::from_utf8_lossy(&said.stdout).into_owned()
+    }
+
     fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
         let deadline = Instant::now() + 2 * PATIENCE;
         while !condition() {
-            assert!(Instant::now() < deadline, "{what}");
+            assert!(Instant::now() < deadline, "{what}: {}", self.looks());
             std::thread::sleep(Duration::from_millis(3));
         }
     }

@@ -30,3 +30,7 @@ pub mod state;
 pub mod svscan;
 pub mod sys;
 pub mod text;
+
+/// What `linchpin` says of itself. That of the build that tests upgrade to is a later one.
+pub const VERSION: &str =
+    if cfg!(feature = "next") { concat!(env!("CARGO_PKG_VERSION"), "+next") } else { env!("CARGO_PKG_VERSION") };

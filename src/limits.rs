@@ -12,7 +12,7 @@ pub const SERVICE_NAME: usize = 251;
 pub const FILE_NAME: usize = 255;
 
 /// Held descriptors: s6-fdholderd's default (`-n`) is 1000.
-pub const HELD: usize = 1024;
+pub const HELD: usize = if cfg!(feature = "next") { 1000 } else { 1024 };
 
 /// Longest identifier of a held descriptor: the protocol stores its length in one byte.
 pub const HELD_NAME: usize = 255;
@@ -78,7 +78,7 @@ pub const FDHOLDER_GLOBS: usize = 1000;
 pub const FDHOLDER_PATTERN: usize = 4096;
 
 /// Bytes of a status line that a service sends (`STATUS=`): two lines of a terminal; the rest is cut off.
-pub const NOTIFY_STATUS: usize = 176;
+pub const NOTIFY_STATUS: usize = if cfg!(feature = "next") { 160 } else { 176 };
 
 /// Messages of one service's notification socket that are taken before others get their turn…
 pub const NOTIFY_TURN: usize = 64;

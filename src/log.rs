@@ -64,7 +64,8 @@ pub struct Ring {
 }
 
 impl Ring {
-    fn write(&self, text: &[u8]) {
+    /// Appends bytes.
+    pub fn write(&self, text: &[u8]) {
         let mut head = self.head.load(Relaxed);
         for byte in text {
             self.bytes[head as usize % LOG_RING].store(*byte, Relaxed);
@@ -139,6 +140,11 @@ fn speaker() -> &'static str {
 /// The ring that keeps the last lines.
 pub fn set_ring(ring: &'static Ring) {
     RING.set(ring);
+}
+
+/// The ring, if there is one.
+pub fn ring() -> Option<&'static Ring> {
+    RING.get()
 }
 
 /// Lines of this process do not go into the ring any more: for a forked child, which shares it.

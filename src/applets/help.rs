@@ -7,7 +7,6 @@ use crate::sys::args::Args;
 use crate::sys::{Fd, file};
 use core::fmt::Write;
 
-const VERSION: &str = concat!("linchpin ", env!("CARGO_PKG_VERSION"), "\n");
 const HEAD: &str = "\
 PID 1 for embedded Linux: supervision, fd-holding and early sockets the s6 way.
 
@@ -38,7 +37,7 @@ pub fn no_command(args: Args) -> i32 {
             },
             None => USAGE,
         },
-        Some(b"--version" | b"-V") => write(Fd::STDOUT, VERSION),
+        Some(b"--version" | b"-V") => version(),
         _ => {
             overview(Fd::STDERR);
             USAGE
@@ -67,6 +66,12 @@ pub fn usage(applet: &Applet) -> i32 {
     let mut line = Line::<512>::new();
     let s6 = if applet.s6 { "s6-" } else { "" };
     let _ = write!(line, "usage: {s6}{} {}\n{}", applet.name, applet.usage, applet.summary);
+    write(Fd::STDOUT, line.finish("\n"))
+}
+
+fn version() -> i32 {
+    let mut line = Line::<64>::new();
+    let _ = write!(line, "linchpin {}", crate::VERSION);
     write(Fd::STDOUT, line.finish("\n"))
 }
 

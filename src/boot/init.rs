@@ -54,7 +54,7 @@ pub fn run(args: Args) -> i32 {
     if begun {
         log::set_target(Target::Running);
     } else {
-        notice!("version {}", env!("CARGO_PKG_VERSION"));
+        notice!("version {}", crate::VERSION);
         failures.report();
         if let Err(e) = stdio {
             warning!("no console: /dev/console: {}", Reason(e));
@@ -158,6 +158,7 @@ fn supervise(arena: Arena, args: Args, config: Config, init: &CPath<512>) -> i32
         }
     };
     if !begun {
+        engine.publish();
         if !init.is_empty() {
             if let Err(why) = start_init_script(&mut engine, init) {
                 let script = Printable(init.as_bytes());

@@ -53,8 +53,9 @@ fn give_up(then: Then, command: &CStr) -> ! {
 /// Syncs, for no longer than [`SYNC`], and reboots. Where the kernel refuses that, the process ends.
 fn reboot() -> ! {
     error!("process {} cannot go on: rebooting", process::pid());
-    match process::fork_job(sync) {
-        Ok(child) => {
+    let mut child = 0;
+    match process::fork_job_on_record(sync, &mut child) {
+        Ok(()) => {
             let limit = time::boot() + SYNC;
             while time::boot() < limit && matches!(process::reap_ended(child), Ok(None)) {
                 pause(10 * MILLI);

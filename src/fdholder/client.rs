@@ -14,6 +14,7 @@ use core::ffi::CStr;
 #[cfg(test)]
 mod tests;
 mod told;
+mod upgrade;
 
 /// A connection to a store, at most until a deadline on the boot-time clock.
 pub struct Connection {
@@ -93,6 +94,11 @@ impl Connection {
     /// hold it.
     pub fn retrieve(&mut self, id: &[u8], delete: bool) -> Result<Fd> {
         self.request(&Request::Retrieve(id, delete), &[])?;
+        self.descriptor()
+    }
+
+    /// An answer that brings one descriptor.
+    fn descriptor(&mut self) -> Result<Fd> {
         let mut room = [Fd::NONE];
         let mut queue = Queue::new(&mut room);
         let done = self.short(&mut [0; STATUS], &mut queue).map(drop);

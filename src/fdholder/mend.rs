@@ -142,7 +142,7 @@ pub fn client(client: &mut Client, slot: usize, busy: bool, check: &mut Check<'_
         return;
     }
     check.fields(client.as_mut_bytes(), slot, CLIENT_RULES, connected);
-    for place in 0..client.fds_len as usize {
+    for place in client.fds_done as usize..client.fds_len as usize {
         let Some(fd) = client.fds.get(place).copied() else { continue };
         let is_one = fd == -1 || check.ledger.look(fd).is_some() && check.claims.take(fd);
         if !is_one && !busy && check.wrong(slot, &Connected(client, slot), "a descriptor that it has sent is lost") {

@@ -8,6 +8,7 @@
 //! * [`transfer`]: what is being done, as the arena remembers it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
 //! * [`mend`]: what its records can be, and what is made of damaged ones.
+//! * [`upgrade`]: what concerns the process: to become another binary.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!
@@ -25,4 +26,5 @@ pub mod table;
 #[cfg(test)]
 mod tests;
 pub mod transfer;
+pub mod upgrade;
 pub mod wire;

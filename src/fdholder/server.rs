@@ -10,6 +10,7 @@ use super::rights::{Known, Source};
 use super::session::{self, Context, End};
 use super::table::{New, Origin, Table};
 use super::transfer;
+use super::upgrade::{Askers, Wish};
 use super::wire::NEVER;
 use crate::fault_point;
 use crate::limits::{
@@ -188,11 +189,19 @@ pub struct Settings {
     /// A client is cut off that has not been answered so long after it connected, in nanoseconds; 0: when it is idle
     /// for very long, or when others wait for its place.
     pub timeout: Nanos,
+    /// Whether clients may ask for what concerns the process ([`upgrade`](super::upgrade)).
+    pub upgrades: bool,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { source: Source::Board(None), clients_max: FDHOLDER_CLIENTS, held_max: HELD, timeout: 0 }
+        Settings {
+            source: Source::Board(None),
+            clients_max: FDHOLDER_CLIENTS,
+            held_max: HELD,
+            timeout: 0,
+            upgrades: false,
+        }
     }
 }
 
@@ -222,6 +231,10 @@ pub struct Server {
     /// Received descriptors with this number or a higher one are not kept.
     spare_from: i32,
     journal: Journal,
+    /// What becomes of a request that concerns the process, and the clients that have made one.
+    pub(super) wish: Wish,
+    /// See above.
+    pub(super) askers: Askers,
 }
 
 impl Server {
@@ -249,6 +262,8 @@ impl Server {
             ending: false,
             spare_from: spare_from(getrlimit(Resource::Nofile).current),
             journal: Journal::default(),
+            wish: if settings.upgrades { Wish::Open } else { Wish::Nobody },
+            askers: Askers::new(),
         };
         epoll.add(listener, LISTENER, Flags::IN)?;
         server.resume(records, epoll, now);
@@ -275,6 +290,7 @@ impl Server {
                 turn: 1,
                 burdened: false,
                 ending: false,
+                wish: Wish::Open,
             };
             let done = if session::intact(client) {
                 session::resume(client, &mut context)
@@ -402,7 +418,7 @@ impl Server {
     }
 
     /// Serves a client that is `watched`, or that is to be watched from now on.
-    fn serve(&mut self, slot: usize, watched: bool, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
+    pub(super) fn serve(&mut self, slot: usize, watched: bool, records: &mut Records<'_>, epoll: &Epoll, now: &Now) {
         let turn = (FDHOLDER_TURN * FDHOLDER_CROWD / (*records.top as usize).max(1)).clamp(1, FDHOLDER_TURN);
         let burdened = records.burdened();
         let Some(client) = records.clients.get_mut(slot) else { return };
@@ -421,8 +437,12 @@ impl Server {
             turn,
             burdened,
             ending: self.ending,
+            wish: self.wish,
         };
         let mut done = session::serve(client, &mut context);
+        if context.wish == Wish::Made {
+            let _ = self.askers.push(slot as u32); // who finds no room there asks again
+        }
         self.note_changes(&mut records.held);
         let after = session::interest(client, self.ending);
         if done.is_ok() && before != Some(after) {

@@ -101,7 +101,8 @@ fn check(operation: u8, length: usize, fds: usize) -> Result<()> {
         b'S' => (1 + Stamp::SIZE + ID[0], 1 + Stamp::SIZE + ID[1], 1),
         b'D' => (1 + ID[0], 1 + ID[1], 0),
         b'R' => (2 + ID[0], 2 + ID[1], 0),
-        b'L' | b'?' => (1, 1, 0),
+        b'L' | b'?' | b'h' => (1, 1, 0),
+        b'e' => (1, 1, 1),
         b'!' | b'i' => (5, 5, 0),
         b'.' => (1 + fds * (Stamp::SIZE + ID[0]), 1 + fds * (Stamp::SIZE + ID[1]), fds.max(1)),
         _ => return Err(Violation::Operation),
@@ -131,6 +132,10 @@ pub enum Request<'a> {
     DumpData(Entries<'a>),
     /// `i`: tell about what is held, from this slot on (not in s6; see [`info`](super::info)).
     Info(u32),
+    /// `h`: give a hand-over of all that this process has (not in s6; see [`upgrade`](super::upgrade)).
+    HandOver,
+    /// `e`: go on as the binary that comes with it (not in s6).
+    Enter,
 }
 
 impl<'a> Request<'a> {
@@ -150,6 +155,8 @@ impl<'a> Request<'a> {
             b'!' => Request::SetDump(u32::from_be_bytes(*rest.first_chunk().ok_or(Violation::Length)?)),
             b'i' => Request::Info(u32::from_be_bytes(*rest.first_chunk().ok_or(Violation::Length)?)),
             b'.' => Request::DumpData(Entries::decode(rest, fds)?),
+            b'h' => Request::HandOver,
+            b'e' => Request::Enter,
             _ => return Err(Violation::Operation),
         })
     }
@@ -157,7 +164,7 @@ impl<'a> Request<'a> {
     /// How many descriptors go with it.
     pub fn fds(&self) -> usize {
         match self {
-            Request::Store(_) => 1,
+            Request::Store(_) | Request::Enter => 1,
             Request::DumpData(entries) => entries.count,
             _ => 0,
         }
@@ -176,6 +183,8 @@ impl<'a> Request<'a> {
             Request::SetDump(total) => message.bytes(b"!").bytes(&total.to_be_bytes()),
             Request::DumpData(entries) => message.bytes(b".").bytes(entries.bytes),
             Request::Info(slot) => message.bytes(b"i").bytes(&slot.to_be_bytes()),
+            Request::HandOver => message.bytes(b"h"),
+            Request::Enter => message.bytes(b"e"),
         };
         message.finish(self.fds())
     }

@@ -1,13 +1,14 @@
 //! How the arena comes to be: fresh, in a memfd; or it is the one that an earlier incarnation of the process has left, and
 //! the environment names. What is in that one is checked elsewhere (`svscan::mend`): here, that it is an arena of ours.
 
-use super::layout::{MAGIC, State, Tables};
-use super::leave;
+use super::layout::{Header, MAGIC, State, Tables};
+use super::{handover, leave};
 use crate::error;
 use crate::log::Ring;
 use crate::sys::args::Env;
 use crate::sys::{self, Fd, memory, time};
 use crate::text::number::parse_u32;
+use core::ffi::CStr;
 use zerocopy::FromBytes;
 
 /// The arena, split into the part that the engine owns and the ring that the logger writes.
@@ -35,24 +36,48 @@ pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 
 /// The variable that names the descriptor of the arena to a process that is entered again.
 pub const STATE: &[u8] = b"LINCHPIN_STATE";
-/// The variable that names the descriptor of a hand-over stream.
-pub const HANDOVER: &[u8] = b"LINCHPIN_HANDOVER";
+
+/// Whether the environment says that this process is entered again.
+pub fn is_given(env: Env) -> bool {
+    [STATE, handover::VARIABLE.as_bytes()].iter().any(|name| env.get(name).is_some())
+}
 
 /// The arena that the environment names, or else a fresh one. The variables are removed: they are no child's business.
 /// ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
 pub fn open(env: Env) -> sys::Result<(Arena, Why)> {
-    let given = env.get(STATE).map(|word| parse_u32(word.to_bytes()));
+    let given = env.get(STATE).map(CStr::to_bytes);
     env.remove(STATE);
-    env.remove(HANDOVER);
-    let Some(given) = given else { return Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh)) };
-    let number = given.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
-    match again(Fd(number), Why::Fault) {
-        Ok(arena) => Ok((leave::give(arena, Why::Fault), Why::Fault)),
-        Err(what) => {
-            error!("descriptor {number} is no state to go on with: {what}: everything begins anew");
-            Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh))
+    let (arena, why) = match (handover::given(env), given) {
+        (Some(Ok(arena)), _) => {
+            enter(&mut arena.tables.header, Why::Asked);
+            (arena, Why::Asked)
         }
+        (Some(Err(_)), _) => {
+            error!("what was handed over is lost: everything begins anew");
+            (fresh()?, Why::Fresh)
+        }
+        (None, Some(given)) => match left(given) {
+            Ok(arena) => (arena, Why::Fault),
+            Err(what) => {
+                error!("what LINCHPIN_STATE names is no state to go on with: {what}: everything begins anew");
+                (fresh()?, Why::Fresh)
+            }
+        },
+        (None, None) => (fresh()?, Why::Fresh),
+    };
+    Ok((leave::give(arena, why), why))
+}
+
+/// The arena that was left, by what the environment says of it.
+fn left(given: &[u8]) -> Result<Arena, &'static str> {
+    let refused = given.ends_with(handover::REFUSED);
+    let number = parse_u32(given.strip_suffix(handover::REFUSED).unwrap_or(given));
+    let number = number.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
+    let arena = again(Fd(number), Why::Fault)?;
+    if refused {
+        arena.tables.header.asker = handover::NOBODY_GOES_ON;
     }
+    Ok(arena)
 }
 
 /// The arena of an earlier incarnation.
@@ -72,14 +97,19 @@ fn again(fd: Fd, why: Why) -> Result<Arena, &'static str> {
         return Err("it is that of another version");
     }
     header.arena_fd = fd.0;
-    header.incarnation = header.incarnation.wrapping_add(1).max(1);
-    header.entered = time::boot();
-    header.entered_why = why as u32;
+    enter(header, why);
     let _ = fd.set_cloexec(true);
     Ok(arena)
 }
 
-fn fresh() -> sys::Result<Arena> {
+/// A new incarnation begins.
+fn enter(header: &mut Header, why: Why) {
+    header.incarnation = header.incarnation.wrapping_add(1).max(1);
+    header.entered = time::boot();
+    header.entered_why = why as u32;
+}
+
+pub(super) fn fresh() -> sys::Result<Arena> {
     let fd = memory::create(c"linchpin", SIZE)?;
     let arena = map(fd)?;
     let header = &mut arena.tables.header;

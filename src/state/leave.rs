@@ -274,6 +274,7 @@ pub fn leave(cause: &Cause<'_>) -> ! {
             give_up(Then::of(&tables.header), &tables.header)
         }
         (0, None) => {
+            super::handover::go_back();
             error!("{cause}: before anything could be kept");
             give_up_with(Then::by_default(), c"")
         }

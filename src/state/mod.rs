@@ -5,10 +5,13 @@
 pub mod arena;
 pub mod check;
 pub mod claims;
+pub mod handover;
 pub mod layout;
 pub mod leave;
 pub mod ledger;
+pub mod schema;
 pub mod slot;
+pub mod stream;
 
-pub use arena::{Arena, Why, open};
+pub use arena::{Arena, Why, is_given, open};
 pub use layout::{Allow, Client, Epitaph, Header, Held, Inbox, Job, Notify, Pending, Redo, Service, Tables, Transfer};

@@ -171,7 +171,8 @@ impl Engine {
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
             let mut records = Records::of(engine.tables);
-            let settings = Settings { source: Source::Board(Some(check_others)), ..Settings::default() };
+            let source = Source::Board(Some(check_others));
+            let settings = Settings { source, upgrades: true, ..Settings::default() };
             engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
         }
         engine.derive_all();
@@ -258,6 +259,7 @@ impl Engine {
                 _ => {}
             }
         }
+        self.grant_wishes();
     }
 
     fn next_deadline(&mut self, now: Nanos) -> Option<Nanos> {

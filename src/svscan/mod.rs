@@ -28,6 +28,7 @@ pub mod start;
 pub mod stop;
 pub mod strangers;
 pub mod transfer;
+pub mod upgrade;
 
 pub use engine::{Config, Engine};
 

@@ -66,8 +66,8 @@ pub fn inherited(header: &Header) -> Inherited {
 
 /// What was left open for us is not our children's any more.
 pub fn forget_inherited(header: &mut Header, fd: Fd) {
-    if let Some(bit) = u32::try_from(fd.0).ok().and_then(|number| 1u64.checked_shl(number)) {
-        header.inherited &= !bit;
+    if let Some(word) = usize::try_from(fd.0).ok().and_then(|number| header.inherited.get_mut(number / 64)) {
+        *word &= !(1 << (fd.0 % 64));
     }
 }
 

@@ -98,9 +98,42 @@ pub enum Given {
 /// Executes the binary again, with `variable` (`NAME=VALUE`) added to its environment, before all others. Returns only on
 /// failure: why the first of several ways did not lead there. Every signal is blocked then.
 pub fn exec(binary: Fd, variable: &CStr, given: Given) -> Errno {
+    let (argv, envp) = prepare(variable, given);
+    let numbered = numbered(binary);
+    // SAFETY: both arrays are made of C strings and end with null.
+    unsafe {
+        let why = raw::execve_open(binary.0, argv, envp);
+        for path in [numbered.path().ok(), Some(c"/proc/self/exe"), told_path()].into_iter().flatten() {
+            raw::execve(path.as_ptr().cast(), argv, envp);
+        }
+        why
+    }
+}
+
+/// Executes another binary, and no other than that, as [`exec`] does. Returns only on failure: why. Every signal is blocked
+/// then.
+pub fn exec_other(binary: Fd, variable: &CStr) -> Errno {
+    let (argv, envp) = prepare(variable, Given::All);
+    // SAFETY: both arrays are made of C strings and end with null.
+    match unsafe { raw::execve_open(binary.0, argv, envp) } {
+        Errno::NOSYS => match numbered(binary).path() {
+            // SAFETY: as above.
+            Ok(path) => unsafe { raw::execve(path.as_ptr().cast(), argv, envp) },
+            Err(e) => e,
+        },
+        why => why,
+    }
+}
+
+fn numbered(binary: Fd) -> CPath<32> {
+    CPath::of(&[b"/proc/self/fd/", Decimal::new(binary.0.unsigned_abs().into()).as_bytes()])
+}
+
+/// Blocks every signal, and makes the arguments and the environment.
+fn prepare(variable: &CStr, given: Given) -> (*const *const u8, *const *const u8) {
     // What is sent meanwhile waits for the program that comes.
     super::signal::SignalSet::ALL.block();
-    // SAFETY: no other reference to the rooms exists: of those who come here nobody goes on with them.
+    // SAFETY: no other reference to the rooms exists: of those who come here nobody keeps one when he goes on.
     let (pointers, words) = unsafe { (&mut *EXEC_POINTERS.0.get(), &*EXEC_WORDS.0.get()) };
     let [first, others @ ..] = &mut pointers.env;
     *first = variable.as_ptr().cast();
@@ -112,16 +145,7 @@ pub fn exec(binary: Fd, variable: &CStr, given: Given) -> Errno {
             add(others, args.env());
         }
     }
-    let envp = pointers.env.as_ptr();
-    let numbered = CPath::<32>::of(&[b"/proc/self/fd/", Decimal::new(binary.0.unsigned_abs().into()).as_bytes()]);
-    // SAFETY: both arrays are made of C strings and end with null.
-    unsafe {
-        let why = raw::execve_open(binary.0, argv, envp);
-        for path in [numbered.path().ok(), Some(c"/proc/self/exe"), told_path()].into_iter().flatten() {
-            raw::execve(path.as_ptr().cast(), argv, envp);
-        }
-        why
-    }
+    (argv, pointers.env.as_ptr())
 }
 
 /// Executes the binary again with nothing of what it was given but its name, and this environment of one variable.

@@ -114,7 +114,7 @@ pub const POINTS: &[&[&str]] = &[
         "sockets.held",
     ],
     // Boot, entering again, the hand-over.
-    &[],
+    &["upgrade.asked", "upgrade.written", "upgrade.executing", "upgrade.telling"],
 ];
 
 /// Whether there is such a point.

@@ -110,7 +110,8 @@ pub fn small() -> Image {
         world.open(fd, What::Listener, fd as u64);
         let limit = Stamp { sec: STAMP.sec + (1 << 60), nano: fd as u32 };
         let (origin, identity) = (Origin::Client, (7, fd as u64));
-        held.store(&New { id, limit, fd: Fd(fd), origin, pid: 9, uid: 0, now: NOW - 50, identity }).unwrap();
+        held.store(&New { id, limit, fd: Fd(fd), origin, pid: 9, uid: 0, now: NOW - 50, identity, owner: None })
+            .unwrap();
     }
     tables.held[2].origin = Origin::Service as u8;
     (tables.held[2].service, tables.held[2].service_generation) = (2, 3);

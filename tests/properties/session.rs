@@ -89,6 +89,7 @@ pub fn session(place: &mut Place, data: &[u8]) {
                 turn: 2,
                 burdened: how & 0x40 != 0,
                 ending: false,
+                wish: linchpin::fdholder::upgrade::Wish::Nobody,
             };
             over = session::serve(client, &mut context).is_err();
             assert!(over || session::intact(client));

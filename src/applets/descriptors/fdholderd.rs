@@ -141,6 +141,7 @@ pub fn serve(cli: &Cli, wanted: &Wanted, rules: RulesAt) -> core::result::Result
         clients_max: limits.clients,
         held_max: limits.held,
         timeout: Nanos::from(wanted.timeout) * MILLI,
+        upgrades: false,
     };
     let file = match rules {
         RulesAt::Directory(_) => None,

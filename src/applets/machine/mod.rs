@@ -1,8 +1,10 @@
 //! The machine: process 1, and what asks things of it.
 
+mod candidate;
 mod check;
 mod columns;
 mod init;
+mod reexec;
 mod shutdown;
 mod sockets;
 mod status;
@@ -21,6 +23,7 @@ pub(super) static APPLETS: &[Applet] = &[
         status::status,
     ),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
-    own("check", "file", "tells what is wrong with a board config, and what it says", check::check),
+    own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec),
+    own("check", check::USAGE, "tells what is wrong with a board config, or with a binary to go on as", check::check),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

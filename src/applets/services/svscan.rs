@@ -104,6 +104,9 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),
     };
+    if !begun {
+        engine.publish();
+    }
     let ready = parsed.ready.filter(|_| !begun);
     if let Some(ready) = ready {
         let _ = file::write_all(ready, b"\n");

@@ -26,6 +26,7 @@ use super::rights::{self, Quota};
 use super::server::Now;
 use super::table::Table;
 use super::transfer::{self, kind};
+use super::upgrade::Wish;
 use super::wire::{HEADER, Violation};
 use crate::fault_point;
 use crate::limits::{FDHOLDER_IDLE, FDHOLDER_PATIENCE};
@@ -73,6 +74,8 @@ pub struct Context<'c, 'r> {
     pub burdened: bool,
     /// The store is about to end: what has been begun is finished, nothing else is read.
     pub ending: bool,
+    /// What becomes of a request that concerns the process.
+    pub wish: Wish,
 }
 
 impl Context<'_, '_> {
@@ -190,7 +193,7 @@ pub fn queue(client: &Client) -> &[i32] {
 }
 
 /// What has come and is not served.
-fn unserved(client: &Client) -> &[u8] {
+pub(super) fn unserved(client: &Client) -> &[u8] {
     client.request.get(client.request_done as usize..client.request_len as usize).unwrap_or_default()
 }
 

@@ -9,6 +9,7 @@ use super::super::journal::Who;
 use super::super::rights::{self, Use, Viewer};
 use super::super::table::{self, New, Origin};
 use super::super::transfer::{self, BRIEF, COUNT, DELETE, KEPT, LOOKS, kind};
+use super::super::upgrade::{self, Wish};
 use super::super::wire::{self, Builder, HEADER, Request, Violation};
 use super::answer::{drained, put, reply, send_with, settle};
 use super::{Context, DEAF, End, Progress, is_again, queue};
@@ -33,7 +34,10 @@ pub(super) fn carry_out(
     let payload = client.request.get(start..end).unwrap_or(&[]);
     let allows = context.allows;
     let request = Request::decode(payload, takes)?;
-    let only_asks = matches!(request, Request::List | Request::Info(_) | Request::GetDump | Request::Retrieve(..));
+    let only_asks = matches!(
+        request,
+        Request::List | Request::Info(_) | Request::GetDump | Request::Retrieve(..) | Request::HandOver
+    );
     if only_asks && client.closing & DEAF != 0 {
         transfer::arm(context.transfer, kind::SETTLE);
         settle(client, context.transfer, context.held, false);
@@ -88,6 +92,43 @@ pub(super) fn carry_out(
             fds.iter_mut().zip(queue(client)).take(takes).for_each(|(to, from)| *to = Fd(*from));
             dump::take(client, context, fds.get(..takes).unwrap_or(&[]), start + 1, end)
         }
+        Request::HandOver | Request::Enter => wish(client, context),
+    }
+}
+
+/// A request that concerns the process waits until the loop has nothing in progress: then it is carried out, and answered.
+fn wish(client: &mut Client, context: &mut Context<'_, '_>) -> Result<Progress, End> {
+    match core::mem::replace(&mut context.wish, Wish::Made) {
+        Wish::Nobody => {
+            context.wish = Wish::Nobody;
+            refuse(client, context, Errno::OPNOTSUPP)
+        }
+        Wish::Open | Wish::Made => Ok(Progress::Deferred),
+        Wish::Granted(answer) => {
+            context.wish = Wish::Open;
+            match answer {
+                Ok(fd) if fd.is_some() => give_own(client, context, fd),
+                Ok(_) => reply(client, context, &wire::status(0)),
+                Err(e) => refuse(client, context, e),
+            }
+        }
+    }
+}
+
+/// Sends a descriptor that is not held.
+fn give_own(client: &mut Client, context: &mut Context<'_, '_>, fd: Fd) -> Result<Progress, End> {
+    put(client, context.transfer, &wire::DESCRIPTOR);
+    match send_with(client.fd, context.transfer, kind::GIVE, &wire::DESCRIPTOR, &[fd.0]) {
+        Ok(Some(_)) => {
+            settle(client, context.transfer, context.held, false);
+            drained(client, context)
+        }
+        Ok(None) => Ok(Progress::Deferred),
+        Err(End::Failed(e)) => {
+            context.transfer.flags = 0;
+            refuse(client, context, e)
+        }
+        Err(end) => Err(end),
     }
 }
 
@@ -145,6 +186,7 @@ fn denial<'p>(client: &Client, allows: &[Allow], request: &Request<'p>) -> Optio
         Request::List | Request::Info(_) if !Viewer::of(client).may_list(allows) => Some(("list", None)),
         Request::GetDump if client.rights & rights::GETDUMP == 0 => Some(("get a dump", None)),
         Request::SetDump(_) if client.rights & rights::SETDUMP == 0 => Some(("set a dump", None)),
+        Request::HandOver | Request::Enter if !upgrade::may_ask(client) => Some(("have the process upgraded", None)),
         _ => None,
     }
 }

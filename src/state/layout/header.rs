@@ -13,6 +13,9 @@ record! {
         pub magic: u64,
         /// [`Tables::HASH`](Shape::HASH) and the ring's size, of the binary that made it.
         pub layout: u64,
+        /// Of the version that tests upgrade to: what this one does not know.
+        #[cfg(feature = "next")]
+        pub unknown: [u16; 12],
         /// Random number of this life of the machine (or of this `svscan`).
         pub boot_id: u64,
         /// How often the arena was entered again, 0 at first.
@@ -48,7 +51,14 @@ record! {
         /// When to scan next; 0 for no scan due.
         pub scan_deadline: u64,
         /// Events dropped because their handle's generation was over.
+        #[cfg(not(feature = "next"))]
         pub late_events: u32,
+        /// The same, wider.
+        #[cfg(feature = "next")]
+        pub late_events: u64,
+        /// Keeps the order.
+        #[cfg(feature = "next")]
+        pub filler: u32,
         /// Generation for the next handle.
         pub next_generation: u32,
         /// How often the stop has killed what was left.
@@ -85,6 +95,10 @@ record! {
         pub entered_why: u32,
         /// How often it was entered on purpose.
         pub upgrades: u32,
+        /// Slot of the client that has asked for this binary and was not told yet that it goes on, plus one; 0: nobody…
+        pub asker: u32,
+        /// …and the generation of that.
+        pub asker_generation: u32,
         /// Descriptors from here on are our own: children do not get those below (`sys::fd`).
         pub own_from: i32,
         /// So many mounts of the board config are done.
@@ -97,8 +111,8 @@ record! {
         pub held_top: u32,
         /// Client slots from here on are free.
         pub clients_top: u32,
-        /// Which of the numbers below 64 were left to us by who started us, for our children: a bit for each.
-        pub inherited: u64,
+        /// Which of the numbers below 1024 were left to us by who started us, for our children: a bit for each.
+        pub inherited: [u64; 16],
         /// The fd-holder's directory of access rules, `[fdholder] rules` of the board config.
         pub fdholder_rules: [u8; 256],
         /// The board's rescue command, a path that ends with a NUL.

@@ -17,6 +17,9 @@ record! {
         pub polled: u8,
         /// The descriptor.
         pub fd: i32,
+        /// Of the version that tests upgrade to: what this one does not know.
+        #[cfg(feature = "next")]
+        pub unknown: u64,
         /// When it expires: TAI64 label and nanoseconds, as the client sent them.
         pub limit_sec: u64,
         /// See above.
@@ -63,6 +66,9 @@ record! {
         pub generation: u32,
         /// The connection.
         pub fd: i32,
+        /// Of the version that tests upgrade to: what this one does not know.
+        #[cfg(feature = "next")]
+        pub unknown: [u32; 2],
         /// Peer's credentials.
         pub pid: u32,
         /// See above.

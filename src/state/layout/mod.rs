@@ -34,7 +34,8 @@ pub trait Shape {
     const HASH: u64;
 }
 
-/// Declares a record of the arena: `repr(C)`, castable from any bytes, without padding, with its [`Shape`].
+/// Declares a record of the arena: `repr(C)`, castable from any bytes, without padding, with its [`Shape`] and its
+/// [`Schema`](super::schema::Schema). Fields may be conditional (`#[cfg(...)]`).
 macro_rules! record {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$doc:meta])* pub $field:ident: $ty:ty,)* }) => {
         $(#[$meta])*
@@ -42,15 +43,61 @@ macro_rules! record {
         #[repr(C)]
         pub struct $name { $($(#[$doc])* pub $field: $ty,)* }
 
+        #[allow(unused_doc_comments)]
         impl Shape for $name {
             const HASH: u64 = {
                 let mut hash = mix_str(0xcbf2_9ce4_8422_2325, stringify!($name));
                 $(
-                    hash = mix_str(hash, stringify!($field));
-                    hash = mix(hash, core::mem::offset_of!($name, $field) as u64);
+                    $(#[$doc])*
+                    {
+                        hash = mix_str(hash, stringify!($field));
+                        hash = mix(hash, core::mem::offset_of!($name, $field) as u64);
+                    }
                 )*
                 mix(hash, size_of::<$name>() as u64)
             };
+        }
+
+        #[allow(unused_doc_comments)]
+        impl $crate::state::schema::Schema for $name {
+            const NAME: &'static str = stringify!($name);
+            const FIELDS: &'static [$crate::state::schema::Field] = {
+                use $crate::state::schema::{Field, count, describe};
+                const COUNT: usize = {
+                    let mut fields = 0;
+                    $(
+                        $(#[$doc])*
+                        {
+                            fields += count::<$ty>();
+                        }
+                    )*
+                    fields
+                };
+                const TABLE: [Field; COUNT] = {
+                    let mut table = [Field::NONE; COUNT];
+                    let mut at = 0;
+                    $(
+                        $(#[$doc])*
+                        {
+                            at = describe::<$ty>(&mut table, at, stringify!($field));
+                        }
+                    )*
+                    assert!(at == COUNT);
+                    table
+                };
+                &TABLE
+            };
+        }
+
+        impl $crate::state::schema::Part for $name {
+            const WHAT: u32 = 0;
+            const INNER: &'static [$crate::state::schema::Field] =
+                <$name as $crate::state::schema::Schema>::FIELDS;
+        }
+
+        // Only the tables have such a part, and they are not handed over as a record.
+        impl<const N: usize> $crate::state::schema::Part for [$name; N] {
+            const WHAT: u32 = 0;
         }
     };
 }

@@ -26,6 +26,12 @@ record! {
         pub dev: u64,
         /// st_ino of it.
         pub ino: u64,
+        /// Of the version that tests upgrade to: what this one does not know.
+        #[cfg(feature = "next")]
+        pub unknown: [i32; 6],
+        /// In another place there.
+        #[cfg(feature = "next")]
+        pub deadline: u64,
         /// State of the machine (`service::machine::State`).
         pub state: u8,
         /// Wanted up, as the status file says it.
@@ -59,6 +65,7 @@ record! {
         /// When the supervisor was last started.
         pub supervisor_started: u64,
         /// When `timer` fires; 0 if it is not armed.
+        #[cfg(not(feature = "next"))]
         pub deadline: u64,
         /// Counts changes of state; odd while one is being written.
         pub sequence: u32,
@@ -113,7 +120,11 @@ record! {
         /// 1 if it has a notification socket: a record in the table of those.
         pub notified: u8,
         /// For later.
+        #[cfg(not(feature = "next"))]
         pub spare_bytes: [u8; 6],
+        /// Without that, but with its place.
+        #[cfg(feature = "next")]
+        pub other_bytes: [u8; 6],
         /// What the run is given to say again that it is alive, through its notification socket; 0: it need not.
         pub watchdog: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.
@@ -139,6 +150,11 @@ impl Service {
     /// Recomputes the checksum of the identity, after a change to it.
     pub fn seal(&mut self) {
         self.checksum = self.identity_sum();
+    }
+
+    /// Whether the identity is the one that was sealed.
+    pub fn is_sealed(&self) -> bool {
+        self.checksum == self.identity_sum()
     }
 
     /// The checksum that the identity should have.

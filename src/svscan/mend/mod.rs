@@ -277,7 +277,7 @@ fn progress(epitaph: &mut Epitaph, inbox: &mut Inbox, transfer: &mut Transfer, c
     }
     let is_slot = (transfer.slot as usize) < SERVICES.max(FDHOLDER_CLIENTS);
     if transfer.kind != 0
-        && (transfer.kind > 15 || !is_slot)
+        && (!fdholder::transfer::intact(transfer) || !is_slot)
         && check.wrong(0, &"the message in progress", "its record is damaged: it is given up")
     {
         transfer.kind = 0;

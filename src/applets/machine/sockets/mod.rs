@@ -43,7 +43,7 @@ static MESSAGE: TakeCell<[u8; MESSAGE_SIZE]> = TakeCell::new([0; MESSAGE_SIZE]);
 const MESSAGE_SIZE: usize = if FDHOLDER_REPLY > FDHOLDER_REQUEST { FDHOLDER_REPLY } else { FDHOLDER_REQUEST };
 
 /// A path in one that was named.
-type Path = CPath<1024>;
+pub type Path = CPath<1024>;
 
 /// `sockets [--json] [-t ms] [socket|scandir]`. Without a word, the machine's fd-holder is asked. Exit code: 0; 1 the
 /// store said no; 100; 111 it could not be reached.
@@ -59,16 +59,12 @@ pub fn sockets(cli: &Cli) -> i32 {
             }
         }
         let words = options.operands(0)?;
-        let path = match words.get(0) {
-            _ if words.len() > 1 => return Err(WrongUsage),
-            Some(word) => socket_of(word).unwrap_or_else(|| Path::of(&[word.to_bytes()])),
-            None => match USUAL.iter().find_map(|scandir| socket_of(scandir)) {
-                Some(path) => path,
-                None => {
-                    let text = "there is no fd-holder in /run/service or /service: name a socket or a scan directory";
-                    return Ok(cli.refuse(text));
-                }
-            },
+        if words.len() > 1 {
+            return Err(WrongUsage);
+        }
+        let Some(path) = find_socket(words.get(0)) else {
+            let text = "there is no fd-holder in /run/service or /service: name a socket or a scan directory";
+            return Ok(cli.refuse(text));
         };
         let path = match path.path() {
             Ok(path) => path,
@@ -86,6 +82,14 @@ pub fn sockets(cli: &Cli) -> i32 {
             }
         })
     })
+}
+
+/// The fd-holder's socket: the one that is named, that of a directory that is named, or the machine's. `None`: there is none.
+pub fn find_socket(named: Option<&CStr>) -> Option<Path> {
+    match named {
+        Some(word) => Some(socket_of(word).unwrap_or_else(|| Path::of(&[word.to_bytes()]))),
+        None => USUAL.iter().find_map(|scandir| socket_of(scandir)),
+    }
 }
 
 /// The fd-holder's socket in a directory, if there is one.

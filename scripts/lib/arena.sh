@@ -1,9 +1,6 @@
 # `scripts/bench arena`: what it costs that the program can be entered again. Sourced, never run.
 # shellcheck shell=sh disable=SC2153,SC2154  # bench has set them
 
-# middle: the median of what comes.
-middle() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
-
 # arena_times LABEL LINCHPIN: nanoseconds to start a hundred services, to stop them, and to start them without supervision.
 arena_times() {
     "$ROOT/scripts/rootfs" --bench="$2" "$ARCH"

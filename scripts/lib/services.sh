@@ -21,6 +21,9 @@ services_round() {
         { tail -n 5 "$work/log" >&2; die "$name: the measurement failed"; }
 }
 
+# middle: the median of what comes.
+middle() { sort -n | awk '{ all[NR] = $1 } END { print all[int((NR + 1) / 2)] }'; }
+
 # median NAME FIELD
 median() { sort -n -k "$2,$2" "$work/$1.txt" | awk -v field="$2" '{ all[NR] = $field } END { print all[int((NR + 1) / 2)] }'; }
 

@@ -12,7 +12,8 @@ static PANICKING: AtomicBool = AtomicBool::new(false);
 
 /// The panic handler. Exit code 101 if this is a process that need not go on.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
-    let cause = Cause::Panic(info.location(), &info.message());
+    let message = info.message();
+    let cause = Cause::Panic(info.location(), &message);
     if leave::is_armed() {
         leave::leave(&cause);
     }

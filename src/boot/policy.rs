@@ -1,15 +1,20 @@
 //! What the board config says about a process 1 that fails, as the arena's header keeps it: whoever needs it has no time to
 //! read a file.
 
-use crate::board::{Board, Fault};
+use crate::board::{Board, Fault, Then};
 use crate::state::Header;
+use crate::state::leave;
 
 /// Puts `[fault]` into the header.
 pub fn take(board: &Board<'_>, header: &mut Header) {
     let Fault { limit, within, then, rescue } = board.fault();
     header.fault_limit = limit;
     header.fault_within = within;
-    header.fault_then = then as u32;
+    header.fault_then = match then {
+        Then::Reboot => leave::Then::Reboot,
+        Then::Rescue => leave::Then::Rescue,
+        Then::Reap => leave::Then::Reap,
+    } as u32;
     // The reader has seen to it that a NUL follows.
     if let Some((room, rest)) = header.rescue.split_at_mut_checked(rescue.len()) {
         room.copy_from_slice(rescue.as_bytes());

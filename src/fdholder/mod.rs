@@ -7,8 +7,8 @@
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
 //! * [`transfer`]: what is being done, as the arena remembers it.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
-//! * [`upgrade`]: what concerns the process: to become another binary.
 //! * [`mend`]: what its records can be, and what is made of damaged ones.
+//! * [`upgrade`]: what concerns the process: to become another binary.
 //! * [`info`]: what a store tells about what it holds, beside s6's protocol. Pure.
 //! * [`client`]: the other side, for the applets.
 //!

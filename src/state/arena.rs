@@ -37,38 +37,47 @@ pub const SIZE: usize = size_of::<State>().next_multiple_of(4096);
 /// The variable that names the descriptor of the arena to a process that is entered again.
 pub const STATE: &[u8] = b"LINCHPIN_STATE";
 
+/// Whether the environment says that this process is entered again.
+pub fn is_given(env: Env) -> bool {
+    [STATE, handover::VARIABLE.as_bytes()].iter().any(|name| env.get(name).is_some())
+}
+
 /// The arena that the environment names, or else a fresh one. The variables are removed: they are no child's business.
 /// ENOSYS, ENOMEM, EMFILE: see memfd_create(2), mmap(2).
 pub fn open(env: Env) -> sys::Result<(Arena, Why)> {
     let given = env.get(STATE).map(CStr::to_bytes);
     env.remove(STATE);
-    match handover::given(env) {
-        Some(Ok(arena)) => {
+    let (arena, why) = match (handover::given(env), given) {
+        (Some(Ok(arena)), _) => {
             enter(&mut arena.tables.header, Why::Asked);
-            return Ok((leave::give(arena, Why::Asked), Why::Asked));
+            (arena, Why::Asked)
         }
-        Some(Err(_)) => {
+        (Some(Err(_)), _) => {
             error!("what was handed over is lost: everything begins anew");
-            return Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh));
+            (fresh()?, Why::Fresh)
         }
-        None => {}
-    }
-    let Some(given) = given else { return Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh)) };
+        (None, Some(given)) => match left(given) {
+            Ok(arena) => (arena, Why::Fault),
+            Err(what) => {
+                error!("what LINCHPIN_STATE names is no state to go on with: {what}: everything begins anew");
+                (fresh()?, Why::Fresh)
+            }
+        },
+        (None, None) => (fresh()?, Why::Fresh),
+    };
+    Ok((leave::give(arena, why), why))
+}
+
+/// The arena that was left, by what the environment says of it.
+fn left(given: &[u8]) -> Result<Arena, &'static str> {
     let refused = given.ends_with(handover::REFUSED);
     let number = parse_u32(given.strip_suffix(handover::REFUSED).unwrap_or(given));
     let number = number.and_then(|number| i32::try_from(number).ok()).unwrap_or(-1);
-    match again(Fd(number), Why::Fault) {
-        Ok(arena) => {
-            if refused {
-                arena.tables.header.asker = handover::NOBODY_GOES_ON;
-            }
-            Ok((leave::give(arena, Why::Fault), Why::Fault))
-        }
-        Err(what) => {
-            error!("descriptor {number} is no state to go on with: {what}: everything begins anew");
-            Ok((leave::give(fresh()?, Why::Fresh), Why::Fresh))
-        }
+    let arena = again(Fd(number), Why::Fault)?;
+    if refused {
+        arena.tables.header.asker = handover::NOBODY_GOES_ON;
     }
+    Ok(arena)
 }
 
 /// The arena of an earlier incarnation.

@@ -4,6 +4,7 @@
 //!
 //! What fails here is counted: a second failure leaves with the least there is, a third one gives up, a fourth ends.
 
+use super::arena::STATE;
 use super::{Arena, Header, Tables, Why};
 use crate::error;
 use crate::log::Line;
@@ -20,9 +21,6 @@ use core::fmt::{Display, Formatter, Result, Write};
 use core::panic::Location;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering::Relaxed};
 use rustix::fs::OFlags;
-
-/// The environment variable that names the arena's descriptor.
-pub const STATE: &str = "LINCHPIN_STATE";
 
 /// What follows when the process has failed too often.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -136,21 +134,23 @@ static SENDER: AtomicI32 = AtomicI32::new(0);
 static SENDER_UID: AtomicU32 = AtomicU32::new(0);
 
 /// From here on a fault leads to `give_up`, and as soon as there is an arena ([`give`]) into the binary again. To be called
-/// once, first of all: by process 1, `svscan` and `supervise`.
+/// once, first of all: by process 1, `svscan` and `supervise`. An incarnation that leaves has blocked all signals: whoever
+/// unblocks some before this lets those pass that nobody handles yet.
 pub fn arm(give_up: &'static GiveUp) {
     static ON_FAULT: fault::Handler = on_fault;
     GIVE_UP.set(give_up);
     again::keep_arguments();
-    find_binary();
     fault::install(&ON_FAULT);
     fault::unblock();
 }
 
-/// Finds the binary, if it was not found yet: /proc was not mounted, perhaps.
-pub fn find_binary() {
-    if !Fd(BINARY.load(Relaxed)).is_some() {
-        BINARY.store(again::open_own_binary().unwrap_or(Fd::NONE).0, Relaxed);
+/// Finds the binary and notes its descriptor, if that of the header is not it already. Where it cannot be found, /proc was
+/// not mounted, perhaps.
+pub fn find_binary(header: &mut Header) {
+    if !again::is_own_binary(Fd(header.exe_fd)) {
+        header.exe_fd = again::open_own_binary().unwrap_or(Fd::NONE).0;
     }
+    BINARY.store(header.exe_fd, Relaxed);
 }
 
 /// Whether this process leaves by here when it fails.
@@ -158,8 +158,8 @@ pub fn is_armed() -> bool {
     GIVE_UP.get().is_some() && fault::is_owner()
 }
 
-/// From here on a fault is survived. The binary's descriptor becomes the one that the earlier incarnation had, if it had
-/// one, or is noted.
+/// From here on a fault is survived. (The binary's descriptor is the one that the earlier incarnation had, if there was one,
+/// until [`find_binary`] has looked.)
 pub fn give(arena: Arena, why: Why) -> Arena {
     let tables = TABLES.lend(arena.tables);
     let header = &mut tables.header;
@@ -173,22 +173,8 @@ pub fn give(arena: Arena, why: Why) -> Arena {
     }
     #[cfg(feature = "faults")]
     configure_for_tests(header);
-    let mut ours = Fd(BINARY.load(Relaxed));
-    let before = Fd(header.exe_fd);
-    if why != Why::Fresh && before.is_open() && is_same(before, ours) {
-        if before != ours {
-            ours.close();
-        }
-        BINARY.store(before.0, Relaxed);
-    } else {
-        header.exe_fd = ours.0;
-    }
+    BINARY.store(header.exe_fd, Relaxed);
     Arena { tables, ring: arena.ring }
-}
-
-/// Whether one is the other's file, or there is no other.
-fn is_same(a: Fd, b: Fd) -> bool {
-    !b.is_some() || file::identity(a).is_ok_and(|a| file::identity(b) == Ok(a))
 }
 
 /// Tests say in the environment where the process is to fail, and how often it may: `LINCHPIN_FAULT_LIMIT=LIMIT[,SECONDS[,THEN]]`. Without it
@@ -316,7 +302,7 @@ fn enter_again(header: &mut Header, given: again::Given) -> Errno {
     fd::keep_open_on_exec();
     header.fds_top = fd::highest() as u32 + 1;
     let number = Decimal::new(ARENA.load(Relaxed).unsigned_abs().into());
-    let variable = CPath::<32>::of(&[STATE.as_bytes(), b"=", number.as_bytes()]);
+    let variable = CPath::<32>::of(&[STATE, b"=", number.as_bytes()]);
     let variable = variable.path().unwrap_or_default();
     let binary = Fd(BINARY.load(Relaxed));
     let why = again::exec(binary, variable, given);

@@ -13,5 +13,5 @@ pub mod schema;
 pub mod slot;
 pub mod stream;
 
-pub use arena::{Arena, Why, open};
+pub use arena::{Arena, Why, is_given, open};
 pub use layout::{Allow, Client, Epitaph, Header, Held, Inbox, Job, Notify, Pending, Redo, Service, Tables, Transfer};

@@ -6,6 +6,7 @@
 use super::children::JobKind;
 use super::engine::{Engine, token};
 use super::mend::mend;
+use super::published::{self, Found};
 use super::start::{forget_inherited, inherited};
 use super::{Plan, Role};
 use crate::fdholder::{session, transfer};
@@ -20,8 +21,9 @@ use crate::sys::fd::each_open;
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, process, socket};
 use crate::text::errno::Reason;
-use crate::{error, notice, warning};
+use crate::{error, fault_point, notice, warning};
 use core::ffi::CStr;
+use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom};
 
 /// A number that may be a descriptor's.
@@ -84,6 +86,10 @@ impl Ledger for Kernel {
     }
 }
 
+/// What was found on entering, until it is published: records that were reset, descriptors that were closed.
+static RESET: AtomicU32 = AtomicU32::new(0);
+static CLOSED: AtomicU32 = AtomicU32::new(0);
+
 /// [`Header::boot_progress`] from when the loop begins: all that comes before it is done.
 pub const RUNNING: u32 = 4;
 
@@ -106,12 +112,15 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
         resets += 1;
         error!("{what}");
     });
+    RESET.store(resets, Relaxed);
     if resets > 0 && has_begun(&tables.header) && Plan::of(&tables.header) == Plan::Run {
         tables.header.scan_deadline = 1; // what has lost its record is found again
     }
     if !has_begun(&tables.header) {
-        close_unnamed(tables, &[], &mut |_| false);
+        let closed = close_unnamed(tables, &[], &mut |_| false);
+        CLOSED.store(closed as u32, Relaxed);
     }
+    fault_point!("enter.checked");
 }
 
 impl Engine {
@@ -144,6 +153,7 @@ impl Engine {
         let lacks = used.any(|(_, service)| machine::Waits::of(service) == machine::Waits::Descriptor);
         drop(used);
         self.anybody_lacks = lacks;
+        fault_point!("enter.derived");
     }
 
     /// The loop is about to run. `ready` is not needed any more: whoever waits for us was told.
@@ -182,32 +192,40 @@ impl Engine {
             return;
         }
         let now = time::boot();
-        self.finish_transfer(now);
         // Before anything is begun again: a lock that nobody names must not be in its way.
         self.close_what_nobody_names(now);
+        self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);
+        fault_point!("enter.children");
         if self.plan() != Plan::Run {
             self.find_dependants();
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
+        fault_point!("enter.told");
         self.tell_asker();
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }
     }
 
+    /// Lets people know of the process, before it is said to be ready.
+    pub fn publish(&self) {
+        published::write(self.tables, Found::default());
+    }
+
     fn tell_of_return(&self) {
         let Tables { header, epitaph, .. } = &*self.tables;
         let services = self.used().count();
         let held = self.tables.held.iter().take(header.held_top as usize).filter(|held| held.used != 0).count();
-        let now = time::boot();
         let asked = header.entered_why == Why::Asked as u32;
-        let after_fault = !asked && epitaph.time > 0 && epitaph.time <= header.entered;
-        let began = if after_fault { epitaph.time } else { header.entered };
-        let took = now.saturating_sub(began) / 1000;
+        let failed = !asked && epitaph.time > 0 && epitaph.time <= header.entered;
+        let began = if failed { epitaph.time } else { header.entered };
+        let took = time::boot().saturating_sub(began) / 1000;
         let after = if asked { "entered again as asked" } else { "back after a fault" };
+        let (reset, closed) = (RESET.load(Relaxed), CLOSED.load(Relaxed));
+        published::write(self.tables, Found { reset, closed, back_after: if asked { 0 } else { took } });
         notice!("{after}: {services} services, {held} held descriptors, {took} us");
     }
 
@@ -220,8 +238,7 @@ impl Engine {
 
     /// Closes every descriptor that is open and that no record, nor anything else here, names.
     fn close_what_nobody_names(&mut self, now: Nanos) {
-        let [kmsg, console] = log::descriptors();
-        let own = [self.epoll.fd(), self.signals, kmsg, console];
+        let own = [self.epoll.fd(), self.signals];
         let mut open_ended = heapless::Vec::<Fd, 16>::new();
         let closed = close_unnamed(self.tables, &own, &mut |fd| is_connection(fd) && open_ended.push(fd).is_ok());
         let mut left = closed;
@@ -231,6 +248,7 @@ impl Engine {
                 left += 1;
             }
         }
+        CLOSED.fetch_add(left as u32, Relaxed);
         if left > 0 {
             warning!("{left} descriptors that no record names are closed");
         }
@@ -274,14 +292,14 @@ struct Sets {
 
 static SETS: LendCell<Sets> = LendCell::new(Sets { named: Numbers([0; WORDS]), open: Numbers([0; WORDS]) });
 
-/// Closes what is open, was not left to us for our children, and has no name in the tables nor in `own`, unless `keep` wants
-/// it. Answers how many there were, those not counted that are the process's own in any case (event queues, devices).
+/// Closes what is open, was not left to us for our children, is not where our lines go, and has no name in the tables nor in
+/// `own`, unless `keep` wants it. Answers how many there were, without those that every incarnation has anew.
 fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) -> usize {
     let header = &tables.header;
     let inherited = inherited(header);
     let lent = SETS.lend(|Sets { named, open }| {
         each_named(tables, &mut |number| named.insert(number));
-        own.iter().for_each(|fd| named.insert(fd.0));
+        own.iter().chain(&log::descriptors()).for_each(|fd| named.insert(fd.0));
         let mut top = 0;
         let note = |number: i32, open: &mut Numbers| {
             if !inherited.has(number) {
@@ -303,14 +321,20 @@ fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) 
             let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // that of the list itself
             if !keep(Fd(number)) {
                 Fd(number).close();
-                let kind = FileType::from_raw_mode(stat.st_mode);
-                closed += usize::from(!matches!(kind, FileType::Unknown | FileType::CharacterDevice));
+                closed += usize::from(!is_own(&stat));
             }
         });
         named.0.iter_mut().take(words).for_each(|word| *word = 0);
         closed
     });
     lent.unwrap_or(0)
+}
+
+/// Whether something that is not named is what every incarnation has anew: an event queue, where its lines go.
+fn is_own(stat: &rustix::fs::Stat) -> bool {
+    let identity = |stat: &rustix::fs::Stat| (stat.st_dev, stat.st_ino);
+    let is_it = |fd: &Fd| rustix::fs::fstat(fd).is_ok_and(|own| identity(&own) == identity(stat));
+    matches!(FileType::from_raw_mode(stat.st_mode), FileType::Unknown) || log::descriptors().iter().any(is_it)
 }
 
 /// Every descriptor that the tables name.

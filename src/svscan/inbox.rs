@@ -58,7 +58,7 @@ impl Inbox {
     pub(super) fn event_is_on_record(&mut self) {
         if self.acting > 0 {
             self.done = self.acting;
-            self.acting = 0;
+            (self.acting, self.attempts) = (0, 0); // it gets on
             commit(self);
         }
     }
@@ -187,7 +187,7 @@ impl Engine {
             self.order(slot, byte, now);
             fault_point!("inbox.acted");
             let inbox = &mut self.tables.inbox;
-            (inbox.acting, inbox.done) = (0, inbox.done.max(next));
+            (inbox.acting, inbox.done, inbox.attempts) = (0, inbox.done.max(next), 0);
             commit(inbox);
         }
     }

@@ -179,6 +179,7 @@ impl Engine {
         }
         // A second order to stop must not kill us now, when signals are let through for what comes.
         while let Ok(Some(_)) = signal::read_signalfd(self.signals) {}
+        signal::forget(signal::number::PIPE); // some listener may have gone while it was told something
         SignalSet::EMPTY.block();
         let exec = |path| process::exec_argv(path, &Argv::<2>::new(&[path]), self.env);
         let why = exec(FINISH);

@@ -9,7 +9,7 @@ use crate::text::number::Decimal;
 use core::cell::UnsafeCell;
 use core::ffi::CStr;
 use core::ptr;
-use rustix::fs::OFlags;
+use rustix::fs::{AtFlags, FileType, OFlags};
 
 /// Words of the arguments that are kept in a second place, and bytes of them.
 const WORDS: usize = 16;
@@ -42,6 +42,15 @@ static EXEC_WORDS: Room<Words> = Room(UnsafeCell::new(Words { len: 0, ends: [0; 
 pub fn open_own_binary() -> Result<Fd> {
     let flags = OFlags::PATH;
     file::open(Fd::CWD, c"/proc/self/exe", flags, 0).or_else(|e| file::open(Fd::CWD, told_path().ok_or(e)?, flags, 0))
+}
+
+/// Whether `fd` is the file that this process executes. Where nobody can tell, it is if it is a file.
+pub fn is_own_binary(fd: Fd) -> bool {
+    let Ok(stat) = rustix::fs::fstat(fd) else { return false };
+    match rustix::fs::statat(Fd::CWD, c"/proc/self/exe", AtFlags::empty()) {
+        Ok(own) => (own.st_dev, own.st_ino) == (stat.st_dev, stat.st_ino),
+        Err(_) => FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile,
+    }
 }
 
 /// The path that the kernel was told, if that is in a directory.

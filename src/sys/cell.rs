@@ -112,6 +112,7 @@ impl<T: 'static> SeizeCell<T> {
     }
 
     /// Takes the value from whoever has it. `None`: it is not known.
+    #[allow(unreachable_code)] // for Rust 1.85 the match comes after what does not return
     pub fn seize(&self, body: impl FnOnce(Option<&'static mut T>) -> Infallible) -> ! {
         // SAFETY: the value lives for ever. Whoever has the other reference is below us on the stack of the only thread,
         // or was interrupted, and never runs again.

@@ -123,13 +123,16 @@ pub fn pipe() -> Result<(Fd, Fd)> {
     Ok((Fd::from_owned(read), Fd::from_owned(write)))
 }
 
-/// What somebody left open for us, or for our children. Numbers from 64 on are not told apart: those below `own_from` are.
+/// Numbers below this one are told apart in [`Inherited`].
+const TOLD: i32 = 1024;
+
+/// What somebody left open for us, or for our children. Of numbers from 1024 on, all below `own_from` are taken for such.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Inherited {
     /// All that is open from here on is our own; 0: not known.
     pub own_from: i32,
     /// Bit `n`: number `n` was left to us.
-    pub mask: u64,
+    pub mask: [u64; TOLD as usize / 64],
 }
 
 impl Inherited {
@@ -137,8 +140,15 @@ impl Inherited {
     pub fn has(self, number: i32) -> bool {
         match number {
             0..=2 => true,
-            3..=63 => self.mask >> number & 1 != 0,
-            _ => (64..self.own_from).contains(&number),
+            3..TOLD => self.mask.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 != 0),
+            _ => (TOLD..self.own_from).contains(&number),
+        }
+    }
+
+    fn add(&mut self, number: i32) {
+        self.own_from = self.own_from.max(number.saturating_add(1));
+        if let Some(word) = self.mask.get_mut(number as usize / 64) {
+            *word |= 1 << (number % 64);
         }
     }
 
@@ -163,35 +173,27 @@ pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
     done = done.and(super::raw::close_range(from, u32::MAX));
     let own_from = if done.is_ok() { 3 } else { 0 };
     OWN_FROM.store(own_from, Relaxed);
-    Inherited { own_from, mask: 0 }
+    Inherited { own_from, ..Inherited::default() }
 }
 
 /// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
-/// but these. Best effort: without /proc nobody can tell those from 64 on.
+/// but these. Best effort: without /proc nobody can tell those from 1024 on.
 pub fn note_inherited(own: [Fd; 2]) -> Inherited {
-    let mut inherited = Inherited { own_from: 3, mask: 0 };
-    let note = |number: i32, inherited: &mut Inherited| {
-        saw(number);
-        if number > 2 && !own.contains(&Fd(number)) {
-            inherited.own_from = inherited.own_from.max(number.saturating_add(1));
-            inherited.mask |= 1u64.checked_shl(number as u32).unwrap_or(0);
-        }
-    };
-    // The directory is open while it is read, but not any more when its entries are looked at.
-    let mut seen = [0u64; 16];
-    let read = each_open(|number| match seen.get_mut(number as usize / 64) {
-        Some(word) => *word |= 1 << (number % 64),
-        None => note(number, &mut inherited),
-    });
+    let mut listed = Inherited::default();
+    let read = each_open(|number| listed.add(number));
     if read.is_err() {
-        (0..64).filter(|number| Fd(*number).is_open()).for_each(|number| note(number, &mut inherited));
-        inherited.own_from = 0;
+        (3..TOLD).filter(|number| Fd(*number).is_open()).for_each(|number| listed.add(number));
     }
-    for (number, _) in (0i32..).zip(0..64 * seen.len()) {
-        let listed = seen.get(number as usize / 64).is_some_and(|word| word >> (number % 64) & 1 != 0);
-        if listed && Fd(number).is_open() {
-            note(number, &mut inherited);
+    let mut inherited = Inherited { own_from: 3, ..Inherited::default() };
+    for number in (3..listed.own_from).filter(|number| listed.has(*number) && !own.contains(&Fd(*number))) {
+        // That of the list itself is closed by now.
+        if Fd(number).is_open() {
+            inherited.add(number);
         }
+    }
+    saw(inherited.own_from - 1);
+    if read.is_err() {
+        inherited.own_from = 0;
     }
     OWN_FROM.store(inherited.own_from, Relaxed);
     inherited
@@ -202,6 +204,7 @@ pub fn note_inherited(own: [Fd; 2]) -> Inherited {
 pub fn each_open(mut visit: impl FnMut(i32)) -> Result<()> {
     dir::visit(Fd::CWD, c"/proc/self/fd", |name, _| {
         if let Some(number) = parse_u32(name.to_bytes()).and_then(|n| i32::try_from(n).ok()) {
+            saw(number);
             visit(number);
         }
         ControlFlow::Continue(())
@@ -212,7 +215,7 @@ pub fn each_open(mut visit: impl FnMut(i32)) -> Result<()> {
 pub fn close_all_on_exec(inherited: Inherited) {
     let mut first = 3;
     while let Some(start) = (first..i32::MAX).find(|number| !inherited.has(*number)) {
-        let end = (start..64.max(inherited.own_from)).find(|number| inherited.has(*number)).unwrap_or(i32::MAX);
+        let end = (start..TOLD.max(inherited.own_from)).find(|number| inherited.has(*number)).unwrap_or(i32::MAX);
         if super::raw::cloexec_range(start as u32, end as u32 - 1).is_err() {
             let one_by_one = each_open(|number| {
                 if !inherited.has(number) {

@@ -72,17 +72,29 @@ pub fn mask() -> KernelSigset {
     old
 }
 
+/// A handler that is none.
+const SIG_IGN: usize = 1;
+
 /// rt_sigaction(SIG_DFL).
 pub fn default_action(signal: i32) {
+    set_action(signal, 0);
+}
+
+/// rt_sigaction(SIG_IGN), which forgets one that is pending too.
+pub fn ignore(signal: i32) {
+    set_action(signal, SIG_IGN);
+}
+
+fn set_action(signal: i32, handler: usize) {
     // The kernel's struct sigaction on all our targets: handler, flags, restorer, mask; all zero is SIG_DFL.
-    let action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
-    // SAFETY: a zeroed kernel sigaction of full size.
+    let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
+    action[0] = handler;
+    // SAFETY: a kernel sigaction of full size, without a handler.
     let _ = unsafe { syscall!(__NR_rt_sigaction, signal, &raw const action, 0, SIGSET_SIZE) };
 }
 
 /// rt_sigaction: whether the action of `signal` is to ignore it.
 pub fn is_ignored(signal: i32) -> bool {
-    const SIG_IGN: usize = 1;
     let mut action = [0usize; 3 + SIGSET_SIZE / size_of::<usize>()];
     // SAFETY: a kernel sigaction of full size, which lives across the call.
     let _ = unsafe { syscall!(__NR_rt_sigaction, signal, 0, &raw mut action, SIGSET_SIZE) };

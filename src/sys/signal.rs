@@ -144,6 +144,12 @@ pub fn reset_action(signal: i32) {
     raw::default_action(signal);
 }
 
+/// Forgets a blocked signal that has come. Its action is the default one afterwards.
+pub fn forget(signal: i32) {
+    raw::ignore(signal);
+    raw::default_action(signal);
+}
+
 /// Whether a signal is ignored, as somebody who started us may have wanted it.
 pub fn is_ignored(signal: i32) -> bool {
     raw::is_ignored(signal)

@@ -119,17 +119,14 @@ fn faults(program: &CStr, kinds: Args) -> Outcome<i32> {
     let mut world = World::look(program)?;
     world.look_at_sockets()?;
     world.quiet = settled()?;
-    let (mut lost, mut back, mut answered) = (0, (0, 0), (0, 0));
+    let (mut lost, mut back, mut answered) = (0, Times::new(), Times::new());
     for word in kinds.iter() {
         let kind = KINDS.iter().find(|row| row.0 == word).ok_or("there is no such KIND")?;
         let name = Printable(word);
         match world.round(kind.1) {
             Ok(round) => {
                 let Round { back_after, answered_after, .. } = round;
-                (back, answered) = (
-                    (back.0 + back_after, back.1.max(back_after)),
-                    (answered.0 + answered_after, answered.1.max(answered_after)),
-                );
+                let _ = (back.push(back_after), answered.push(answered_after));
                 tell(
                     "ok",
                     format_args!(
@@ -150,15 +147,11 @@ fn faults(program: &CStr, kinds: Args) -> Outcome<i32> {
             }
         }
     }
-    let rounds = u64::try_from(kinds.len()).unwrap_or(0).max(1);
+    let ((back, most), (answered, latest)) = (middle_and_most(&mut back), middle_and_most(&mut answered));
     tell(
         "note",
         format_args!(
-            "back after {} us on average, {} us at most; first answer after {} us on average, {} us at most",
-            back.0 / rounds,
-            back.1,
-            answered.0 / rounds,
-            answered.1
+            "back after {back} us in the median, {most} us at most; first answer after {answered} us, {latest} us at most"
         ),
     );
     match world.empty_queues() {
@@ -169,6 +162,15 @@ fn faults(program: &CStr, kinds: Args) -> Outcome<i32> {
         }
     }
     Ok(i32::from(lost > 0))
+}
+
+/// Microseconds of each round.
+type Times = heapless::Vec<u64, MANY>;
+
+/// The median, and the longest.
+fn middle_and_most(times: &mut Times) -> (u64, u64) {
+    times.sort_unstable();
+    (times.get(times.len() / 2).copied().unwrap_or(0), times.last().copied().unwrap_or(0))
 }
 
 /// A service as it must stay.

@@ -144,6 +144,8 @@ fn fail(pid: &CStr, way: &[u8]) -> Outcome {
 
 fn supervised(rounds: &CStr, dir: &CStr, before: impl Fn() -> Result<(), &'static str>) -> Outcome {
     let fifo = listen(FIFO)?;
+    // Of one that has just been brought back the status is written after its first instructions.
+    sleep(LIFE);
     let dir = file::open_dir(Fd::CWD, dir).map_err(|_| "cannot open the service directory")?;
     match status::read(dir) {
         Ok(status) if status.is_up() => measure(rounds, fifo, status.pid, before, |_| Ok(())).map(|_| 0),

@@ -207,7 +207,8 @@ impl World {
     /// Everything ends.
     pub fn stop(&mut self) {
         self.svscan.ok("s6-svscanctl -t .");
-        assert_eq!(self.svscan.wait().code(), Some(0), "{}", self.svscan.log());
+        let status = self.svscan.wait();
+        assert_eq!(status.code(), Some(0), "{status}: {}", self.svscan.log());
         for service in ["web", "web/log", "plain", "needy", "stubborn", "broken"] {
             assert_eq!(self.svscan.status(service).pid, 0, "{service}: {}", self.svscan.log());
         }

@@ -6,6 +6,8 @@ mod scandir;
 #[allow(dead_code)]
 #[path = "../common/supervision.rs"]
 mod supervision;
+#[cfg(feature = "faults")]
+mod survived;
 mod table;
 #[allow(dead_code)]
 #[path = "../common/tmp.rs"]

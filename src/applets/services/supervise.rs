@@ -4,7 +4,7 @@ use crate::applets::cli::{Cli, USAGE, WrongUsage};
 use crate::boot::rescue;
 use crate::limits::SERVICE_NAME;
 use crate::log;
-use crate::state::{self, Why, leave};
+use crate::state::{self, leave};
 use crate::svscan::enter::{check, has_begun};
 use crate::svscan::start::{begin, fill_stdio, reset_signals};
 use crate::svscan::{Config, Engine, Role};
@@ -27,11 +27,8 @@ pub fn supervise(cli: &Cli) -> i32 {
 
 fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     fill_stdio();
-    reset_signals();
-    leave::arm(&rescue::GIVE_UP);
-    let opened = state::open(cli.env());
     // Who is entered again is there already.
-    let is_there = matches!(opened, Ok((_, Why::Fault | Why::Asked)));
+    let is_there = state::is_given(cli.env());
     if let Err(e) = if is_there { Ok(()) } else { change_into(dir) } {
         return cli.unable(format_args!("change into {}", Printable(dir.to_bytes())), e);
     }
@@ -39,7 +36,9 @@ fn run(cli: &Cli, dir: &'static CStr) -> i32 {
     log::set_speaker(format_args!("{}", cli.speaker()));
     let role = Role::Supervise(dir);
     role.blocked().block();
-    let (arena, why) = match opened {
+    reset_signals();
+    leave::arm(&rescue::GIVE_UP);
+    let (arena, why) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
     };

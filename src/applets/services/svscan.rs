@@ -12,7 +12,7 @@ use crate::svscan::{Config, Engine, Role};
 use crate::sys::time::{MILLI, Nanos};
 use crate::sys::{Errno, Fd, file, process, reaper};
 use crate::text::CPath;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ffi::CStr;
 
 /// Usage line.
@@ -76,9 +76,9 @@ fn descriptor(number: u32) -> Fd {
 fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     fill_stdio();
     let role = Role::Svscan;
-    role.blocked().block();
     reset_signals();
     leave::arm(&rescue::GIVE_UP);
+    role.blocked().block();
     let (arena, why) = match state::open(cli.env()) {
         Ok(opened) => opened,
         Err(e) => return cli.unable("make the arena", e),
@@ -104,10 +104,14 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
         Ok(engine) => engine,
         Err(e) => return cli.unable("set up the event loop", e),
     };
+    if !begun {
+        engine.publish();
+    }
     let ready = parsed.ready.filter(|_| !begun);
     if let Some(ready) = ready {
         let _ = file::write_all(ready, b"\n");
     }
+    fault_point!("svscan.ready");
     engine.begin(ready);
     engine.resume();
     // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is

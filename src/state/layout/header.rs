@@ -111,8 +111,8 @@ record! {
         pub held_top: u32,
         /// Client slots from here on are free.
         pub clients_top: u32,
-        /// Which of the numbers below 64 were left to us by who started us, for our children: a bit for each.
-        pub inherited: u64,
+        /// Which of the numbers below 1024 were left to us by who started us, for our children: a bit for each.
+        pub inherited: [u64; 16],
         /// The fd-holder's directory of access rules, `[fdholder] rules` of the board config.
         pub fdholder_rules: [u8; 256],
         /// The board's rescue command, a path that ends with a NUL.

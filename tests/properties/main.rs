@@ -156,10 +156,10 @@ fn no_session_with_the_fd_holder_harms_its_records_or_leaves_a_descriptor() {
 
 /// An item of a hand-over: tag, length, content.
 fn item() -> impl Strategy<Value = Vec<u8>> {
-    let tags = [*b"from", *b"type", *b"slot", *b"ring", *b"ends", *b"what"];
+    let tags = vec![*b"from", *b"type", *b"slot", *b"ring", *b"ends", *b"what"];
     let kinds: Vec<u32> = linchpin::state::stream::rooms::ROOMS.iter().map(|room| room.hash()).collect();
     let word = prop_oneof![any::<u32>(), 0u32..5, prop::sample::select(kinds), Just(1 << 30 | 8), Just(3 << 28 | 1)];
-    (prop::sample::select(&tags[..]), prop::collection::vec(word, 0..12), 0usize..3, any::<bool>()).prop_map(
+    (prop::sample::select(tags), prop::collection::vec(word, 0..12), 0usize..3, any::<bool>()).prop_map(
         |(tag, words, cut, right)| {
             let mut content: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
             content.truncate(content.len() - cut.min(content.len()));

@@ -18,7 +18,7 @@ use crate::sys::{Fd, Result, file, identity};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::{error, notice, warning};
+use crate::{error, fault_point, notice, warning};
 use core::ffi::CStr;
 use rustix::system::RebootCommand;
 
@@ -45,6 +45,7 @@ pub fn run(args: Args) -> i32 {
         }
         Err(_) => (false, None),
     };
+    fault_point!("boot.arena");
     let failures = mounts::mount_early();
     if let Ok((arena, _)) = &mut arena {
         leave::find_binary(&mut arena.tables.header); // there was no /proc before
@@ -69,6 +70,7 @@ pub fn run(args: Args) -> i32 {
     };
     let role = Role::Init(Dialect::of(&arena.tables.header));
     check(arena.tables, why, role);
+    fault_point!("boot.early");
     let mut init = CPath::new();
     if !begun {
         let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
@@ -128,8 +130,10 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
     let place = scandir::prepare(board, &mut tables.header);
     policy::take(board, &mut tables.header);
     sockets::take_rights(board, tables);
+    fault_point!("boot.rights");
     let bound = sockets::bind_all(board, tables);
     notice!("{bound} of {} sockets are held; no process has been started yet", board.sockets().len());
+    fault_point!("boot.sockets");
     progress(tables, Progress::SocketsBound);
     if let Some(place) = place.filter(|_| tables.header.boot_progress < Progress::RunImageCopied as u32) {
         let from = CPath::<512>::of(&[board.services().as_bytes()]);
@@ -138,6 +142,7 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
             Err(e) => warning!("no service templates in {}: {}", board.services(), Reason(e)),
         }
     }
+    fault_point!("boot.copied");
     progress(tables, Progress::RunImageCopied);
 }
 
@@ -168,6 +173,7 @@ fn supervise(arena: Arena, args: Args, config: Config, init: &CPath<512>) -> i32
         notice!("booted in {} ms; services are being started", (time::boot() - started) / MILLI);
     }
     engine.begin(None);
+    fault_point!("boot.begun");
     log::set_target(Target::Running);
     engine.resume();
     engine.serve();
@@ -187,6 +193,7 @@ fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::
     let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
     let started = engine.start_job(JobKind::InitScript, path, root, true);
+    fault_point!("boot.script");
     engine.note_started_init();
     root.close();
     started

@@ -5,7 +5,7 @@ use crate::sys::{Errno, Fd, Result, file};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::{info, warning};
+use crate::{fault_point, info, warning};
 use core::ffi::CStr;
 use rustix::fs::{AtFlags, Mode};
 use rustix::mount::MountFlags;
@@ -116,7 +116,9 @@ pub fn mount_board(mounts: &[Mount<'_>], done: &mut u32) {
             Ok(()) => info!("mounted {} on {}", mount.source, mount.target),
             Err(e) => complain(mount.source.as_bytes(), mount.target.as_bytes(), e),
         }
+        fault_point!("boot.mounting");
         *done += 1;
+        fault_point!("boot.mount");
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sys::{Errno, Fd};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::quote::Printable;
-use crate::{error, warning};
+use crate::{error, fault_point, warning};
 
 /// What is tried where the board's own scan directory cannot be used; /dev is there even if nothing else is.
 const OTHERS: [&str; 2] = ["/run/service", "/dev/shm/service"];
@@ -78,7 +78,10 @@ fn hold_at(socket: &CPath<512>, header: &mut Header) -> bool {
     }
     make_parents(socket.as_bytes());
     match socket.path().and_then(server::listen) {
-        Ok(fd) => header.fdholder_fd = fd.0,
+        Ok(fd) => {
+            fault_point!("boot.holder");
+            header.fdholder_fd = fd.0;
+        }
         Err(e) => error!("no fd-holder at {}: {}", Printable(socket.as_bytes()), Reason(e)),
     }
     Fd(header.fdholder_fd).is_some()

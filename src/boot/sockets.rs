@@ -10,7 +10,7 @@ use crate::socket::pending;
 use crate::state::{Tables, layout};
 use crate::svscan::sockets::{bind_due, bind_first};
 use crate::text::errno::Reason;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::fmt::Arguments;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -37,6 +37,7 @@ pub fn bind_all(board: &Board<'_>, tables: &mut Tables) -> usize {
             Ok(bound) => held += usize::from(bound),
             Err(e) => warning!("socket {name}: cannot be remembered: {}: it is left out", Reason(e)),
         }
+        fault_point!("boot.socket");
     }
     held
 }

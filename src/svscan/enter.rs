@@ -21,7 +21,7 @@ use crate::sys::fd::each_open;
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, process, socket};
 use crate::text::errno::Reason;
-use crate::{error, notice, warning};
+use crate::{error, fault_point, notice, warning};
 use core::ffi::CStr;
 use core::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use rustix::fs::{AtFlags, FileType, OFlags, SeekFrom};
@@ -120,6 +120,7 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
         let closed = close_unnamed(tables, &[], &mut |_| false);
         CLOSED.store(closed as u32, Relaxed);
     }
+    fault_point!("enter.checked");
 }
 
 impl Engine {
@@ -152,6 +153,7 @@ impl Engine {
         let lacks = used.any(|(_, service)| machine::Waits::of(service) == machine::Waits::Descriptor);
         drop(used);
         self.anybody_lacks = lacks;
+        fault_point!("enter.derived");
     }
 
     /// The loop is about to run. `ready` is not needed any more: whoever waits for us was told.
@@ -195,11 +197,13 @@ impl Engine {
         self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);
+        fault_point!("enter.children");
         if self.plan() != Plan::Run {
             self.find_dependants();
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
+        fault_point!("enter.told");
         self.tell_asker();
         if has_begun(&self.tables.header) {
             self.tell_of_return();
@@ -234,8 +238,7 @@ impl Engine {
 
     /// Closes every descriptor that is open and that no record, nor anything else here, names.
     fn close_what_nobody_names(&mut self, now: Nanos) {
-        let [kmsg, console] = log::descriptors();
-        let own = [self.epoll.fd(), self.signals, kmsg, console];
+        let own = [self.epoll.fd(), self.signals];
         let mut open_ended = heapless::Vec::<Fd, 16>::new();
         let closed = close_unnamed(self.tables, &own, &mut |fd| is_connection(fd) && open_ended.push(fd).is_ok());
         let mut left = closed;
@@ -289,14 +292,14 @@ struct Sets {
 
 static SETS: LendCell<Sets> = LendCell::new(Sets { named: Numbers([0; WORDS]), open: Numbers([0; WORDS]) });
 
-/// Closes what is open, was not left to us for our children, and has no name in the tables nor in `own`, unless `keep` wants
-/// it. Answers how many there were, those not counted that are the process's own in any case (event queues, devices).
+/// Closes what is open, was not left to us for our children, is not where our lines go, and has no name in the tables nor in
+/// `own`, unless `keep` wants it. Answers how many there were, without those that every incarnation has anew.
 fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) -> usize {
     let header = &tables.header;
     let inherited = inherited(header);
     let lent = SETS.lend(|Sets { named, open }| {
         each_named(tables, &mut |number| named.insert(number));
-        own.iter().for_each(|fd| named.insert(fd.0));
+        own.iter().chain(&log::descriptors()).for_each(|fd| named.insert(fd.0));
         let mut top = 0;
         let note = |number: i32, open: &mut Numbers| {
             if !inherited.has(number) {

@@ -2,6 +2,7 @@
 //! directory's own files.
 
 use super::Role;
+use crate::fault_point;
 use crate::service::waiting;
 use crate::state::{Header, Tables, Why, leave};
 use crate::sys::fd::{Inherited, close_all_on_exec, close_inherited, note_inherited};
@@ -105,17 +106,22 @@ pub fn open_scandir(header: &mut Header, path: &CStr) -> core::result::Result<()
     if header.scandir_fd < 0 {
         header.scandir_fd = file::open_dir(Fd::CWD, path).map_err(|e| ("open the scan directory", e))?.0;
     }
+    fault_point!("scandir.dir");
     let scandir = Fd(header.scandir_fd);
     rustix::process::fchdir(scandir).map_err(|e| ("change into the scan directory", e))?;
     make_dir(scandir, c".s6-svscan", 0o700).map_err(|e| ("make .s6-svscan", e))?;
     if header.lock_fd < 0 {
         let lock = file::lock(scandir, c".s6-svscan/lock", 0o600);
-        header.lock_fd = lock.map_err(|e| ("lock .s6-svscan/lock", e))?.0;
+        let lock = lock.map_err(|e| ("lock .s6-svscan/lock", e))?;
+        fault_point!("scandir.lock");
+        header.lock_fd = lock.0;
     }
     waiting::remove_stopping(scandir);
     if header.control_fd < 0 {
         let control = file::control_fifo(scandir, c".s6-svscan/control", 0o600);
-        header.control_fd = control.map_err(|e| ("make .s6-svscan/control", e))?.0;
+        let control = control.map_err(|e| ("make .s6-svscan/control", e))?;
+        fault_point!("scandir.control");
+        header.control_fd = control.0;
     }
     if header.null_fd < 0 {
         let null = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0).map_err(|e| ("open /dev/null", e))?;

@@ -114,7 +114,31 @@ pub const POINTS: &[&[&str]] = &[
         "sockets.held",
     ],
     // Boot, entering again, the hand-over.
-    &["upgrade.asked", "upgrade.written", "upgrade.executing", "upgrade.telling"],
+    &[
+        "boot.arena",
+        "boot.early",
+        "boot.mounting",
+        "boot.mount",
+        "scandir.dir",
+        "scandir.lock",
+        "scandir.control",
+        "boot.holder",
+        "boot.rights",
+        "boot.socket",
+        "boot.sockets",
+        "boot.copied",
+        "boot.script",
+        "boot.begun",
+        "svscan.ready",
+        "enter.checked",
+        "enter.derived",
+        "enter.children",
+        "enter.told",
+        "upgrade.asked",
+        "upgrade.written",
+        "upgrade.executing",
+        "upgrade.telling",
+    ],
 ];
 
 /// Whether there is such a point.

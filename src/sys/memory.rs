@@ -30,10 +30,14 @@ pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
     if rustix::fs::fstat(fd)?.st_size as u64 != size as u64 {
         return Err(Errno::INVAL);
     }
+    let (anywhere, writable) = (core::ptr::null_mut(), ProtFlags::READ | ProtFlags::WRITE);
     // SAFETY: a fresh mapping at an address that the kernel picks, of a file that cannot shrink; never unmapped.
     unsafe {
-        let at =
-            rustix::mm::mmap(core::ptr::null_mut(), size, ProtFlags::READ | ProtFlags::WRITE, MapFlags::SHARED, fd, 0)?;
+        let at = if cfg!(feature = "volatile") {
+            rustix::mm::mmap_anonymous(anywhere, size, writable, MapFlags::PRIVATE)?
+        } else {
+            rustix::mm::mmap(anywhere, size, writable, MapFlags::SHARED, fd, 0)?
+        };
         Ok(core::slice::from_raw_parts_mut(at.cast(), size))
     }
 }
@@ -43,6 +47,9 @@ pub fn map(fd: Fd, size: usize) -> Result<&'static mut [u8]> {
 /// followed by another.
 #[inline(always)]
 pub fn commit<T: ?Sized>(record: &T) {
+    if cfg!(feature = "volatile") {
+        return;
+    }
     // SAFETY: no instruction at all; but the compiler must assume that one reads what is at this address.
     unsafe {
         core::arch::asm!("/* {0} */", in(reg) core::ptr::from_ref(record).cast::<u8>(), options(nostack, preserves_flags));

@@ -289,3 +289,27 @@ fn a_directory_that_was_added_meanwhile_is_not_a_service_until_somebody_asks_for
     svscan.settle(); // which scans
     svscan.pid_of("new");
 }
+
+#[test]
+fn svscan_that_is_interrupted_before_it_has_begun_or_while_it_enters_again_begins_all_the_same() {
+    let plans = [
+        "scandir.dir",
+        "scandir.lock",
+        "scandir.control",
+        "turn,enter.checked,enter.derived",
+        "turn:2,enter.children,enter.told,turn:2",
+    ];
+    for plan in plans {
+        let dir = ScanDir::new(&[("a", &[("run", SLEEPER), ("log/run", LOGGER)])]);
+        let svscan = dir.start_by(&format!("export LINCHPIN_FAULTS={plan}; exec \"$@\""), "");
+        svscan.pid_of("a");
+        svscan.pid_of("a/log");
+        svscan.settle();
+        eventually(|| svscan.log().matches("which is survived").count() == plan.split(',').count());
+        assert_eq!(complaints(&svscan.log()), Vec::<&str>::new(), "{plan}");
+        assert_eq!(svscan.children().len(), 2, "{plan}");
+        let mut svscan = svscan;
+        svscan.ok("s6-svscanctl -t .");
+        assert!(svscan.wait().success());
+    }
+}

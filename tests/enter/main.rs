@@ -5,6 +5,7 @@
 #![cfg(feature = "faults")]
 
 mod again;
+mod boots;
 mod engine;
 mod init;
 #[allow(dead_code)] // other tests use the rest

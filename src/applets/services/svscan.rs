@@ -12,7 +12,7 @@ use crate::svscan::{Config, Engine, Role};
 use crate::sys::time::{MILLI, Nanos};
 use crate::sys::{Errno, Fd, file, process, reaper};
 use crate::text::CPath;
-use crate::warning;
+use crate::{fault_point, warning};
 use core::ffi::CStr;
 
 /// Usage line.
@@ -111,6 +111,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     if let Some(ready) = ready {
         let _ = file::write_all(ready, b"\n");
     }
+    fault_point!("svscan.ready");
     engine.begin(ready);
     engine.resume();
     // Process 1 has them anyway. What a service leaves behind is reaped here, where it belongs, and not lost to whoever is

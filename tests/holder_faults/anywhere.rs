@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 /// So many connections are made, with all that a client can ask.
-const CONNECTIONS: usize = 12;
+const CONNECTIONS: usize = 40;
 
 #[test]
 fn clients_notice_nothing_of_faults_at_any_instruction() {
@@ -25,7 +25,7 @@ fn clients_notice_nothing_of_faults_at_any_instruction() {
                 seed ^= seed << 13;
                 seed ^= seed >> 7;
                 seed ^= seed << 17;
-                std::thread::sleep(Duration::from_micros(2_000 + seed % 12_000));
+                std::thread::sleep(Duration::from_micros(20_000 + seed % 100_000));
                 let _ = process::kill(pid, libc::SIGTRAP);
             }
         });

@@ -39,10 +39,15 @@ fn programs(store: &Store, kind: Kind) {
 /// One connection, with all that a client can ask, in pieces too.
 pub fn connection(store: &Store) {
     let peer = store.connect();
+    let ask = |payload: &[u8], fds: &[Fd]| {
+        let said = peer.ask(payload, fds);
+        assert!(said != Said::End, "{payload:?}: it is cut off: {}", store.log());
+        said
+    };
     let (mut read, mut write) = fd::pipe().unwrap();
     let pipe = file::identity(write).unwrap();
-    assert_eq!(peer.ask(&self::store(b"a"), &[write]), status(OK));
-    assert_eq!(peer.ask(&self::store(b"a"), &[write]), status(EBUSY));
+    assert_eq!(ask(&self::store(b"a"), &[write]), status(OK));
+    assert_eq!(ask(&self::store(b"a"), &[write]), status(EBUSY));
     let all = [message(&self::store(b"b"), 1), message(&retrieve(b"a", 1), 0), message(&delete(b"a"), 0)].concat();
     let (first, rest) = all.split_at(40);
     peer.send(first, &[write]);
@@ -53,20 +58,20 @@ pub fn connection(store: &Store) {
     // A dump of two messages; "b" is replaced.
     let names: Vec<Vec<u8>> = (0..263).map(|i| format!("{i}").into_bytes()).chain([b"b".to_vec()]).collect();
     let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
-    assert_eq!(peer.ask(&announce(264), &[]), Said::Answer(vec![OK, 0, 0, 0, 2], vec![]));
-    assert_eq!(peer.ask(&dump(&names[..253]), &[write; 253]), status(EAGAIN));
-    assert_eq!(peer.ask(&dump(&names[253..]), &[write; 11]), status(OK));
-    assert_eq!(peer.ask(b"?", &[]), Said::Answer(vec![0, 0, 0, 0, 2, 0, 0, 1, 8], vec![]));
+    assert_eq!(ask(&announce(264), &[]), Said::Answer(vec![OK, 0, 0, 0, 2], vec![]));
+    assert_eq!(ask(&dump(&names[..253]), &[write; 253]), status(EAGAIN));
+    assert_eq!(ask(&dump(&names[253..]), &[write; 11]), status(OK));
+    assert_eq!(ask(b"?", &[]), Said::Answer(vec![0, 0, 0, 0, 2, 0, 0, 1, 8], vec![]));
     for count in [253, 11] {
         let Said::Answer(_, came) = peer.said() else { panic!("it is cut off: {}", store.log()) };
         assert_eq!(came, vec![pipe; count]);
     }
-    let Said::Answer(list, _) = peer.ask(b"L", &[]) else { panic!("it is cut off: {}", store.log()) };
+    let Said::Answer(list, _) = ask(b"L", &[]) else { panic!("it is cut off: {}", store.log()) };
     assert_eq!(list[..5], [OK, 0, 0, 1, 8]);
     for name in &names {
-        assert_eq!(peer.ask(&delete(name), &[]), status(OK));
+        assert_eq!(ask(&delete(name), &[]), status(OK));
     }
-    assert_eq!(peer.ask(b"L", &[]), Said::Answer(vec![0; 5], vec![]));
+    assert_eq!(ask(b"L", &[]), Said::Answer(vec![0; 5], vec![]));
     write.close();
     drop(peer);
     assert_eq!(read_end(read), Ok(0), "somebody has the pipe still: {}", store.log());

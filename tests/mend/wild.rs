@@ -205,6 +205,53 @@ fn every_field_of_a_service_with_a_notification_socket() {
 }
 
 #[test]
+fn a_whole_record_is_made_anew_and_nothing_runs_twice() {
+    let world = World::new();
+    let pids = world.pids();
+    for fill in FILLS {
+        for name in NAMES {
+            let (start, _) = world.service(name);
+            let said = world.hit(start, &[fill; size_of::<Service>()]);
+            let what = format!("{name}, {fill:#x}: {said}");
+            assert!(fill == 0 || !resets(&said).is_empty(), "{what}");
+            world.svscan.settle(); // one of zeros is found to be missing by a scan only
+            world.is_undisturbed(&pids, &what);
+        }
+    }
+    world.works();
+}
+
+#[test]
+fn what_a_record_has_lost_is_opened_again() {
+    let world = World::new();
+    let pids = world.pids();
+    let (start, _) = world.service("other");
+    let none = (-1i32).to_ne_bytes();
+    for offset in [offset_of!(Service, dir_fd), offset_of!(Service, control_fd), offset_of!(Service, lock_fd)] {
+        let open = world.svscan.fds();
+        let said = world.hit(start + offset, &none);
+        assert!(said.contains("other: what its record had lost is open again"), "{said}");
+        let mut number = [0; 4];
+        world.read(start + offset, &mut number);
+        assert!(i32::from_ne_bytes(number) > 2);
+        assert_eq!(world.svscan.fds(), open);
+    }
+    for offset in [
+        offset_of!(Header, scandir_fd),
+        offset_of!(Header, control_fd),
+        offset_of!(Header, lock_fd),
+        offset_of!(Header, null_fd),
+    ] {
+        let open = world.svscan.fds();
+        let said = world.hit(at(offset_of!(Tables, header)) + offset, &none);
+        assert!(said.contains("had lost is open again"), "{said}");
+        assert_eq!(world.svscan.fds(), open);
+    }
+    world.is_undisturbed(&pids, "everything was lost");
+    world.works();
+}
+
+#[test]
 fn every_field_of_a_notification_socket() {
     let world = World::new();
     let pids = world.pids();

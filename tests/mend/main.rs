@@ -1,6 +1,7 @@
 //! The check of an arena that was left by an earlier incarnation: what is whole passes unchanged, what is damaged is mended
 //! alone, and whatever the bytes are, what is left is consistent.
 
+mod bytes;
 #[cfg(feature = "faults")]
 #[allow(dead_code)] // other tests use the rest
 #[path = "../enter/engine.rs"]

@@ -194,6 +194,7 @@ impl Engine {
         let now = time::boot();
         // Before anything is begun again: a lock that nobody names must not be in its way.
         self.close_what_nobody_names(now);
+        self.repair();
         self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);

@@ -2,8 +2,8 @@
 //! directory's own files.
 
 use super::Role;
-use crate::fault_point;
 use crate::error;
+use crate::fault_point;
 use crate::service::waiting;
 use crate::state::{Header, Tables, Why, leave};
 use crate::sys::fd::{Inherited, close_all_on_exec, close_inherited, note_inherited};

@@ -167,8 +167,14 @@ pub fn allow(allow: &mut Allow, slot: usize, check: &mut Check<'_>) {
         && allow.rights <= ALL_RIGHTS
         && allow.globs_len as usize <= FDHOLDER_GLOBS
         && globs.is_some_and(is_list);
-    let what = "it is damaged: it allows nothing any more";
-    if !possible && check.wrong(slot, &format_args!("entry {slot} of [[fdholder.allow]], for id {}", allow.id), what) {
+    let id = allow.id;
+    if !possible
+        && check.wrong(
+            slot,
+            &format_args!("entry {slot} of [[fdholder.allow]], for id {id}"),
+            "it is damaged: it allows nothing any more",
+        )
+    {
         allow.used = 0;
     }
 }

@@ -109,6 +109,15 @@ impl<'a> Records<'a> {
         }
     }
 
+    /// The fault that interrupted the process was none of its own instructions, but somebody's wish: what was being done is
+    /// not to blame.
+    pub fn forgive(&mut self) {
+        self.transfer.attempts = 0;
+        for client in self.clients.iter_mut().take(*self.top as usize).filter(|client| client.used != 0) {
+            session::forgive(client);
+        }
+    }
+
     /// The clients there are.
     fn connected(&self) -> impl Iterator<Item = (usize, &Client)> {
         self.clients.iter().enumerate().take(*self.top as usize).filter(|(_, client)| client.used != 0)
@@ -307,7 +316,8 @@ impl Server {
                     transfer::abandon(records.transfer, session::queue(client));
                 }
                 self.tell_end(Who::of(client), end, now);
-                session::close(client);
+                client.serving = client.serving.max(1); // it may be held already
+                session::close(client, &records.held);
             }
         }
         if records.transfer.kind != transfer::kind::NOTIFY {
@@ -600,7 +610,7 @@ impl Server {
             if watched {
                 epoll.remove(Fd(client.fd));
             }
-            session::close(client);
+            session::close(client, &records.held);
             self.freed(records, now);
         }
         self.watch(records, epoll);

@@ -173,16 +173,20 @@ pub fn prepare(dir: Fd) -> Result<Prepared, (&'static str, Errno)> {
         entry::set_mode(dir, c"supervise", 0o700).map_err(|e| ("set the mode of supervise", e))?;
     }
     let mut lock = file::lock(dir, c"supervise/lock", 0o644).map_err(|e| ("lock supervise/lock", e))?;
-    match file::control_fifo(dir, c"supervise/control", 0o600) {
-        Ok(control) => {
-            file::limit_fifo(control, CONTROL_FIFO);
-            Ok(Prepared { lock, control })
-        }
+    match open_control(dir) {
+        Ok(control) => Ok(Prepared { lock, control }),
         Err(e) => {
             lock.close();
             Err(("open supervise/control", e))
         }
     }
+}
+
+/// Opens `supervise/control`, made if it is missing. EEXIST: it is no FIFO.
+pub fn open_control(dir: Fd) -> crate::sys::Result<Fd> {
+    let control = file::control_fifo(dir, c"supervise/control", 0o600)?;
+    file::limit_fifo(control, CONTROL_FIFO);
+    Ok(control)
 }
 
 #[cfg(test)]

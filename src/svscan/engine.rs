@@ -170,7 +170,11 @@ impl Engine {
         };
         let listener = Fd(engine.tables.header.fdholder_fd);
         if listener.is_some() {
+            let was_sent = engine.tables.epitaph.signal != 0 && engine.tables.epitaph.code <= 0;
             let mut records = Records::of(engine.tables);
+            if was_sent {
+                records.forgive();
+            }
             let source = Source::Board(Some(check_others));
             let settings = Settings { source, upgrades: true, ..Settings::default() };
             engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);

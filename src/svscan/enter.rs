@@ -194,6 +194,7 @@ impl Engine {
         let now = time::boot();
         // Before anything is begun again: a lock that nobody names must not be in its way.
         self.close_what_nobody_names(now);
+        self.repair();
         self.finish_transfer(now);
         self.redo(now);
         self.find_children(now);
@@ -240,10 +241,11 @@ impl Engine {
     fn close_what_nobody_names(&mut self, now: Nanos) {
         let own = [self.epoll.fd(), self.signals];
         let mut open_ended = heapless::Vec::<Fd, 16>::new();
-        let closed = close_unnamed(self.tables, &own, &mut |fd| is_connection(fd) && open_ended.push(fd).is_ok());
-        let mut left = closed;
+        let mut keep = |fd| (is_connection(fd) || is_pipe(fd)) && open_ended.push(fd).is_ok();
+        let mut left = close_unnamed(self.tables, &own, &mut keep);
         for mut fd in open_ended {
-            if !self.adopt_connection(fd, now) {
+            let taken = if is_pipe(fd) { self.take_back_pipe(fd) } else { self.adopt_connection(fd, now) };
+            if !taken {
                 fd.close();
                 left += 1;
             }
@@ -258,6 +260,10 @@ impl Engine {
 /// A unix stream socket that somebody has connected to.
 fn is_connection(fd: Fd) -> bool {
     socket::peer(fd).is_ok() && socket::listens(fd) != Ok(true)
+}
+
+fn is_pipe(fd: Fd) -> bool {
+    rustix::fs::fstat(fd).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Fifo)
 }
 
 const WORDS: usize = (DESCRIPTORS as usize).div_ceil(64);
@@ -319,9 +325,10 @@ fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) 
         let mut closed = 0;
         open.drain(named, words, |number| {
             let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // that of the list itself
-            if !keep(Fd(number)) {
+            let own = is_own(&stat);
+            if own || !keep(Fd(number)) {
                 Fd(number).close();
-                closed += usize::from(!is_own(&stat));
+                closed += usize::from(!own);
             }
         });
         named.0.iter_mut().take(words).for_each(|word| *word = 0);

@@ -21,6 +21,7 @@ pub mod orders;
 pub mod published;
 pub mod records;
 pub mod redo;
+pub mod repair;
 pub mod scan;
 pub mod slots;
 pub mod sockets;

@@ -36,7 +36,7 @@ const LONGEST: Nanos = 366 * 24 * 3600 * SECOND;
 const HUNG_UP: Flags = Flags::ONESHOT;
 
 /// So often one message is acted on, if the process fails each time.
-const ATTEMPTS: u32 = 5;
+const ATTEMPTS: u32 = 3;
 
 /// What came with a message, and who sent it.
 struct Got {

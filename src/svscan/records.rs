@@ -185,16 +185,10 @@ impl Engine {
         if let Some(running) = running {
             // The record was lost, not the process.
             self.take_back(slot, running, now);
-            return self.tell_of(slot);
+            return;
         }
         news::settle(service);
         self.slots.set_deadline(slot, service.deadline);
-    }
-
-    fn tell_of(&mut self, slot: usize) {
-        if let Some(service) = self.tables.services.get_mut(slot) {
-            news::settle(service);
-        }
     }
 
     /// The supervisor of a record is over: start it again if it should be there, else let the record go.

@@ -2,6 +2,7 @@
 //! directory's own files.
 
 use super::Role;
+use crate::error;
 use crate::fault_point;
 use crate::service::waiting;
 use crate::state::{Header, Tables, Why, leave};
@@ -77,10 +78,15 @@ pub fn forget_inherited(header: &mut Header, fd: Fd) {
 fn raise_nofile(header: &mut Header, privileged: bool) -> Option<Rlimit> {
     let number = |limit: Option<u64>| limit.unwrap_or(u64::MAX);
     let limit = |number: u64| (number != u64::MAX).then_some(number);
-    if header.nofile_soft != 0 {
-        return Some(Rlimit { current: limit(header.nofile_soft), maximum: limit(header.nofile_hard) });
-    }
     let before = getrlimit(Resource::Nofile);
+    if header.nofile_soft != 0 {
+        // What is more than we have ourselves was not given to us.
+        if header.nofile_soft <= header.nofile_hard && header.nofile_hard <= number(before.maximum) {
+            return Some(Rlimit { current: limit(header.nofile_soft), maximum: limit(header.nofile_hard) });
+        }
+        error!("the arena's header: the limit of descriptors for children is damaged: they have ours");
+        header.nofile_soft = 0;
+    }
     let wanted = crate::limits::DESCRIPTORS;
     let hard = if privileged { before.maximum.map(|max| max.max(wanted)) } else { before.maximum };
     let soft = hard.map_or(wanted, |hard| hard.min(wanted));
@@ -123,9 +129,31 @@ pub fn open_scandir(header: &mut Header, path: &CStr) -> core::result::Result<()
         fault_point!("scandir.control");
         header.control_fd = control.0;
     }
+    open_null(header).map_err(|e| ("open /dev/null", e))
+}
+
+fn open_null(header: &mut Header) -> Result<()> {
     if header.null_fd < 0 {
-        let null = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0).map_err(|e| ("open /dev/null", e))?;
-        header.null_fd = null.0;
+        header.null_fd = file::open(Fd::CWD, c"/dev/null", OFlags::RDWR, 0)?.0;
+    }
+    Ok(())
+}
+
+/// Opens again what the header has lost of that. The working directory is the scan directory, if there is one.
+pub fn reopen_scandir(header: &mut Header) -> Result<()> {
+    open_null(header)?;
+    if !file::exists(Fd::CWD, c".s6-svscan/lock")? {
+        return Ok(()); // the machine never had one
+    }
+    if header.scandir_fd < 0 {
+        header.scandir_fd = file::open_dir(Fd::CWD, c".")?.0;
+    }
+    let scandir = Fd(header.scandir_fd);
+    if header.lock_fd < 0 {
+        header.lock_fd = file::lock(scandir, c".s6-svscan/lock", 0o600)?.0;
+    }
+    if header.control_fd < 0 {
+        header.control_fd = file::control_fifo(scandir, c".s6-svscan/control", 0o600)?.0;
     }
     Ok(())
 }

@@ -6,10 +6,10 @@
 use super::engine::Engine;
 use crate::service::machine::{self, State, Timer};
 use crate::service::status::{self, Status};
-use crate::service::{files, label};
+use crate::service::{files, label, news};
 use crate::state::Service;
 use crate::sys::time::{MILLI, Nanos, SECOND};
-use crate::sys::{Fd, family, process};
+use crate::sys::{Fd, family, file, process};
 use crate::text::errno::Reason;
 use crate::text::tai::Stamp;
 use crate::{notice, warning};
@@ -55,6 +55,27 @@ impl Engine {
         }
     }
 
+    /// A pipe that no record names: it may be that through which a service says that it is ready, which has the other end.
+    pub(super) fn take_back_pipe(&mut self, fd: Fd) -> bool {
+        let Ok(identity) = file::identity(fd) else { return false };
+        for slot in 0..self.high {
+            let Some(service) = self.tables.services.get_mut(slot).filter(|service| service.used != 0) else {
+                continue;
+            };
+            let may = service.supervised != 0 && service.pid > 0 && service.ready == 0 && service.notify_fd < 0;
+            if !may || !matches!(State::of(service), Some(State::Up | State::LastUp)) {
+                continue;
+            }
+            let number = files::notification_fd(Fd(service.dir_fd)).value;
+            if number.is_some_and(|number| family::descriptor(service.pid, number) == Ok(identity)) {
+                service.notify_fd = fd.0;
+                self.derive(slot);
+                return true;
+            }
+        }
+        false
+    }
+
     /// Jobs that never began, or that ended unseen.
     fn forget_lost_jobs(&mut self) {
         for job in self.tables.jobs.iter_mut().filter(|job| job.used != 0) {
@@ -92,6 +113,7 @@ impl Engine {
         }
         let what = if found.runs_finish() { "finish" } else { "run" };
         notice!("{}: its {what}, pid {pid}, runs: it is supervised again", label(service));
+        news::settle(service);
         self.derive(slot);
     }
 }
@@ -135,13 +157,7 @@ fn runs(service: &mut Service, pid: i32, status: Option<Status>, now: Nanos) {
     (service.stamp_sec, service.stamp_nano) = (status.stamp.sec, status.stamp.nano);
     (service.ready_sec, service.ready_nano) = (status.ready_stamp.sec, status.ready_stamp.nano);
     service.started = now.saturating_sub(wall.sec.saturating_sub(status.stamp.sec).saturating_mul(SECOND)).max(1);
-    let number = files::notification_fd(Fd(service.dir_fd)).value;
-    service.notifies = u8::from(number.is_some());
-    if service.notify_fd < 0 && service.ready == 0 {
-        // Our end of its readiness pipe is gone; but it has the other one.
-        let pipe = number.and_then(|number| family::other_end(pid, number).ok());
-        service.notify_fd = pipe.map_or(-1, |pipe| pipe.0);
-    }
+    service.notifies = u8::from(files::notification_fd(Fd(service.dir_fd)).value.is_some());
     service.sequence = service.sequence.wrapping_add(2); // it is told of anew
     if !told {
         service.untold = [b'u', 0, 0, 0];

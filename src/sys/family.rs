@@ -75,18 +75,13 @@ pub fn arguments(pid: i32, buf: &mut [u8]) -> Result<&[u8]> {
     file::read(Fd::CWD, path.path()?, buf)
 }
 
-/// The reading side of a pipe of which a process has the writing side as its descriptor `number`: non-blocking. ENOENT: it has
-/// none. EINVAL: it is no pipe.
-pub fn other_end(pid: i32, number: u32) -> Result<Fd> {
+/// st_dev and st_ino of what a process has open under a number. ENOENT: nothing, or it has ended.
+pub fn descriptor(pid: i32, number: u32) -> Result<(u64, u64)> {
     let number = Decimal::new(number.into());
     let below = CPath::<24>::of(&[b"fd/", number.as_bytes()]);
     let path = path(pid, below.as_bytes());
-    let path = path.path()?;
-    let stat = rustix::fs::statat(Fd::CWD, path, AtFlags::empty())?;
-    if rustix::fs::FileType::from_raw_mode(stat.st_mode) != rustix::fs::FileType::Fifo {
-        return Err(Errno::INVAL);
-    }
-    file::open(Fd::CWD, path, OFlags::RDONLY | OFlags::NONBLOCK, 0)
+    let stat = rustix::fs::statat(Fd::CWD, path.path()?, AtFlags::empty())?;
+    Ok((stat.st_dev as u64, stat.st_ino as u64))
 }
 
 #[cfg(test)]
@@ -109,8 +104,9 @@ mod tests {
         assert_eq!(working_dir(pid), Ok((stat.st_dev as u64, stat.st_ino as u64)));
         let mut buf = [0; 64];
         while arguments(pid, &mut buf).unwrap() != b"sleep\x001000\0" {} // between fork and exec it has ours
-        assert!(other_end(pid, 1).is_ok());
-        assert_eq!(other_end(pid, 77).err(), Some(Errno::NOENT));
+        let ours = file::identity(Fd(std::os::fd::AsRawFd::as_raw_fd(child.stdout.as_ref().unwrap())));
+        assert_eq!(descriptor(pid, 1), ours);
+        assert_eq!(descriptor(pid, 77), Err(Errno::NOENT));
         child.kill().unwrap();
         while working_dir(pid).is_ok() {}
         assert!(listed());

@@ -6,6 +6,8 @@ use crate::world::World;
 const BOARD: &str = r#"
 [board]
 hostname = "pin"
+[fault]
+limit = 0
 [boot]
 init = "/etc/rc.init"
 [[mount]]
@@ -37,7 +39,10 @@ fn seen(machine: &mut Machine) -> Vec<String> {
     machine.supervised("web");
     let descriptors = machine.descriptors();
     let what = |line: &String| line.split_once('=').map(|(_, what)| what.to_owned()).unwrap_or_default();
-    let kind = |what: String| what.split(':').next().unwrap_or_default().to_owned();
+    let kind = |what: String| {
+        let path = what.split(':').next().unwrap_or_default();
+        path.rsplit_once("/root/").map_or(path, |(_, inside)| inside).to_owned()
+    };
     let mut open: Vec<String> = descriptors.iter().map(what).map(kind).collect();
     open.sort();
     let mut seen = vec![

@@ -59,7 +59,6 @@ fn a_service_whose_record_has_lost_its_process_gets_it_back() {
     svscan.ok("s6-svwait -U -t 30000 a");
     let before = svscan.status("a");
     spoil(&svscan, "a", &NO_PID);
-    svscan.until_log("runs: it is supervised again");
     assert_eq!(svscan.status("a"), before);
     only_one(&svscan, pid);
     svscan.ok("s6-svc -rwR -T 30000 a");
@@ -87,7 +86,6 @@ fn a_finish_script_is_known_as_one() {
     let svscan = Svscan::new(&[("a", &files)]);
     assert_eq!(svscan.hear(), "finishing");
     spoil(&svscan, "a", &NO_PID);
-    svscan.until_log("its finish");
     svscan.push("a/fifo", "go\n");
     assert_eq!(svscan.hear(), "finishing"); // of the next run
 }
@@ -109,15 +107,25 @@ fn a_service_whose_whole_record_is_gone_is_found_by_a_scan_and_keeps_its_process
 }
 
 #[test]
-fn a_process_that_is_no_child_any_more_has_died() {
+fn a_service_of_which_nobody_tells_any_more_is_known_by_the_directory_in_which_it_runs() {
     let svscan = Svscan::new(&[("a", &[("run", SLEEPER)])]);
-    let (pid, mut events) = (svscan.pid_of("a"), svscan.listen("a"));
-    // It is taken for dead, and so is another started: the real one is a stranger.
+    let pid = svscan.pid_of("a");
+    std::fs::remove_file(svscan.path("a/supervise/status")).unwrap();
+    spoil(&svscan, "a", &NO_PID);
+    svscan.until_log("runs: it is supervised again");
+    assert_eq!(svscan.pid_of("a"), pid);
+    only_one(&svscan, pid);
+    svscan.ok("s6-svc -dwD -T 30000 a");
+}
+
+#[test]
+fn a_process_that_is_no_child_of_ours_is_not_the_services() {
+    let svscan = Svscan::new(&[("a", &[("run", SLEEPER)])]);
+    let pid = svscan.pid_of("a");
+    std::fs::remove_file(svscan.path("a/supervise/status")).unwrap();
     let wrong = 0x3fff_fff0i32.to_ne_bytes();
     spoil(&svscan, "a", &[(offset_of!(Service, pid), &wrong)]);
-    events.until(b'd');
-    svscan.until_log("is no child any more");
-    eventually(|| svscan.try_status("a").is_some_and(|status| status.is_up()));
+    assert_eq!(svscan.pid_of("a"), pid);
+    only_one(&svscan, pid);
     assert_eq!(returns(&svscan.log()), 1);
-    let _ = linchpin::sys::process::kill(pid, 9);
 }

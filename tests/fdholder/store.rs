@@ -33,8 +33,17 @@ impl Store {
         Store::start_with(kind, &[], &RIGHTS)
     }
 
+    /// Ours, which is to fail as the plan says (`sys/inject.rs`).
+    pub fn start_to_fail(plan: &str) -> Store {
+        Store::start_by(Kind::Ours, &[], &RIGHTS, plan)
+    }
+
     /// s6's takes options, and gives only these rights.
     pub fn start_with(kind: Kind, options: &[&str], rights: &[&str]) -> Store {
+        Store::start_by(kind, options, rights, "")
+    }
+
+    fn start_by(kind: Kind, options: &[&str], rights: &[&str], plan: &str) -> Store {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let dir = std::env::temp_dir().join(format!("linchpin-store-{}-{number}", std::process::id()));
@@ -58,6 +67,9 @@ impl Store {
                 (daemon, dir.join("s"))
             }
         };
+        if !plan.is_empty() {
+            command.env("LINCHPIN_FAULTS", plan);
+        }
         let mut process =
             command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(err).spawn().expect("s6 is installed");
         let mut ready = String::new();

@@ -1,6 +1,11 @@
 //! The check of an arena that was left by an earlier incarnation: what is whole passes unchanged, what is damaged is mended
 //! alone, and whatever the bytes are, what is left is consistent.
 
+mod bytes;
+#[cfg(feature = "faults")]
+#[allow(dead_code)] // other tests use the rest
+#[path = "../enter/engine.rs"]
+mod engine;
 mod fields;
 mod image;
 mod mutations;
@@ -15,3 +20,5 @@ mod supervision;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 mod tmp;
+#[cfg(feature = "faults")]
+mod wild;

@@ -113,6 +113,16 @@ fn stands_all(image: &mut Image, how_many: u64) {
 }
 
 #[test]
+fn whatever_a_fuzzer_writes_mending_leaves_nothing_wrong() {
+    let mut image = small();
+    let mut random = Random(number("LINCHPIN_SEED", 1));
+    for _ in 0..500 {
+        let data: Vec<u8> = (0..8 * (1 + random.below(6))).map(|_| random.next() as u8).collect();
+        crate::bytes::stands(&mut image, &data);
+    }
+}
+
+#[test]
 fn whatever_is_damaged_in_a_small_arena_mending_leaves_nothing_wrong() {
     stands_all(&mut small(), number("LINCHPIN_MUTATIONS", 3000));
 }

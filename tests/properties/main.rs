@@ -2,6 +2,7 @@
 
 mod answers;
 mod checks;
+mod handover;
 mod session;
 
 use proptest::prelude::*;
@@ -150,6 +151,28 @@ fn no_session_with_the_fd_holder_harms_its_records_or_leaves_a_descriptor() {
             .flat_map(|(how, piece)| [&[if how % 16 == 0 { *how } else { how & 0x7f }, piece.len() as u8], &piece[..]].concat())
             .collect();
         session::session(&mut place.borrow_mut(), &data);
+    });
+}
+
+/// An item of a hand-over: tag, length, content.
+fn item() -> impl Strategy<Value = Vec<u8>> {
+    let tags = vec![*b"from", *b"type", *b"slot", *b"ring", *b"ends", *b"what"];
+    let kinds: Vec<u32> = linchpin::state::stream::rooms::ROOMS.iter().map(|room| room.hash()).collect();
+    let word = prop_oneof![any::<u32>(), 0u32..5, prop::sample::select(kinds), Just(1 << 30 | 8), Just(3 << 28 | 1)];
+    (prop::sample::select(tags), prop::collection::vec(word, 0..12), 0usize..3, any::<bool>()).prop_map(
+        |(tag, words, cut, right)| {
+            let mut content: Vec<u8> = words.into_iter().flat_map(u32::to_le_bytes).collect();
+            content.truncate(content.len() - cut.min(content.len()));
+            let length = content.len() as u32 + u32::from(!right);
+            [&tag[..], &length.to_le_bytes(), &content].concat()
+        },
+    )
+}
+
+#[test]
+fn no_hand_over_harms_its_reader() {
+    proptest!(cases(300), |(items in prop::collection::vec(item(), 0..12), rest in bytes(20))| {
+        handover::handover(&[items.concat(), rest].concat());
     });
 }
 

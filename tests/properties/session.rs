@@ -100,9 +100,9 @@ pub fn session(place: &mut Place, data: &[u8]) {
             }
         }
     }
-    session::close(client);
-    peer.close();
     let mut held = Table::new(&mut place.held, &mut top);
+    session::close(client, &held);
+    peer.close();
     assert!(held.count() <= ROOM);
     for slot in 0..ROOM {
         if let Some(mut fd) = held.remove(slot) {

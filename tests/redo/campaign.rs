@@ -96,13 +96,15 @@ impl Campaign {
     /// For people who look for what went wrong.
     fn looks(&self) -> String {
         let scan = self.svscan.path("");
-        let script = "for p in /proc/[0-9]*; do l=$(ls -l $p/fd 2>/dev/null | grep supervise/lock) && echo $p $(tr '\\0' ' ' <$p/cmdline) \"$l\"; done; s6-svstat $0/* 2>&1";
-        let said = std::process::Command::new("sh").args(["-c", script]).arg(scan).output().unwrap();
+        let children: Vec<_> = self.svscan.children().iter().map(i32::to_string).collect();
+        let script = "dir=$1; shift; for p; do echo $p $(readlink /proc/$p/cwd) $(tr '\\0' ' ' </proc/$p/cmdline); done; s6-svstat $dir/* $dir/*/log 2>&1";
+        let said =
+            std::process::Command::new("sh").args(["-c", script, "sh"]).arg(scan).args(children).output().unwrap();
         String::from_utf8_lossy(&said.stdout).into_owned()
     }
 
     fn until(&self, what: &str, mut condition: impl FnMut() -> bool) {
-        let deadline = Instant::now() + 2 * PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         while !condition() {
             assert!(Instant::now() < deadline, "{what}: {}", self.looks());
             std::thread::sleep(Duration::from_millis(3));
@@ -170,25 +172,25 @@ impl Campaign {
         for (n, name) in self.moved.iter().enumerate() {
             let mut told = Instant::now() - PATIENCE;
             self.until(&format!("{name} is not {}", wanted(n)), || {
-                // A supervisor that was told to exit may not have heard it.
+                // A supervisor that was told to exit may not have heard it; the next one reads it from the file `down`.
                 if told.elapsed() > Duration::from_secs(3) {
                     told = Instant::now();
-                    self.svscan.send(name, if wanted(n) { b"cu" } else { b"cd" });
+                    self.svscan.send(name, if wanted(n) { b"cU" } else { b"cD" });
                 }
                 self.is(name, wanted(n))
             });
         }
-        let all_up = self.fleeting.iter().chain(&self.steady);
-        for name in all_up {
+        for name in &self.fleeting {
+            self.until(&format!("{name} is not ready"), || self.is(name, true));
+        }
+        for name in &self.steady {
             self.until(&format!("{name} is not up"), || {
                 self.svscan.try_status(name).is_some_and(|status| status.is_up())
             });
         }
         let up = (0..MOVED).filter(|n| wanted(*n)).count() + STEADY + FLEETING;
         let loggers = MOVED / 4 + STEADY + FLEETING;
-        self.until(&format!("there are {} children, not {up} and {loggers}", self.svscan.children().len()), || {
-            self.svscan.children().len() == up + loggers
-        });
+        self.until(&format!("children are not {up} and {loggers}"), || self.svscan.children().len() == up + loggers);
     }
 }
 
@@ -260,7 +262,10 @@ fn campaign(count: usize) {
     campaign.bring(|_| false);
     let deadline = Instant::now() + PATIENCE;
     while campaign.open() != before {
-        assert!(Instant::now() < deadline, "{:?} were open, {:?} are", before, campaign.open());
+        let open = campaign.open();
+        let differ: Vec<_> =
+            before.iter().chain(&open).filter(|(what, n)| before.get(*what) != open.get(*what) || **n == 0).collect();
+        assert!(Instant::now() < deadline, "open before, and now: {differ:?}: {}", campaign.looks());
         std::thread::sleep(Duration::from_millis(10));
     }
 }

@@ -91,10 +91,10 @@ fn a_thousand_times_there_and_back_under_load_nothing_is_lost() {
         svscan.store(&format!("tcp{i}"), socket);
     }
     let before = svscan.sight(&all);
-    let (over, served) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let (over, served, holder) = (AtomicBool::new(false), AtomicUsize::new(0), svscan.holder());
     std::thread::scope(|scope| {
-        scope.spawn(|| ours_at_work(&svscan.holder(), &over, &served));
-        scope.spawn(|| s6_at_work(&svscan.holder(), &over, &served));
+        scope.spawn(|| ours_at_work(&holder, &over, &served));
+        scope.spawn(|| s6_at_work(&holder, &over, &served));
         let _end = Ends(&over);
         for round in 0..rounds() {
             svscan.upgrade(next());
@@ -110,9 +110,8 @@ fn a_thousand_times_there_and_back_under_load_nothing_is_lost() {
         let mut connection = svscan.connect();
         let mut fd = connection.retrieve(format!("tcp{i}").as_bytes(), false).unwrap();
         connection.close();
-        let (mut accepted, from) = accept(fd);
-        assert_eq!(from, waiting.local_addr().unwrap());
-        std::io::Write::write_all(&mut accepted, b"hello").unwrap();
+        let accepted = rustix::net::accept(fd).unwrap();
+        rustix::io::write(&accepted, b"hello").unwrap();
         std::io::Read::read_exact(&mut waiting, &mut [0; 5]).unwrap();
         fd.close();
     }
@@ -131,12 +130,6 @@ impl Drop for Ends<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
-}
-
-fn accept(fd: Fd) -> (TcpStream, std::net::SocketAddr) {
-    let copy = rustix::io::dup(fd).unwrap();
-    let listener = TcpListener::from(copy);
-    listener.accept().unwrap()
 }
 
 /// Stores, retrieves, deletes, over one connection after the other.

@@ -46,7 +46,7 @@ const READS: usize = 16;
 
 /// So often one and the same thing is begun for a client; if the process fails each time, the client is cut off: it is
 /// what it asks.
-pub const ATTEMPTS: u8 = 5;
+pub const ATTEMPTS: u8 = 3;
 
 /// What a client's requests have to do with.
 pub struct Context<'c, 'r> {
@@ -159,13 +159,16 @@ pub fn establish(client: &mut Client) {
     commit(client);
 }
 
-/// Ends a connection: closes what it sent and nobody took, and itself.
-pub fn close(client: &mut Client) {
+/// Ends a connection: closes what it sent and nobody took, and itself. Of a request that was interrupted by a fault some may
+/// be held already, and stays so.
+pub fn close(client: &mut Client, held: &Table<'_>) {
     client.used = 0;
     commit(client);
     fault_point!("holder.closing");
     for fd in queue(client) {
-        Fd(*fd).close();
+        if client.serving == 0 || !held.iter().any(|(_, held)| held.fd == *fd) {
+            Fd(*fd).close();
+        }
     }
     Fd(client.fd).close();
 }
@@ -220,6 +223,11 @@ pub fn resume(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), 
         client.stalled = 1;
     }
     Ok(())
+}
+
+/// The fault that interrupted this was none of an instruction of ours, but somebody's wish: it does not count.
+pub fn forgive(client: &mut Client) {
+    client.serving = client.serving.min(1);
 }
 
 /// Whether this is being done for the client in `slot`.
@@ -301,6 +309,7 @@ pub fn serve(client: &mut Client, context: &mut Context<'_, '_>) -> Result<(), E
     let done = turn(client, context);
     commit(client);
     client.serving = 0;
+    commit(client);
     done
 }
 

@@ -188,8 +188,7 @@ fn integers_are_widened_and_narrowed_and_those_that_do_not_fit_are_told() {
     let state = state.state();
     assert_eq!(done.unwrap().lost, 2);
     assert_eq!(said, ["Held 0: 2 values do not fit"]);
-    assert_eq!(u64::from(state.tables.header.late_events), 5);
-    assert_eq!(state.tables.header.started, 0x201);
+    assert_eq!((state.tables.header.late_events, state.tables.header.started), (5, 0x201));
     let held = &state.tables.held[0];
     assert_eq!((held.fd, held.uid, held.service), (-1, 0, -1), "they have nothing");
 }

@@ -172,9 +172,9 @@ fn walk(tables: &mut Tables, role: Role, check: &mut Check<'_>) {
         check.fields(job.as_mut_bytes(), slot, JOB_RULES, name);
         let lives =
             job.pid > 0 && check.ledger.is_child(job.pid) && check.claims.take_key(Of::Process, &[job.pid.as_bytes()]);
-        let what = "its process is no child of ours: it is forgotten";
+        const GONE: &str = "its process is no child of ours: it is forgotten";
         // One that has no pid yet was not started.
-        if job.pid != 0 && !lives && check.wrong(slot, &format_args!("job in slot {slot}"), what) {
+        if job.pid != 0 && !lives && check.wrong(slot, &format_args!("job in slot {slot}"), GONE) {
             (job.used, job.pid) = (0, 0);
         }
     }

@@ -231,24 +231,24 @@ pub fn leave_soon(received: &Received) {
 }
 
 /// Leaves if somebody has sent such a signal. The loop calls this when nothing is in progress.
+#[inline]
 pub fn leave_if_told() {
     let signal = SENT.load(Relaxed);
     if signal != 0 && is_armed() {
-        leave(&Cause::Signal(&Fault {
-            signal,
-            code: 0,
-            sender: SENDER.load(Relaxed),
-            uid: SENDER_UID.load(Relaxed),
-            address: 0,
-            instruction: 0,
-            stack: 0,
-            link: 0,
-        }));
+        leave_for(signal);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn leave_for(signal: i32) -> ! {
+    let (sender, uid) = (SENDER.load(Relaxed), SENDER_UID.load(Relaxed));
+    leave(&Cause::Signal(&Fault { signal, code: 0, sender, uid, address: 0, instruction: 0, stack: 0, link: 0 }))
 }
 
 /// Leaves.
 #[cold]
+#[inline(never)]
 pub fn leave(cause: &Cause<'_>) -> ! {
     let failed = FAILED.fetch_add(1, Relaxed);
     TABLES.seize(|tables| match (failed, tables) {

@@ -34,6 +34,7 @@ impl Store {
     }
 
     /// Ours, which is to fail as the plan says (`sys/inject.rs`).
+    #[allow(dead_code)] // other tests use it
     pub fn start_to_fail(plan: &str) -> Store {
         Store::start_by(Kind::Ours, &[], &RIGHTS, plan)
     }

@@ -177,7 +177,8 @@ impl Campaign {
                     told = Instant::now();
                     self.svscan.send(name, if wanted(n) { b"cU" } else { b"cD" });
                 }
-                self.is(name, wanted(n))
+                // That file shows that the order was heard, and that it lasts.
+                self.is(name, wanted(n)) && self.svscan.path(name).join("down").exists() != wanted(n)
             });
         }
         for name in &self.fleeting {

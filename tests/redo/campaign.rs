@@ -158,6 +158,17 @@ impl Campaign {
         open
     }
 
+    /// The same, when it is not about to enter again.
+    fn open_at_rest(&self) -> BTreeMap<String, usize> {
+        loop {
+            let (faults, open) = (self.faults(), self.open());
+            std::thread::sleep(Duration::from_millis(50));
+            if self.open() == open && self.faults() == faults && open.get("anon_inode") == Some(&2) {
+                return open;
+            }
+        }
+    }
+
     fn is(&self, service: &str, up: bool) -> bool {
         let Some(status) = self.svscan.try_status(service) else { return false };
         status.want_up == up && status.is_up() == up && (up && status.ready || !up && status.pid == 0)
@@ -177,7 +188,8 @@ impl Campaign {
                     told = Instant::now();
                     self.svscan.send(name, if wanted(n) { b"cU" } else { b"cD" });
                 }
-                self.is(name, wanted(n))
+                // That file shows that the order was heard, and that it lasts.
+                self.is(name, wanted(n)) && self.svscan.path(name).join("down").exists() != wanted(n)
             });
         }
         for name in &self.fleeting {
@@ -210,7 +222,7 @@ fn campaign(count: usize) {
     // Half of them at named points.
     let campaign = Campaign::new(&format!("random:{seed}:150:{}", count / 2));
     campaign.bring(|_| false);
-    let before = campaign.open();
+    let before = campaign.open_at_rest();
     let (over, pid) = (AtomicBool::new(false), campaign.svscan.pid());
     let mut moments = Random(random.0 | 1);
     std::thread::scope(|scope| {

@@ -184,7 +184,7 @@ mod tests {
 
     fn tables() -> &'static mut Tables {
         let (arena, _) = state::open(Env::EMPTY).unwrap();
-        arena.tables.header.started = 5 * SECOND;
+        (arena.tables.header.started, arena.tables.header.entered) = (5 * SECOND, 5 * SECOND);
         arena.tables
     }
 

@@ -119,6 +119,7 @@ pub fn small() -> Image {
     for (slot, client) in tables.clients.iter_mut().take(2).enumerate() {
         let fd = 90 + slot as i32;
         session::open(client, 50 + slot as u32, Fd(fd), Peer { pid: 900, uid: 0, gid: 0 }, NOW - 20);
+        client.used = 1; // it has its rights
         world.open(fd, What::Socket, fd as u64);
         world.peers.insert(fd, (900, 0, 0));
     }

@@ -152,9 +152,8 @@ fn recovery_from_faults_that_have_damaged_nothing_resets_nothing() {
         eventually(|| returns(&svscan.log()) > before);
         svscan.send("plain0", b"k");
     }
-    let log = svscan.log();
-    assert_eq!(resets(&log), [""; 0]);
-    assert!(!log.contains("that no record names"), "{log}");
+    // What was open only for a moment, such as a directory that is read, is closed; no record is concerned.
+    assert_eq!(resets(&svscan.log()), [""; 0]);
 }
 
 /// Hits every field of the record of a service with everything.

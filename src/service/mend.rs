@@ -326,14 +326,18 @@ fn is_own_end(service: &Service, check: &mut Check<'_>) -> bool {
     !check.mends || check.ledger.reads(service.pipe_fd).is_none_or(|reads| reads == (service.kind == kind::LOGGER))
 }
 
-/// Checks the pipe between a service and its logger; answers whether both are connected by the same one.
-pub fn pair(services: &[Service], slot: usize, check: &mut Check<'_>) -> bool {
+/// Checks the pipe between a service and its logger; answers whether both are connected by the same one. `said`: this was
+/// asked of the partner already, and was so.
+pub fn pair(services: &[Service], slot: usize, said: bool, check: &mut Check<'_>) -> bool {
     let (Some(service), Some(other)) = (services.get(slot), partner(services, slot)) else { return false };
     if service.used == 0 || service.pipe_fd < 0 || service.pipe_fd == other.pipe_fd || !is_own_end(service, check) {
         return false;
     }
+    if said {
+        return check.claims.take(service.pipe_fd);
+    }
     let (one, other) = (check.ledger.look(service.pipe_fd), check.ledger.look(other.pipe_fd));
-    one.is_some() && one == other && check.claim(service.pipe_fd, What::Pipe, None)
+    one.is_some_and(|one| one.what == What::Pipe) && one == other && check.claims.take(service.pipe_fd)
 }
 
 /// Checks the other descriptors. `paired`: [`pair`] has said so. `other`: the pipe of its partner.

@@ -12,7 +12,7 @@ use crate::sys::cell::{LateRef, SeizeCell};
 use crate::sys::fault::{self, Fault, TRAP};
 use crate::sys::signal::{Received, name};
 use crate::sys::time::{self, Nanos, SECOND};
-use crate::sys::{Errno, Fd, again, fd, file, process};
+use crate::sys::{Errno, Fd, again, fd, file, memory, process};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::Decimal;
@@ -140,6 +140,7 @@ pub fn arm(give_up: &'static GiveUp) {
     static ON_FAULT: fault::Handler = on_fault;
     GIVE_UP.set(give_up);
     again::keep_arguments();
+    memory::limit_stack();
     fault::install(&ON_FAULT);
     fault::unblock();
 }

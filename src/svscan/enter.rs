@@ -279,6 +279,11 @@ impl Numbers {
         }
     }
 
+    fn has(&self, number: i32) -> bool {
+        let word = usize::try_from(number).ok().and_then(|number| self.0.get(number / 64));
+        word.is_some_and(|word| word >> (number % 64) & 1 != 0)
+    }
+
     /// Takes all of them out, in their order, but for those that `others` has.
     fn drain(&mut self, others: &Numbers, words: usize, mut visit: impl FnMut(i32)) {
         for (at, (word, other)) in self.0.iter_mut().zip(&others.0).enumerate().take(words) {
@@ -306,31 +311,40 @@ fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) 
     let lent = SETS.lend(|Sets { named, open }| {
         each_named(tables, &mut |number| named.insert(number));
         own.iter().chain(&log::descriptors()).for_each(|fd| named.insert(fd.0));
-        let mut top = 0;
-        let note = |number: i32, open: &mut Numbers| {
-            if !inherited.has(number) {
-                open.insert(number);
-            }
-        };
-        let listed = each_open(|number| {
-            top = top.max(number);
-            note(number, open);
-        });
-        if listed.is_err() {
-            // Without /proc: numbers are given from below, so that those that nobody names are not far above the others.
-            top = 4096;
-            (3..top).filter(|number| Fd(*number).is_open()).for_each(|number| note(number, open));
-        }
-        let words = top as usize / 64 + 1;
         let mut closed = 0;
-        open.drain(named, words, |number| {
-            let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // that of the list itself
+        let mut consider = |number: i32| {
+            let Ok(stat) = rustix::fs::fstat(Fd(number)) else { return }; // not open, or that of the list itself
             let own = is_own(&stat);
             if own || !keep(Fd(number)) {
                 Fd(number).close();
                 closed += usize::from(!own);
             }
-        });
+        };
+        let words = match header.fds_top {
+            // Whoever left noted how far they go. To list them would cost as much as all the rest.
+            top @ 1.. => {
+                let unnamed = |number: &i32| !named.has(*number) && !inherited.has(*number);
+                (3..top.min(DESCRIPTORS as u32) as i32).filter(unnamed).for_each(&mut consider);
+                top as usize / 64 + 1
+            }
+            0 => {
+                let mut top = 0;
+                let listed = each_open(|number| {
+                    top = top.max(number);
+                    if !inherited.has(number) {
+                        open.insert(number);
+                    }
+                });
+                if listed.is_err() {
+                    // Without /proc: numbers are given from below, so that those that nobody names are not far above the others.
+                    top = 4096;
+                    (3..top).filter(|number| !inherited.has(*number)).for_each(|number| open.insert(number));
+                }
+                let words = top as usize / 64 + 1;
+                open.drain(named, words, consider);
+                words
+            }
+        };
         named.0.iter_mut().take(words).for_each(|word| *word = 0);
         closed
     });

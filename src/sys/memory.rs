@@ -56,6 +56,17 @@ pub fn commit<T: ?Sized>(record: &T) {
     }
 }
 
+/// The stack may grow so far and no further, from here: what recurses without end is to be noticed before it has eaten
+/// memory that a small machine does not have, and that takes time to be given back. Best effort.
+pub fn limit_stack() {
+    const ROOM: usize = 1024 * 1024;
+    let here = 0u8;
+    let at = (&raw const here as usize).saturating_sub(ROOM) / PAGE * PAGE;
+    let flags = MapFlags::PRIVATE | MapFlags::FIXED_NOREPLACE | MapFlags::NORESERVE;
+    // SAFETY: a page of its own, without any access, where nothing else is mapped (else it is refused).
+    let _ = unsafe { rustix::mm::mmap_anonymous(at as *mut _, PAGE, ProtFlags::empty(), flags) };
+}
+
 /// Gives the whole pages inside `bytes`, which must be a part of a mapped arena, back to the kernel: they read as
 /// zero from now on and cost nothing. Best effort.
 pub fn release(bytes: &mut [u8]) {

@@ -142,7 +142,9 @@ fn walk(tables: &mut Tables, role: Role, check: &mut Check<'_>) {
     // Those that are connected prove each other's ends before others claim them.
     let mut paired = [0u32; SERVICES / 32];
     for slot in 0..top {
-        if service::mend::pair(services, slot, check) {
+        let partner = services.get(slot).and_then(|service| usize::try_from(service.partner).ok());
+        let said = partner.is_some_and(|partner| partner < slot && paired[partner / 32] >> (partner % 32) & 1 != 0);
+        if service::mend::pair(services, slot, said, check) {
             paired[slot / 32] |= 1 << (slot % 32);
         }
     }

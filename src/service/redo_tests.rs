@@ -193,6 +193,7 @@ fn a_death_after_which_run_was_started_at_once_does_not_run_a_finish_that_came_l
     world.redo.end();
     world.service.started = 1; // long ago: it comes back at once
     let first = world.service.pid;
+    world.until_there_are_lines("runs", 1);
     process::kill(first, 9).unwrap();
     let death = process::wait_for(first).unwrap();
     world.feed(Event::Died(death.wstat));

@@ -109,6 +109,8 @@ impl Write for OneLine<'_, '_> {
 /// What a synchronous fault says of its address.
 fn what(fault: &Fault) -> &'static str {
     match (fault.signal, fault.code) {
+        // The stack's end, or the page that ends it (`memory::limit_stack`).
+        (11, _) if fault.address.abs_diff(fault.stack) < 64 * 1024 => "the stack is full: address",
         (11, 1) => "nothing is mapped at address",
         (11, 2) => "not allowed at address",
         (7, 1) => "not aligned: address",

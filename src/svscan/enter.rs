@@ -324,7 +324,11 @@ fn close_unnamed(tables: &Tables, own: &[Fd], keep: &mut dyn FnMut(Fd) -> bool) 
             // Whoever left noted how far they go. To list them would cost as much as all the rest.
             top @ 1.. => {
                 let unnamed = |number: &i32| !named.has(*number) && !inherited.has(*number);
-                (3..top.min(DESCRIPTORS as u32) as i32).filter(unnamed).for_each(&mut consider);
+                let top = top.min(DESCRIPTORS as u32) as i32;
+                (3..top).filter(unnamed).for_each(&mut consider);
+                // A binary that could not go on has left what it had opened above that.
+                let above = (top..DESCRIPTORS as i32).take_while(|number| Fd(*number).is_open());
+                above.filter(unnamed).for_each(&mut consider);
                 top as usize / 64 + 1
             }
             0 => {

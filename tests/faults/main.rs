@@ -33,7 +33,7 @@ mod svscan;
 /// What the kinds of faults say of themselves, in the order of their signals.
 const SAID: [&str; 8] = [
     "SIGSEGV, nothing is mapped at address 0x0, at instruction 0x",
-    "SIGSEGV, nothing is mapped at address 0x",
+    "SIGSEGV, the stack is full: address 0x",
     "SIGILL, address 0x",
     "SIGFPE",
     "panic at src/sys/inject.rs:",

@@ -19,7 +19,7 @@ use crate::sys::cell::LendCell;
 use crate::sys::epoll::{Flags, Token};
 use crate::sys::fd::each_open;
 use crate::sys::time::{self, Nanos};
-use crate::sys::{Errno, Fd, process, socket};
+use crate::sys::{Errno, Fd, memory, process, socket};
 use crate::text::errno::Reason;
 use crate::{error, fault_point, notice, warning};
 use core::ffi::CStr;
@@ -209,6 +209,7 @@ impl Engine {
         if has_begun(&self.tables.header) {
             self.tell_of_return();
         }
+        memory::forget_seldom();
     }
 
     /// Lets people know of the process, before it is said to be ready.

@@ -46,6 +46,27 @@ fn it_survives_every_signal_that_says_so_and_names_the_sender() {
     assert_eq!((svscan.pid_of("web"), svscan.fds()), (pid, fds));
 }
 
+/// Blocks of memory that its arena has.
+fn blocks(svscan: &Svscan) -> u64 {
+    let open = std::fs::read_dir(format!("/proc/{}/fd", svscan.pid())).unwrap().flatten().map(|entry| entry.path());
+    let is_it = |path: &std::path::PathBuf| {
+        std::fs::read_link(path).is_ok_and(|target| target.to_string_lossy().starts_with("/memfd:linchpin"))
+    };
+    std::os::unix::fs::MetadataExt::blocks(&std::fs::metadata(open.into_iter().find(is_it).unwrap()).unwrap())
+}
+
+#[test]
+fn no_fault_takes_memory_that_the_ones_before_did_not() {
+    let files = [("run", SLEEPER), ("log/run", "#!/bin/sh\nexec cat >/dev/null\n")];
+    let names: Vec<String> = (0..9).map(|i| format!("web{i}")).collect();
+    let services: Vec<(&str, &[(&str, &str)])> = names.iter().map(|name| (name.as_str(), &files[..])).collect();
+    let svscan = Svscan::new(&services);
+    (0..3).for_each(|_| send(&svscan, FIRST_SIGNAL));
+    let before = blocks(&svscan);
+    (0..20).for_each(|_| send(&svscan, FIRST_SIGNAL));
+    assert_eq!(blocks(&svscan), before);
+}
+
 #[test]
 fn its_name_and_its_arguments_stay_what_they_were() {
     let svscan = Svscan::new(&[]);

@@ -208,6 +208,8 @@ fn highest<T>(table: &[T], base: usize, from: usize, is_used: impl Fn(&T) -> boo
         match ledger.written(at) {
             None => break,
             Some(data) if data >= at + size_of::<T>() => slot = (data - base) / size_of::<T>(),
+            // It begins in a page that was never written: that it is not in use is known without touching that.
+            Some(data) if data > at => slot += 1,
             Some(_) => {
                 slot += 1;
                 top = if is_used(record) { slot } else { top };

@@ -270,7 +270,7 @@ fn what_was_open_for_its_children_is_and_what_is_its_own_is_not() {
 
 #[test]
 fn its_starter_is_told_once_that_it_is_ready_and_services_are_not_told_of_its_state() {
-    let run = "#!/bin/sh\nenv | grep -c LINCHPIN_ >$SAID\nexec sleep 1000\n";
+    let run = "#!/bin/sh\nenv | grep -c LINCHPIN_[SHR] >$SAID\nexec sleep 1000\n";
     let svscan = Svscan::new(&[("a", &[("run", run)])]);
     assert_eq!(svscan.hear(), "0");
     svscan.fail();

@@ -78,7 +78,8 @@ fn its_name_and_its_arguments_stay_what_they_were() {
 
 #[test]
 fn children_find_nothing_of_it_in_their_environment() {
-    let svscan = Svscan::new(&[("web", &[("run", "#!/bin/sh\nenv | grep -c LINCHPIN_[SHR] >$SAID\nexec sleep 1000\n")])]);
+    let svscan =
+        Svscan::new(&[("web", &[("run", "#!/bin/sh\nenv | grep -c LINCHPIN_[SHR] >$SAID\nexec sleep 1000\n")])]);
     assert_eq!(svscan.hear(), "0");
     send(&svscan, libc::SIGSEGV);
     svscan.ok("s6-svc -r web");

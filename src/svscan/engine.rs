@@ -168,22 +168,28 @@ impl Engine {
             slept: time::slept(),
             complaints: super::scan::Complaints::new(),
         };
-        let listener = Fd(engine.tables.header.fdholder_fd);
-        if listener.is_some() {
-            let was_sent = engine.tables.epitaph.signal != 0 && engine.tables.epitaph.code <= 0;
-            let mut records = Records::of(engine.tables);
-            if was_sent {
-                records.forgive();
-            }
-            let source = Source::Board(Some(check_others));
-            let settings = Settings { source, upgrades: true, ..Settings::default() };
-            engine.holder = Some(Server::new(listener, settings, &mut records, &engine.epoll, &Now::read())?);
-        }
+        engine.start_holder()?;
         engine.derive_all();
         if !has_begun(&engine.tables.header) && !matches!(engine.config.role, Role::Supervise(_)) {
             engine.tables.header.scan_deadline = 1; // the first scan is due
         }
         Ok(engine)
+    }
+
+    /// The fd-holder, if there is a socket for it. Errors: see epoll_ctl(2).
+    pub(super) fn start_holder(&mut self) -> sys::Result<()> {
+        let listener = Fd(self.tables.header.fdholder_fd);
+        if listener.is_some() {
+            let was_sent = self.tables.epitaph.signal != 0 && self.tables.epitaph.code <= 0;
+            let mut records = Records::of(self.tables);
+            if was_sent {
+                records.forgive();
+            }
+            let source = Source::Board(Some(check_others));
+            let settings = Settings { source, upgrades: true, ..Settings::default() };
+            self.holder = Some(Server::new(listener, settings, &mut records, &self.epoll, &Now::read())?);
+        }
+        Ok(())
     }
 
     /// Runs until a stop is asked for.

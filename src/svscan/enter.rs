@@ -17,7 +17,7 @@ use crate::state::ledger::{Ledger, Look, What};
 use crate::state::{Header, Job, Tables, Why};
 use crate::sys::cell::LendCell;
 use crate::sys::epoll::{Flags, Token};
-use crate::sys::fd::each_open;
+use crate::sys::fd::{Inherited, close_all_on_exec, each_open};
 use crate::sys::time::{self, Nanos};
 use crate::sys::{Errno, Fd, memory, process, socket};
 use crate::text::errno::Reason;
@@ -112,6 +112,10 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
         resets += 1;
         error!("{what}");
     });
+    if leave_children_nothing_of_ours(tables, role) {
+        resets += 1;
+        error!("the arena's header: what was left to us for our children is damaged: what is ours is not among it");
+    }
     RESET.store(resets, Relaxed);
     if resets > 0 && has_begun(&tables.header) && Plan::of(&tables.header) == Plan::Run {
         tables.header.scan_deadline = 1; // what has lost its record is found again
@@ -121,6 +125,28 @@ pub fn check(tables: &mut Tables, why: Why, role: Role) {
         CLOSED.store(closed as u32, Relaxed);
     }
     fault_point!("enter.checked");
+}
+
+/// Nothing that a record names was left to us for our children, and to process 1 nothing is. Answers whether the header said
+/// so: then it does not any more, and they do not get it.
+fn leave_children_nothing_of_ours(tables: &mut Tables, role: Role) -> bool {
+    let before = inherited(&tables.header);
+    let mut after = before;
+    if matches!(role, Role::Init(_)) {
+        after = Inherited { own_from: before.own_from.clamp(0, 3), ..Inherited::default() };
+    }
+    each_named(tables, &mut |number| {
+        if number > 2 && after.has(number) {
+            after.forget(number);
+        }
+    });
+    if after == before {
+        return false;
+    }
+    (tables.header.own_from, tables.header.inherited) = (after.own_from, after.mask);
+    after.remember();
+    close_all_on_exec(after);
+    true
 }
 
 impl Engine {
@@ -242,8 +268,19 @@ impl Engine {
     fn close_what_nobody_names(&mut self, now: Nanos) {
         let own = [self.epoll.fd(), self.signals];
         let mut open_ended = heapless::Vec::<Fd, 16>::new();
-        let mut keep = |fd| (is_connection(fd) || is_pipe(fd)) && open_ended.push(fd).is_ok();
+        let lacks_holder = self.holder.is_none() && !matches!(self.config.role, Role::Supervise(_));
+        let mut listener = None;
+        let mut keep = |fd| {
+            if lacks_holder && listener.is_none() && is_own_listener(fd) {
+                listener = Some(fd);
+                return true;
+            }
+            (is_connection(fd) || is_pipe(fd)) && open_ended.push(fd).is_ok()
+        };
         let mut left = close_unnamed(self.tables, &own, &mut keep);
+        if let Some(listener) = listener {
+            self.take_back_holder(listener);
+        }
         for mut fd in open_ended {
             let taken = if is_pipe(fd) { self.take_back_pipe(fd) } else { self.adopt_connection(fd, now) };
             if !taken {
@@ -256,6 +293,11 @@ impl Engine {
             warning!("{left} descriptors that no record names are closed");
         }
     }
+}
+
+/// A unix socket that this process listens at. (All others of this kind have names.)
+fn is_own_listener(fd: Fd) -> bool {
+    socket::listens(fd) == Ok(true) && socket::peer(fd).is_ok_and(|peer| peer.pid == process::pid() as u32)
 }
 
 /// A unix stream socket that somebody has connected to.

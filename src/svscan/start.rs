@@ -68,9 +68,9 @@ pub fn inherited(header: &Header) -> Inherited {
 
 /// What was left open for us is not our children's any more.
 pub fn forget_inherited(header: &mut Header, fd: Fd) {
-    if let Some(word) = usize::try_from(fd.0).ok().and_then(|number| header.inherited.get_mut(number / 64)) {
-        *word &= !(1 << (fd.0 % 64));
-    }
+    let mut inherited = inherited(header);
+    inherited.forget(fd.0);
+    (header.own_from, header.inherited) = (inherited.own_from, inherited.mask);
 }
 
 /// Raises RLIMIT_NOFILE to what a full house needs, or as far as it goes; answers what children must get back. An earlier

@@ -6,6 +6,8 @@ use crate::fdholder::server::{Now, Records};
 use crate::fdholder::transfer::kind;
 use crate::sys::Fd;
 use crate::sys::time::Nanos;
+use crate::text::errno::Reason;
+use crate::{notice, warning};
 
 impl Engine {
     /// Draws the consequences of a message that was received or sent without our noticing. Those that concern clients of the
@@ -15,6 +17,15 @@ impl Engine {
         self.redo(now);
         if self.tables.transfer.kind == kind::NOTIFY {
             self.finish_message(now);
+        }
+    }
+
+    /// The fd-holder's socket, which the header does not know any more.
+    pub(super) fn take_back_holder(&mut self, listener: Fd) {
+        self.tables.header.fdholder_fd = listener.0;
+        match self.start_holder() {
+            Ok(()) => notice!("the fd-holder's socket, which the arena's header had lost, is served again"),
+            Err(e) => warning!("cannot serve the fd-holder's socket: {}", Reason(e)),
         }
     }
 

@@ -145,6 +145,15 @@ impl Inherited {
         }
     }
 
+    /// This one was not, nor was any above it that has no bit of its own.
+    pub fn forget(&mut self, number: i32) {
+        if number >= TOLD {
+            self.own_from = self.own_from.min(number);
+        } else if let Some(word) = usize::try_from(number / 64).ok().and_then(|at| self.mask.get_mut(at)) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
     fn add(&mut self, number: i32) {
         self.own_from = self.own_from.max(number.saturating_add(1));
         if let Some(word) = self.mask.get_mut(number as usize / 64) {
@@ -213,19 +222,28 @@ pub fn each_open(mut visit: impl FnMut(i32)) -> Result<()> {
 
 /// Sets close-on-exec on all that is open, but for what was left to us for our children.
 pub fn close_all_on_exec(inherited: Inherited) {
+    let above = TOLD.max(inherited.own_from);
+    let last = if above == TOLD { i32::MAX } else { TOLD };
     let mut first = 3;
-    while let Some(start) = (first..i32::MAX).find(|number| !inherited.has(*number)) {
-        let end = (start..TOLD.max(inherited.own_from)).find(|number| inherited.has(*number)).unwrap_or(i32::MAX);
-        if super::raw::cloexec_range(start as u32, end as u32 - 1).is_err() {
-            let one_by_one = each_open(|number| {
-                if !inherited.has(number) {
-                    let _ = Fd(number).set_cloexec(true);
-                }
-            });
-            let _ = one_by_one;
-            return;
-        }
+    while let Some(start) = (first..TOLD).find(|number| !inherited.has(*number)) {
+        let end = (start..TOLD).find(|number| inherited.has(*number)).unwrap_or(last);
+        close_range_on_exec(inherited, start, end);
         first = end;
+    }
+    if first != last || above > TOLD {
+        close_range_on_exec(inherited, above, i32::MAX);
+    }
+}
+
+/// The part of [`close_all_on_exec`] from `start` on and before `end`; all of it, where the kernel has no such call.
+fn close_range_on_exec(inherited: Inherited, start: i32, end: i32) {
+    if super::raw::cloexec_range(start as u32, end as u32 - 1).is_err() {
+        let one_by_one = each_open(|number| {
+            if !inherited.has(number) {
+                let _ = Fd(number).set_cloexec(true);
+            }
+        });
+        let _ = one_by_one;
     }
 }
 

@@ -114,7 +114,9 @@ impl World {
         assert_eq!(self.pids(), pids, "{what}");
         let is_one = |pid: &i32| crate::engine::state_of(*pid) != 'Z';
         eventually(|| self.svscan.children().iter().filter(|pid| is_one(pid)).count() <= pids.len());
-        UnixStream::connect(self.svscan.base("held")).unwrap_or_else(|e| panic!("{what}: {e}"));
+        for listener in [self.svscan.base("held"), self.svscan.path("fdholder/s")] {
+            UnixStream::connect(&listener).unwrap_or_else(|e| panic!("{}: {e}; {what}", listener.display()));
+        }
     }
 
     /// Orders are obeyed, every service is started again, new ones are found, what is held is given out.
@@ -309,6 +311,37 @@ fn every_field_of_the_header_but_those_that_make_the_arena_ours() {
             }
             let said = world.hit(at(offset_of!(Tables, header)) + offset, &vec![fill; size]);
             world.is_undisturbed(&pids, &format!("byte {offset}, {fill:#x}: {said}"));
+        }
+    }
+    world.works();
+}
+
+#[test]
+fn what_a_record_names_is_never_left_to_children() {
+    let world = World::new();
+    let pids = world.pids();
+    let header = at(offset_of!(Tables, header));
+    let is_ours = |world: &World, fd: i32| {
+        let info = std::fs::read_to_string(format!("/proc/{}/fdinfo/{fd}", world.svscan.pid())).unwrap();
+        let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap();
+        i32::from_str_radix(flags.trim(), 8).unwrap() & libc::O_CLOEXEC != 0
+    };
+    for (offset, bytes) in [
+        (offset_of!(Header, inherited), [0xff; size_of::<[u64; 16]>()].as_slice()),
+        (offset_of!(Header, own_from), &i32::MAX.to_ne_bytes()),
+    ] {
+        let said = world.hit(header + offset, bytes);
+        let what = format!("byte {offset}: {said}");
+        world.is_undisturbed(&pids, &what);
+        let mut named = vec![header + offset_of!(Header, control_fd), header + offset_of!(Header, fdholder_fd)];
+        for name in NAMES {
+            let (start, _) = world.service(name);
+            named.extend([start + offset_of!(Service, dir_fd), start + offset_of!(Service, control_fd)]);
+        }
+        for at in named {
+            let mut number = [0; 4];
+            world.read(at, &mut number);
+            assert!(is_ours(&world, i32::from_ne_bytes(number)), "{number:?}, {what}");
         }
     }
     world.works();

@@ -91,6 +91,7 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
             return code;
         }
     }
+    let ready = parsed.ready.filter(|fd| !begun && inherited(&arena.tables.header).has(fd.0));
     let config = Config {
         role,
         services_max: parsed.services_max,
@@ -107,7 +108,6 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
     if !begun {
         engine.publish();
     }
-    let ready = parsed.ready.filter(|_| !begun);
     if let Some(ready) = ready {
         let _ = file::write_all(ready, b"\n");
     }
@@ -129,7 +129,9 @@ fn run(cli: &Cli, parsed: &Parsed) -> i32 {
 /// code.
 fn prepare(cli: &Cli, parsed: &Parsed, header: &mut Header) -> Result<(), i32> {
     let given = inherited(header);
-    for (fd, name) in [(parsed.ready, "notification"), (parsed.console, "console")] {
+    // Who was entered again may have used them up.
+    let are_new = header.incarnation == 0;
+    for (fd, name) in [(parsed.ready, "notification"), (parsed.console, "console")].into_iter().filter(|_| are_new) {
         if fd.is_some_and(|fd| fd.0 < 3 || fd.0 != header.console_fd && !(given.has(fd.0) && fd.is_open())) {
             return Err(cli.refuse(format_args!("the {name} descriptor must be 3 or more, and open")));
         }
@@ -140,7 +142,7 @@ fn prepare(cli: &Cli, parsed: &Parsed, header: &mut Header) -> Result<(), i32> {
         let refused = header.scandir_fd >= 0 && matches!(e, Errno::AGAIN | Errno::EXIST | Errno::NOTDIR);
         return Err(if refused { USAGE } else { code });
     }
-    if let Some(console) = parsed.console {
+    if let Some(console) = parsed.console.filter(|fd| given.has(fd.0)) {
         header.console_fd = console.0;
         forget_inherited(header, console);
         let _ = console.set_cloexec(true);

@@ -2,10 +2,11 @@
 //! with which they go on.
 
 use crate::rules;
-use crate::state::Header;
 use crate::state::check::{Bound, Check, FAR, Rule};
 use crate::state::leave::Then;
 use crate::state::ledger::What;
+use crate::state::{Header, Tables};
+use crate::svscan::enter::{RUNNING, has_begun};
 use crate::svscan::{Plan, Role};
 use crate::sys::Fd;
 use crate::sys::time::{Nanos, SECOND};
@@ -78,6 +79,19 @@ pub fn fields(header: &mut Header, role: Role, check: &mut Check<'_>) {
     }
     if !header.rescue.contains(&0) && check.wrong(0, &WHO, "its rescue command is damaged: there is none") {
         header.rescue = [0; 256];
+    }
+}
+
+/// Checks how far the boot has come: whoever has services has scanned, and does nothing again that comes before that.
+pub fn progress(tables: &mut Tables, role: Role, check: &mut Check<'_>) {
+    let Tables { header, services, .. } = tables;
+    let mut known = services.iter().take(header.services_top as usize);
+    if !matches!(role, Role::Supervise(_))
+        && !has_begun(header)
+        && known.any(|service| service.used != 0)
+        && check.wrong(0, &WHO, "how far the boot has come is damaged: it is done")
+    {
+        header.boot_progress = RUNNING;
     }
 }
 

@@ -108,6 +108,7 @@ fn walk(tables: &mut Tables, role: Role, check: &mut Check<'_>) {
     check.claims.take(tables.header.arena_fd); // we live in it
     header::fields(&mut tables.header, role, check);
     tops(tables, check);
+    header::progress(tables, role, check);
     let in_progress = in_progress(tables, check);
     let stopping = Plan::of(&tables.header) != Plan::Run;
     let Tables { header, epitaph, inbox, transfer, jobs, services, held, notifies, allows, pending, clients, .. } =

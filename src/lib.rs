@@ -6,6 +6,7 @@
 //! * [`boot`]: what happens once in the life of PID 1: mounts, console, sockets, run image; shutdown.
 //! * [`svscan`]: many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //! * [`socket`]: addresses and the binders.
+//! * [`superserver`]: accepts connections and runs a program for each, in processes of its own.
 //! * [`service`]: one service: its directory, its state machine, its status, tally and events.
 //! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
 //! * [`access`]: access rules of users and groups.
@@ -27,6 +28,7 @@ pub mod log;
 pub mod service;
 pub mod socket;
 pub mod state;
+pub mod superserver;
 pub mod svscan;
 pub mod sys;
 pub mod text;

@@ -3,6 +3,7 @@
 
 mod chain;
 pub mod cli;
+mod connections;
 mod descriptors;
 mod events;
 mod help;
@@ -51,6 +52,7 @@ pub static GROUPS: &[Group] = &[
     Group { title: "Instances of a service", applets: instances::APPLETS },
     Group { title: "Events", applets: events::APPLETS },
     Group { title: "Held descriptors and sockets", applets: descriptors::APPLETS },
+    Group { title: "Connections", applets: connections::APPLETS },
     Group { title: "Chain loaders", applets: chain::APPLETS },
 ];
 

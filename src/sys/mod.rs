@@ -6,9 +6,11 @@
 //! a wrong descriptor number or path is an errno, never undefined behaviour.
 #![allow(unsafe_code)]
 
+pub mod accept;
 pub mod again;
 pub mod args;
 pub mod cell;
+pub mod connect;
 pub mod datagram;
 pub mod diag;
 pub mod dir;
@@ -29,6 +31,7 @@ pub mod listener;
 pub mod lock;
 pub mod memory;
 pub mod message;
+pub mod name;
 pub mod poll;
 pub mod process;
 pub mod random;

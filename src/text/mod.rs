@@ -7,6 +7,7 @@ pub mod duration;
 pub mod errno;
 pub mod fdname;
 pub mod glob;
+pub mod hosts;
 pub mod notify;
 pub mod number;
 pub mod passwd;

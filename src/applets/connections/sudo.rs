@@ -1,0 +1,12 @@
+//! `s6-sudo ...`
+
+use crate::applets::cli::{Cli, WrongUsage};
+
+/// What follows the name on a command line.
+pub const USAGE: &str =
+    "[ -q | -Q | -v ] [ -p bindpath ] [ -l localname ] [ -e ] [ -t timeoutconn ] [ -T timeoutrun ] path [ args... ]";
+
+/// The command.
+pub fn run(cli: &Cli) -> i32 {
+    cli.with_usage(|| Err(WrongUsage))
+}

@@ -4,7 +4,7 @@
 
 use crate::board::model::{Allow, Board, Glob, Id, Owner, Whom};
 use crate::board::users::{self, Unknown};
-use crate::fdholder::server::Now;
+use crate::fdholder::records::Now;
 use crate::fdholder::table::Table;
 use crate::socket::pending;
 use crate::state::{Tables, layout};

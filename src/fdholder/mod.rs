@@ -6,6 +6,7 @@
 //! * [`rights`]: what a client may do.
 //! * [`session`]: one client of the store: its requests carried out, its answers sent, without ever waiting for it.
 //! * [`transfer`]: what is being done, as the arena remembers it.
+//! * [`records`]: its part of the arena.
 //! * [`server`]: the listener, all clients, deadlines; sits in PID 1's loop.
 //! * [`mend`]: what its records can be, and what is made of damaged ones.
 //! * [`upgrade`]: what concerns the process: to become another binary.
@@ -19,6 +20,7 @@ mod dump;
 pub mod info;
 pub mod journal;
 pub mod mend;
+pub mod records;
 pub mod rights;
 pub mod server;
 pub mod session;

@@ -4,7 +4,8 @@
 //! They are carried out when the loop has nothing in progress: until then they wait in the client's record as any request
 //! that cannot be answered yet, and so does the one that waits through the change to another binary.
 
-use super::server::{Now, Records, Server};
+use super::records::{Now, Records};
+use super::server::Server;
 use super::session;
 use super::wire::{self, Framed, Request};
 use crate::state::Client;

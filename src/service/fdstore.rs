@@ -3,7 +3,8 @@
 //!
 //! The identifier is `fdstore:SERVICE:FDNAME`; where that is taken, or FDNAME itself ends so, with `#N` after it.
 
-use crate::fdholder::server::{Now, far_limit};
+use crate::fdholder::records::Now;
+use crate::fdholder::server::far_limit;
 use crate::fdholder::table::{self, New, Origin, Table};
 use crate::limits::HELD_NAME;
 use crate::state::Held;

@@ -6,7 +6,7 @@
 
 use super::engine::{Engine, token};
 use crate::fault_point;
-use crate::fdholder::server::Now;
+use crate::fdholder::records::Now;
 use crate::fdholder::table::{Origin, Table};
 use crate::fdholder::transfer::{self, kind};
 use crate::limits::{NOTIFY_LAST, NOTIFY_TURN, NOTIFY_TURN_FDS};

@@ -3,7 +3,8 @@
 
 use super::engine::Engine;
 use crate::fault_point;
-use crate::fdholder::server::{self, Now};
+use crate::fdholder::records::Now;
+use crate::fdholder::server;
 use crate::fdholder::table::{Origin, Table};
 use crate::socket::address::Address;
 use crate::socket::pending::{self, Wanted};

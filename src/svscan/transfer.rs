@@ -2,7 +2,7 @@
 //! arena. See [`crate::state::layout::progress::Transfer`].
 
 use super::engine::Engine;
-use crate::fdholder::server::{Now, Records};
+use crate::fdholder::records::{Now, Records};
 use crate::fdholder::transfer::kind;
 use crate::sys::Fd;
 use crate::sys::time::Nanos;

@@ -5,7 +5,7 @@
 use super::engine::Engine;
 use super::start::inherited;
 use crate::fault_point;
-use crate::fdholder::server::{Now, Records};
+use crate::fdholder::records::{Now, Records};
 use crate::fdholder::upgrade::{self, Asked};
 use crate::state::handover::{self, Asker, NOBODY_GOES_ON};
 use crate::sys::fd::close_all_on_exec;

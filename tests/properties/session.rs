@@ -2,8 +2,8 @@
 //! for proptest (`main.rs` beside this) and for libFuzzer (`fuzz/`).
 
 use linchpin::fdholder::journal::Journal;
+use linchpin::fdholder::records::Now;
 use linchpin::fdholder::rights;
-use linchpin::fdholder::server::Now;
 use linchpin::fdholder::session::{self, Context};
 use linchpin::fdholder::table::{self, Table};
 use linchpin::log;

@@ -9,8 +9,9 @@
 
 use crate::access::fdholder::{check, check_loaded, load};
 use crate::applets::cli::{Cli, Opt, Options, WrongUsage};
+use crate::fdholder::records::{Now, Records};
 use crate::fdholder::rights::{Place, Source};
-use crate::fdholder::server::{self, Now, Records, Server, Settings};
+use crate::fdholder::server::{self, Server, Settings};
 use crate::fdholder::table::Table;
 use crate::limits::{FDHOLDERD_CLIENTS as CLIENTS, HELD};
 use crate::log::{self, Target};

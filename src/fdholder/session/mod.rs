@@ -22,8 +22,8 @@ pub(in crate::fdholder) use request::refuse;
 
 use super::dump;
 use super::journal::Journal;
+use super::records::Now;
 use super::rights::{self, Quota};
-use super::server::Now;
 use super::table::Table;
 use super::transfer::{self, kind};
 use super::upgrade::Wish;

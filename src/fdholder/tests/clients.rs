@@ -2,7 +2,8 @@
 
 use super::{Peer, Store, Witness};
 use crate::fdholder::client::{Connection, never};
-use crate::fdholder::server::{Now, Settings};
+use crate::fdholder::records::Now;
+use crate::fdholder::server::Settings;
 use crate::sys::time::{self, MILLI, SECOND};
 use crate::sys::{Errno, Fd, unix};
 use std::ffi::CString;

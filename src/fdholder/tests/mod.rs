@@ -11,7 +11,8 @@ mod requests;
 mod rights;
 mod wire;
 
-use super::server::{CLIENT_KIND, LISTENER_KIND, Now, Records, Server, Settings, listen};
+use super::records::{Now, Records};
+use super::server::{CLIENT_KIND, LISTENER_KIND, Server, Settings, listen};
 use super::wire::{Entry, HEADER, Request, header};
 use crate::state::{Tables, arena};
 use crate::sys::args::Env;

@@ -208,3 +208,7 @@ pub const HANDED: usize = 128;
 
 /// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
 pub const SOCKETS_FILE: usize = 16 * 1024;
+
+/// Connections that `ipcserverd` and `tcpserverd` serve at a time: s6's own limit. Each takes 8 bytes, each different client
+/// 24, and what is not used costs nothing.
+pub const CONNECTIONS: usize = 16384;

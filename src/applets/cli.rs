@@ -235,7 +235,7 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
 
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
 /// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
-fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
+pub fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     if name.to_bytes().contains(&b'/') || name.is_empty() {
         return exec(name);
     }

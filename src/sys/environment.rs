@@ -19,6 +19,13 @@ pub struct Environment {
     own_pid: heapless::Vec<usize, OWN_PIDS>,
 }
 
+/// Where the value of a variable is that changes with every child.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    at: usize,
+    most: usize,
+}
+
 /// Variables that may hold the pid of the program that gets them: `LISTEN_PID`, `WATCHDOG_PID`.
 pub const OWN_PIDS: usize = 2;
 
@@ -135,6 +142,29 @@ impl Environment {
         let entry = head.as_ptr().cast();
         self.used += name.len() + 1 + len + 1;
         self.push(entry)
+    }
+
+    /// Gives `name` an empty value, and a fixed place for values of up to `most` bytes: for what changes with every child.
+    /// Errors as [`Environment::set_with`].
+    pub fn reserve(&mut self, name: &[u8], most: usize) -> Result<Place> {
+        self.unset(name);
+        let at = self.used + name.len() + 1;
+        self.append(name, |room| {
+            // Zeros, that is, and as long as the NULs behind the value.
+            room.get(..=most).ok_or(Errno::TOOBIG)?;
+            Ok(Some(0))
+        })?;
+        self.used += most;
+        Ok(Place { at, most })
+    }
+
+    /// Writes `value` to a fixed place; what does not fit is cut off, and so is what follows a NUL.
+    pub fn put(&mut self, place: Place, value: &[u8]) {
+        let length = value.iter().position(|byte| *byte == 0).unwrap_or(value.len()).min(place.most);
+        if let Some(room) = self.text.get_mut(place.at..=place.at + length) {
+            room[..length].copy_from_slice(&value[..length]);
+            room[length] = 0;
+        }
     }
 
     /// Gives `name` the pid of the program that gets the environment, as that itself sees it: the child of
@@ -267,6 +297,21 @@ mod tests {
             unsafe { ptr::copy_nonoverlapping(c"12".as_ptr().cast(), place, 3) };
         }
         assert_eq!(all(env)[..3], ["LISTEN_PID=12", "B=x", "WATCHDOG_PID=12"]);
+    }
+
+    #[test]
+    fn a_fixed_place_takes_one_value_after_the_other() {
+        let env = environment();
+        env.push(c"A=old".as_ptr()).unwrap();
+        let (a, b) = (env.reserve(b"A", 3).unwrap(), env.reserve(b"B", 2).unwrap());
+        env.set(b"C", b"end").unwrap();
+        assert_eq!(all(env), ["A=", "B=", "C=end"]);
+        for (value, read) in [("xyz", "A=xyz"), ("", "A="), ("x\0z", "A=x"), ("1234", "A=123")] {
+            env.put(a, value.as_bytes());
+            env.put(b, b"22");
+            assert_eq!(all(env), [read, "B=22", "C=end"]);
+        }
+        assert_eq!(env.reserve(b"BIG", ENV_BYTES), Err(Errno::TOOBIG));
     }
 
     #[test]

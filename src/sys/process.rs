@@ -336,6 +336,12 @@ pub fn exec_path(path: &CStr, argv: Args, env: Env) -> Errno {
     unsafe { raw::execve(path.as_ptr().cast(), argv.as_ptr(), env.as_ptr()) }
 }
 
+/// As [`exec_path`], with an environment that is changed between the children that get it.
+pub fn exec_given(path: &CStr, argv: Args, env: &Environment) -> Errno {
+    // SAFETY: Args and Environment are null-terminated arrays of C strings.
+    unsafe { raw::execve(path.as_ptr().cast(), argv.as_ptr(), env.as_ptr()) }
+}
+
 /// As [`exec_path`], with an argument vector made here.
 pub fn exec_argv<const N: usize>(path: &CStr, argv: &Argv<'_, N>, env: Env) -> Errno {
     // SAFETY: Argv and Env are null-terminated arrays of C strings.
@@ -395,6 +401,12 @@ pub fn reap(pid: i32) {
 pub fn reap_ended(pid: i32) -> Result<Option<Death>> {
     const P_PID: u32 = 1;
     wait_with(P_PID, pid, linux::WEXITED | linux::WNOHANG)
+}
+
+/// Reaps a child that has ended, whichever. `None`: none has. ECHILD: there is no child.
+pub fn reap_any() -> Result<Option<Death>> {
+    const P_ALL: u32 = 0;
+    wait_with(P_ALL, 0, linux::WEXITED | linux::WNOHANG)
 }
 
 /// Waits until `pid`, a child, has ended, and reaps it. Blocks: not for PID 1's loop.

@@ -311,3 +311,11 @@ pub fn socket_name(fd: i32, peer: bool, room: &mut [u8; 128]) -> Result<usize> {
     };
     done.map(|_| len as usize)
 }
+
+/// accept4(2): the descriptor, and how many bytes the address of the other end has.
+pub fn accept(fd: i32, flags: u32, room: &mut [u8; 128]) -> Result<(i32, usize)> {
+    let mut len = room.len() as u32;
+    // SAFETY: the kernel writes at most the given length; both live across the call.
+    let new = unsafe { syscall!(__NR_accept4, fd, room.as_mut_ptr(), &raw mut len, flags) }?;
+    Ok((new as i32, len as usize))
+}

@@ -52,7 +52,7 @@ pub const RELOADING: u8 = 1;
 pub const STOPPING: u8 = 2;
 
 /// Generations between a process and the `run` that it descends from, at most: a bound for bugs.
-const ANCESTORS: usize = 32;
+pub const ANCESTORS: usize = 32;
 
 /// Who may speak for a service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -185,6 +185,36 @@ pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
     Inherited { own_from, ..Inherited::default() }
 }
 
+/// Closes everything but what is in one of these lists: for a copy of a process that goes on with few of them.
+pub fn close_all_but(kept: &[&[Fd]]) {
+    let is_kept = |number: u32| kept.iter().copied().flatten().any(|fd| u32::try_from(fd.0) == Ok(number));
+    let numbers = || kept.iter().copied().flatten().filter_map(|fd| u32::try_from(fd.0).ok());
+    let mut first = 0;
+    let mut done = Ok(());
+    loop {
+        let next = numbers().filter(|number| *number >= first).min();
+        let end = next.unwrap_or(u32::MAX);
+        if end > first {
+            done = done.and(super::raw::close_range(first, end.saturating_sub(u32::from(next.is_some()))));
+        }
+        match next.and_then(|number| number.checked_add(1)) {
+            Some(behind) => first = behind,
+            None => break,
+        }
+    }
+    if done.is_ok() {
+        return;
+    }
+    // A kernel before 5.9. Without /proc too, those are closed of which we know.
+    let mut last = highest();
+    let _ = each_open(|number| last = last.max(number));
+    for number in 0..=last {
+        if !is_kept(number.unsigned_abs()) {
+            Fd(number).close();
+        }
+    }
+}
+
 /// Notes which descriptors somebody left us for our children, at the start of a process that has opened nothing itself yet
 /// but these. Best effort: without /proc nobody can tell those from 1024 on.
 pub fn note_inherited(own: [Fd; 2]) -> Inherited {

@@ -77,6 +77,8 @@ RUST_1_85=$CACHE/trees/rust-1.85 # bin/rustc and bin/clippy-driver in it are rea
 DAEMONS=$CACHE/trees/daemons # a root with daemons for the tests, for the machine that we run on
 tree_root() { echo "$CACHE/trees/root-$1"; }
 tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
+tree_module() { echo "$CACHE/trees/kernel-$1/veth.ko"; }
+tree_network() { echo "$CACHE/trees/network-$1"; } # a root with daemons for the check of the network
 
 # rustup puts cargo where only login shells look.
 if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then

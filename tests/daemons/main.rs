@@ -4,6 +4,7 @@
 //! scripts/setup unpacks them; `LINCHPIN_DAEMONS` names the place if it is another one.
 
 mod connections;
+mod datagrams;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../handover/holder.rs"]
 mod holder;

@@ -22,6 +22,11 @@ pub fn root() -> PathBuf {
     root
 }
 
+/// What Debian calls this machine's libraries.
+pub fn multiarch() -> String {
+    format!("{}-linux-gnu{}", std::env::consts::ARCH, if cfg!(target_arch = "arm") { "eabihf" } else { "" })
+}
+
 /// How a daemon gets its socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Way {
@@ -40,6 +45,8 @@ pub enum Way {
 pub enum Address {
     Tcp(SocketAddr),
     Unix(PathBuf),
+    /// That of a socket for datagrams: it is the test that knows how to send some.
+    Datagrams,
 }
 
 /// A connection to it.
@@ -61,6 +68,7 @@ impl Address {
                 stream.set_read_timeout(Some(PATIENCE)).unwrap();
                 Box::new(stream)
             }
+            Address::Datagrams => panic!("it takes no calls"),
         }
     }
 }
@@ -114,6 +122,11 @@ impl Place {
         Place::of(dir, socket.into(), Address::Unix(path))
     }
 
+    /// Without a socket: it takes datagrams, and is made when the place is there.
+    pub fn of_datagrams() -> Place {
+        Place { dir: TempDir::new(), socket: None, address: Address::Datagrams }
+    }
+
     fn of(dir: TempDir, socket: OwnedFd, address: Address) -> Place {
         std::fs::create_dir(dir.path().join("www")).unwrap();
         std::fs::write(dir.path().join("www/index.html"), Talk::HTTP.hear).unwrap();
@@ -127,7 +140,7 @@ impl Place {
     pub fn port(&self) -> u16 {
         match &self.address {
             Address::Tcp(address) => address.port(),
-            Address::Unix(_) => panic!("it has no port"),
+            Address::Unix(_) | Address::Datagrams => panic!("it has no port"),
         }
     }
 
@@ -145,15 +158,12 @@ impl Place {
     /// A piece of a shell script that executes one of the programs: `command` begins with its path in the root.
     fn in_root(&self, command: &str) -> String {
         let (root, libraries) = (root().display().to_string(), ["usr/lib", "lib"]);
-        let triple =
-            format!("{}-linux-gnu{}", std::env::consts::ARCH, if cfg!(target_arch = "arm") { "eabihf" } else { "" });
-        let path = libraries.map(|dir| format!("{root}/{dir}/{triple}")).join(":");
+        let path = libraries.map(|dir| format!("{root}/{dir}/{}", multiarch())).join(":");
         format!("cd '{}'; export ROOT='{root}' LD_LIBRARY_PATH='{path}'; {command}", self.path().display())
     }
 
-    /// Has `command`, a shell's that begins with `exec`, supervised, each of its processes killed at a time, three times;
-    /// callers talk to it before, and at once after.
-    pub fn survives(mut self, way: Way, command: &str, talk: &Talk) {
+    /// The engine on `command`, a shell's that begins with `exec`, as a service `daemon`, which is given `it`. It is down.
+    fn supervised(&self, way: Way, command: &str) -> Svscan {
         let (client, sockets) = match way {
             Way::Given => (String::new(), "it\n"),
             Way::GivenAs0 => (String::new(), "0 it\n"),
@@ -168,7 +178,13 @@ impl Place {
         if !sockets.is_empty() {
             files.push(("sockets", sockets));
         }
-        let svscan = engine(&[("daemon", &files)]);
+        engine(&[("daemon", &files)])
+    }
+
+    /// Has `command` supervised, each of its processes killed at a time, three times; callers talk to it before, and at
+    /// once after.
+    pub fn survives(mut self, way: Way, command: &str, talk: &Talk) {
+        let svscan = self.supervised(way, command);
         let before = svscan.store("it", self.socket.take().unwrap());
         svscan.ok("s6-svc -u daemon");
         talk.with(&mut *self.address.call());
@@ -186,4 +202,50 @@ impl Place {
         }
         assert_eq!((svscan.held(), svscan.deaths("daemon").len()), (vec!["it".to_owned()], 3));
     }
+
+    /// Has `command` supervised, on a socket for datagrams that `store` has held under the name `it`. `send` sends the
+    /// datagram of that number, and `heard` waits until the daemon has done something about all up to that one. Some are
+    /// sent before it runs; it is killed three times, others are sent before, while it can do nothing, and after.
+    pub fn loses_nothing(
+        self,
+        way: Way,
+        command: &str,
+        store: impl FnOnce(&Svscan),
+        mut send: impl FnMut(u16),
+        mut heard: impl FnMut(u16),
+    ) {
+        // Twice as many are in the queue at most; the shortest one, that of a unix socket, has room for ten.
+        const FEW: u16 = 5;
+        let svscan = self.supervised(way, command);
+        store(&svscan);
+        let mut sent = 0;
+        let mut send_few = |send: &mut dyn FnMut(u16)| {
+            (sent + 1..=sent + FEW).for_each(send);
+            sent += FEW;
+            sent
+        };
+        let last = send_few(&mut send);
+        svscan.ok("s6-svc -u daemon");
+        heard(last);
+        for _ in 0..3 {
+            let pid = svscan.pid_of("daemon");
+            assert!(pid > 1);
+            // What it has read when it dies would be lost, and nobody's fault but its own.
+            process::kill(-pid, 19).unwrap();
+            eventually(|| is_stopped(pid));
+            send_few(&mut send);
+            process::kill(-pid, 9).unwrap();
+            heard(send_few(&mut send));
+            eventually(|| svscan.status("daemon").pid != pid);
+        }
+        assert_eq!((svscan.held(), svscan.deaths("daemon").len()), (vec!["it".to_owned()], 3));
+    }
+}
+
+/// Whether all threads of a process are.
+fn is_stopped(pid: i32) -> bool {
+    let stopped = |thread: std::io::Result<std::fs::DirEntry>| {
+        std::fs::read_to_string(thread.unwrap().path().join("status")).unwrap().contains("\nState:\tT ")
+    };
+    std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().all(stopped)
 }

@@ -21,23 +21,23 @@
 
 #[path = "../../src/arch/entry.rs"]
 mod entry;
+mod victim;
 
 use core::ffi::CStr;
 use core::fmt::Write;
 use core::time::Duration;
 use linchpin::log::Line;
-use linchpin::service::{client, status};
 use linchpin::socket::Address;
 use linchpin::sys::args::Args;
-use linchpin::sys::signal::number as sig;
 use linchpin::sys::time::{self, MILLI, Nanos, SECOND};
-use linchpin::sys::{Errno, Fd, file, listener, process};
+use linchpin::sys::{Errno, Fd, file, listener};
 use linchpin::text::CPath;
 use linchpin::text::number::parse_u32;
 use linchpin::text::quote::Printable;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{self, SocketAddrUnix};
+use victim::Victim;
 
 const REQUEST: &[u8] = b"GET / HTTP/1.0\r\n\r\n";
 /// The end of the page in rootfs/var/www: who got it got everything.
@@ -240,31 +240,17 @@ impl Storm<'_> {
     }
 
     /// Steps 1 to 5 of the above. Answers how long it took until somebody was answered again.
-    fn kill(&mut self, service: Fd) -> Result<Nanos, &'static str> {
+    fn kill(&mut self, daemon: &Victim) -> Result<Nanos, &'static str> {
         self.drain()?;
-        let pid = pid(service)?;
-        process::kill(pid, sig::STOP).map_err(|_| "cannot stop the daemon")?;
-        until(|| state(pid) == Some(b'T'), "the daemon does not stop")?;
+        let pid = daemon.stop()?;
         for _ in 0..VISITORS {
             self.come();
         }
-        process::kill(pid, sig::KILL).map_err(|_| "cannot kill the daemon")?;
         let killed = time::boot();
-        let deadline = killed + PATIENCE;
-        loop {
+        daemon.replace(pid, || {
             self.come();
-            match self::pid(service)? {
-                0 => {
-                    client::command_supervisor(service, b"u").map_err(|_| "cannot order the service up")?;
-                    break;
-                }
-                now if now != pid => break, // it had been up for a second: no order is needed
-                _ => self.attend(MILLI)?,
-            }
-            if time::boot() > deadline {
-                return Err("the supervisor does not see that the daemon is dead");
-            }
-        }
+            self.attend(MILLI)
+        })?;
         let before = self.answered;
         while self.answered == before && !self.crowd.is_empty() {
             self.come();
@@ -276,33 +262,6 @@ impl Storm<'_> {
     fn failures(&self) -> usize {
         self.refused + self.lost + self.timed_out
     }
-}
-
-/// The daemon's pid, as its supervisor tells it; 0 if it is dead.
-fn pid(service: Fd) -> Result<i32, &'static str> {
-    status::read(service).map(|status| status.pid).map_err(|_| "cannot read the service's status")
-}
-
-/// The state letter of /proc/PID/stat, which follows the name in parentheses.
-fn state(pid: i32) -> Option<u8> {
-    let mut path = Line::<32>::new();
-    let _ = write!(path, "/proc/{pid}/stat");
-    let path = CPath::<40>::of(&[path.finish("").as_bytes()]);
-    let mut bytes = [0; 256];
-    let text = file::read(Fd::CWD, path.get()?, &mut bytes).ok()?;
-    let at = text.iter().rposition(|b| *b == b')')?;
-    text.get(at + 2).copied()
-}
-
-fn until(mut done: impl FnMut() -> bool, or: &'static str) -> Result<(), &'static str> {
-    let deadline = time::boot() + PATIENCE;
-    while !done() {
-        if time::boot() > deadline {
-            return Err(or);
-        }
-        wait([], MILLI);
-    }
-    Ok(())
 }
 
 fn storm(kills: &[u8], service: &CStr, words: Args) -> Result<i32, &'static str> {
@@ -323,11 +282,11 @@ fn storm(kills: &[u8], service: &CStr, words: Args) -> Result<i32, &'static str>
         let address = Address::parse(word).map_err(|wrong| wrong.text())?;
         storm.addresses.push(address).map_err(|_| "too many addresses")?;
     }
-    let service = file::open_dir(Fd::CWD, service).map_err(|_| "cannot open the service directory")?;
+    let daemon = Victim::of(service, PATIENCE)?;
     let (mut done, mut slowest, mut total) = (0, 0, 0);
     let mut trouble = "";
     for _ in 0..kills {
-        match storm.business(VISITORS).and_then(|()| storm.kill(service)) {
+        match storm.business(VISITORS).and_then(|()| storm.kill(&daemon)) {
             Ok(gap) => {
                 (slowest, total) = (slowest.max(gap), total + gap);
                 done += 1;

@@ -208,3 +208,7 @@ pub const HANDED: usize = 128;
 
 /// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
 pub const SOCKETS_FILE: usize = 16 * 1024;
+
+/// Words of the chain that `ipcserver` and `tcpserver` become, prog and its arguments included. The chain's own are at
+/// most 24; each place is a pointer on the stack of a command. A shell's line of this length has some 20 KiB.
+pub const SERVER_WORDS: usize = 4096;

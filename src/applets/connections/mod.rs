@@ -9,6 +9,7 @@ mod ipcserver_access;
 mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
+mod server_chain;
 mod sudo;
 mod sudoc;
 mod sudod;

@@ -212,3 +212,7 @@ pub const SOCKETS_FILE: usize = 16 * 1024;
 /// Connections that `ipcserverd` and `tcpserverd` serve at a time: s6's own limit. Each takes 8 bytes, each different client
 /// 24, and what is not used costs nothing.
 pub const CONNECTIONS: usize = 16384;
+
+/// Words of the chain that `ipcserver` and `tcpserver` become, prog and its arguments included. The chain's own are at
+/// most 24; each place is a pointer on the stack of a command. A shell's line of this length has some 20 KiB.
+pub const SERVER_WORDS: usize = 4096;

@@ -210,7 +210,11 @@ impl Cli {
 
 /// Says that the program that `words` name cannot be executed; returns the exit code for that.
 pub fn unable_to_exec(cli: &Cli, words: Args, why: Errno) -> i32 {
-    let name = words.get(0).unwrap_or_default();
+    unable_to_exec_named(cli, words.get(0).unwrap_or_default(), why)
+}
+
+/// As [`unable_to_exec`], for the program `name`.
+pub fn unable_to_exec_named(cli: &Cli, name: &CStr, why: Errno) -> i32 {
     cli.say("fatal", format_args!("unable to exec {}: {}", Printable(name.to_bytes()), Reason(why)));
     if why == Errno::NOENT { 127 } else { 126 }
 }
@@ -234,7 +238,8 @@ fn exec_in_path(name: &CStr, words: Args, lookup: Env, env: Env) -> Errno {
 }
 
 /// execvp(3) without the shell fallback: a name with a slash is a path; others are tried along PATH (of `lookup`;
-/// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT.
+/// `/usr/bin:/bin` if it is not set). Of several failures the most telling is returned: EACCES before ENOENT. A command of
+/// s6's that PATH lacks, as in an image without links, is this very binary.
 pub fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     if name.to_bytes().contains(&b'/') || name.is_empty() {
         return exec(name);
@@ -254,7 +259,20 @@ pub fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -
             other => return other,
         }
     }
-    worst
+    let is_ours = name.to_bytes().starts_with(b"s6-") && super::find(name.to_bytes()).is_some();
+    if worst == Errno::NOENT && is_ours { exec_ourselves(exec) } else { worst }
+}
+
+/// By its path, which becomes the name of the process; by the kernel's link if nothing has that path any more.
+fn exec_ourselves(exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
+    const LINK: &CStr = c"/proc/self/exe";
+    let mut room = [core::mem::MaybeUninit::<u8>::uninit(); 4096];
+    let read = rustix::fs::readlinkat_raw(Fd::CWD, LINK, &mut room[..]);
+    let path = read.map_or(CPath::<4096>::of(&[LINK.to_bytes()]), |(path, _)| CPath::of(&[path]));
+    match path.path().map_or_else(|e| e, &mut *exec) {
+        Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG => exec(LINK),
+        why => why,
+    }
 }
 
 /// Lines for standard output, written some at a time.

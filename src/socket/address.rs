@@ -46,6 +46,17 @@ pub struct Host<'a> {
     pub interface: &'a [u8],
 }
 
+impl<'a> Host<'a> {
+    /// Reads a numeric address without brackets: IPv4, IPv6, or IPv6 with its interface behind a `%`, a number or a name.
+    pub fn parse(word: &'a [u8], port: u16) -> Option<Host<'a>> {
+        let named = word.iter().position(|b| *b == b'%').map(|at| (&word[..at], &word[at + 1..]));
+        match named.filter(|(_, name)| is_interface(name) && parse_u32(name).is_none()) {
+            Some((ip, interface)) => parse_ip(ip, port).filter(SocketAddr::is_ipv6).map(|ip| Host { ip, interface }),
+            None => parse_ip(word, port).map(Host::from),
+        }
+    }
+}
+
 impl From<SocketAddr> for Host<'_> {
     fn from(ip: SocketAddr) -> Self {
         Host { ip, interface: b"" }
@@ -148,13 +159,7 @@ fn parse_host(text: &[u8]) -> Result<Host<'_>, Wrong> {
     let (host, port) = (&text[..colon], &text[colon + 1..]);
     let port = parse_port(port).ok_or(Wrong::Port)?;
     let inner = host.strip_prefix(b"[").and_then(|host| host.strip_suffix(b"]"));
-    let word = inner.unwrap_or(host);
-    let named = word.iter().position(|b| *b == b'%').map(|at| (&word[..at], &word[at + 1..]));
-    let host = match named.filter(|(_, name)| inner.is_some() && is_interface(name) && parse_u32(name).is_none()) {
-        Some((ip, interface)) => parse_ip(ip, port).map(|ip| Host { ip, interface }),
-        None => parse_ip(word, port).map(Host::from),
-    };
-    match host {
+    match Host::parse(inner.unwrap_or(host), port) {
         Some(host) if host.ip.is_ipv6() == inner.is_some() => Ok(host),
         _ => Err(Wrong::Ip),
     }

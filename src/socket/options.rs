@@ -131,6 +131,8 @@ pub const V6ONLY: usize = 0;
 pub const FREEBIND: usize = 1;
 /// Place of `reuseport`.
 pub const REUSEPORT: usize = 2;
+/// Place of `broadcast`.
+pub const BROADCAST: usize = 7;
 
 const _: () =
     assert!(KNOWN.len() <= SOCKET_OPTIONS && SOCKET_OPTIONS <= 32, "a bit for each, and a place in the record");
@@ -283,7 +285,8 @@ mod tests {
 
     #[test]
     fn the_places_have_their_names() {
-        assert_eq!((place("v6only"), place("freebind"), place("reuseport")), (V6ONLY, FREEBIND, REUSEPORT));
+        let places = [("v6only", V6ONLY), ("freebind", FREEBIND), ("reuseport", REUSEPORT), ("broadcast", BROADCAST)];
+        places.iter().for_each(|(key, at)| assert_eq!(place(key), *at));
         let values = Values::NONE.with(FREEBIND, 1).with(REUSEPORT, 0);
         assert_eq!((values.get(FREEBIND), values.get(REUSEPORT), values.get(V6ONLY)), (Some(1), Some(0), None));
     }

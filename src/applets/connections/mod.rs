@@ -10,6 +10,7 @@ mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
 mod notify_watch;
+mod server_chain;
 mod sudo;
 mod sudoc;
 mod sudod;

@@ -6,7 +6,7 @@
 //! depend on what PATH has under these names. `-b 0`, with which s6's ends because its socket does not listen, is refused.
 
 use super::fdholderd::{Wanted, serve};
-use super::ipcserver_socketbinder::{bind_to_stdin, failed};
+use super::socketbinder::{bind_to_stdin, failed};
 use crate::applets::chain::applyuidgid::{Identity, VARIABLES, from_environment, parse_groups, take_on};
 use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::socket::address::Address;

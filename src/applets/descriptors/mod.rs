@@ -4,9 +4,12 @@ mod fdholder;
 mod fdholder_daemon;
 mod fdholderd;
 mod ipcserver_socketbinder;
+mod seqpacket_socketbinder;
+mod socketbinder;
 mod tcpserver_socketbinder;
+mod udp_socketbinder;
 
-use super::{Applet, s6};
+use super::{Applet, own, s6};
 
 pub(super) static APPLETS: &[Applet] = &[
     s6(
@@ -55,14 +58,26 @@ pub(super) static APPLETS: &[Applet] = &[
     ),
     s6(
         "ipcserver-socketbinder",
-        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
+        ipcserver_socketbinder::USAGE,
         "makes a unix socket, then runs prog with it as standard input",
         ipcserver_socketbinder::run,
     ),
     s6(
         "tcpserver-socketbinder",
-        "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -B ] [ --freebind ] [ --reuseport ] ip port prog...",
+        tcpserver_socketbinder::USAGE,
         "makes an IP socket, then runs prog with it as standard input",
         tcpserver_socketbinder::run,
+    ),
+    own(
+        "udp-socketbinder",
+        udp_socketbinder::USAGE,
+        "makes a UDP socket, then runs prog with it as standard input",
+        udp_socketbinder::run,
+    ),
+    own(
+        "seqpacket-socketbinder",
+        seqpacket_socketbinder::USAGE,
+        "makes a unix socket that keeps the bounds of messages, then runs prog with it as standard input",
+        seqpacket_socketbinder::run,
     ),
 ];

@@ -208,3 +208,13 @@ pub const HANDED: usize = 128;
 
 /// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
 pub const SOCKETS_FILE: usize = 16 * 1024;
+
+/// Longest line of /etc/hosts, newline included: an address with a dozen names.
+pub const HOSTS_LINE: usize = 1024;
+
+/// Addresses of one host that `tcpclient` tries: s6's number.
+pub const ADDRESSES: usize = 16;
+
+/// Bytes that `ioconnect` has read in one direction and not written yet: a pipe's worth, so that one that was full costs
+/// one call of each kind.
+pub const RELAYED: usize = 64 * 1024;

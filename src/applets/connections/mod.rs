@@ -2,6 +2,7 @@
 //! a supervisor. Their option letters, messages and exit codes are s6's and s6-networking's.
 
 mod connlimit;
+mod ident;
 mod ioconnect;
 mod ipcclient;
 mod ipcserver;
@@ -9,6 +10,7 @@ mod ipcserver_access;
 mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
+mod resolve;
 mod sudo;
 mod sudoc;
 mod sudod;

@@ -283,16 +283,20 @@ fn data_that_nobody_takes_is_waited_with() {
     for whose in [Theirs, Ours] {
         let (ours, mut peer) = UnixStream::pair().unwrap();
         let ((input, _feed), (drain, output)) = (pipe(), pipe());
-        let child = start(&both, whose, &input, &output, &ours, &["-t", "20"]);
-        drop((input, output, ours));
+        // SAFETY: a system call on an open descriptor.
+        assert!(unsafe { libc::fcntl(drain.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) } >= 4096);
         peer.set_nonblocking(true).unwrap();
         let mut sent = 0;
-        // More than the pipe and the buffer hold.
-        crate::beside::eventually(|| {
-            sent += peer.write(&[b'x'; 4096]).unwrap_or(0);
-            sent > 150_000
-        });
-        is_at_rest(&child);
+        while let Ok(more) = peer.write(&[b'x'; 1024]) {
+            sent += more;
+        }
+        assert!(sent > 80_000, "that is no more than the pipe and the buffer hold");
+        let before = std::time::Instant::now();
+        let child = start(&both, whose, &input, &output, &ours, &["-t", "500"]);
+        drop((input, output, ours));
+        while before.elapsed() < std::time::Duration::from_secs(1) {
+            is_at_rest(&child);
+        }
         drop(peer);
         assert_eq!(text(drain).len(), sent);
         // The connection is gone, so nothing is left to be silent.
@@ -316,11 +320,14 @@ fn a_peer_that_is_gone_ends_it_with_standard_input_open() {
 fn an_output_that_is_gone_ends_its_direction_at_once() {
     let both = Beside::new();
     for whose in [Theirs, Ours] {
-        let (ours, mut peer) = UnixStream::pair().unwrap();
+        let (ours, peer) = UnixStream::pair().unwrap();
         let ((input, mut feed), (drain, output)) = (pipe(), pipe());
         let child = start(&both, whose, &input, &output, &ours, &[]);
         drop((input, output, ours, drain));
-        crate::beside::eventually(|| peer.write(b"x").is_err_and(|e| e.kind() == ErrorKind::BrokenPipe));
+        // Nothing is sent, which would be unread in the end; but whether it could be is answered.
+        // SAFETY: a system call on an open descriptor, with no bytes.
+        let sent = || unsafe { libc::send(peer.as_raw_fd(), std::ptr::null(), 0, libc::MSG_NOSIGNAL) };
+        crate::beside::eventually(|| sent() < 0 && std::io::Error::last_os_error().kind() == ErrorKind::BrokenPipe);
         feed.write_all(b"still").unwrap();
         drop(feed);
         assert_eq!(text(peer), "still");

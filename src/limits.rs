@@ -216,3 +216,13 @@ pub const CONNECTIONS: usize = 16384;
 /// Words of the chain that `ipcserver` and `tcpserver` become, prog and its arguments included. The chain's own are at
 /// most 24; each place is a pointer on the stack of a command. A shell's line of this length has some 20 KiB.
 pub const SERVER_WORDS: usize = 4096;
+
+/// Longest line of /etc/hosts, newline included: an address with a dozen names.
+pub const HOSTS_LINE: usize = 1024;
+
+/// Addresses of one host that `tcpclient` tries: s6's number.
+pub const ADDRESSES: usize = 16;
+
+/// Bytes that `ioconnect` has read in one direction and not written yet: a pipe's worth, so that one that was full costs
+/// one call of each kind.
+pub const RELAYED: usize = 64 * 1024;

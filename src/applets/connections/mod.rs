@@ -2,6 +2,7 @@
 //! a supervisor. Their option letters, messages and exit codes are s6's and s6-networking's.
 
 mod connlimit;
+mod ident;
 mod ioconnect;
 mod ipcclient;
 mod ipcserver;
@@ -10,6 +11,7 @@ mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
 mod notify_watch;
+mod resolve;
 mod server_chain;
 mod sudo;
 mod sudoc;

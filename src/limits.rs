@@ -208,3 +208,13 @@ pub const HANDED: usize = 128;
 
 /// Bytes of a service's file `sockets`: as many lines with identifiers of common length as may be handed over.
 pub const SOCKETS_FILE: usize = 16 * 1024;
+
+/// Access rules that one database is made of: [`RULES_FILE`] has no room for more than these, if each says no more than
+/// that somebody is denied.
+pub const RULES: usize = 8192;
+
+/// Bytes that are sent to a client before it is known who it is: s6's number.
+pub const BANNER: usize = 512;
+
+/// Longest line of /etc/hosts, newline included: an address with a dozen names.
+pub const HOSTS_LINE: usize = 1024;

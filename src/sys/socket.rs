@@ -53,6 +53,11 @@ pub fn listens(fd: Fd) -> Result<bool> {
     rustix::net::sockopt::socket_acceptconn(fd)
 }
 
+/// Small pieces are sent at once from now on: TCP_NODELAY. ENOTSOCK, EOPNOTSUPP: it is no TCP socket.
+pub fn set_nodelay(fd: Fd) -> Result<()> {
+    rustix::net::sockopt::set_tcp_nodelay(fd, true)
+}
+
 /// sendmsg(2) with MSG_NOSIGNAL and MSG_DONTWAIT; `fds` travel with the first byte. Returns how many bytes went.
 /// EAGAIN: the peer's queue is full. EPIPE: it is gone. EINVAL: more than [`MAX_FDS`].
 pub fn send(fd: Fd, bytes: &[u8], fds: &[Fd]) -> Result<usize> {

@@ -3,7 +3,9 @@
 
 mod accessrules_cdb_from_fs;
 mod accessrules_fs_from_cdb;
+mod admit;
 mod connlimit;
+mod hosts;
 mod ioconnect;
 mod ipcclient;
 mod ipcserver;
@@ -11,6 +13,7 @@ mod ipcserver_access;
 mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
+mod proto;
 mod sudo;
 mod sudoc;
 mod sudod;

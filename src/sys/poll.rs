@@ -1,16 +1,23 @@
-//! Waiting for one descriptor: for clients, never for PID 1's loop, which may ask what is so already.
+//! Waiting for descriptors: for clients, never for PID 1's loop, which may ask what is so already.
 
 use super::time::{self, MILLI, Nanos, SECOND};
 use super::{Errno, Fd, Result};
-use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::event::Timespec;
+
+pub use rustix::event::{PollFd, PollFlags};
 
 fn wait(fd: Fd, flags: PollFlags, deadline: Option<Nanos>) -> Result<()> {
+    any(&mut [PollFd::new(&fd, flags)], deadline)
+}
+
+/// Waits until one of several descriptors is as it is wanted (see their `revents`). ETIMEDOUT: `deadline` has passed.
+pub fn any(asked: &mut [PollFd<'_>], deadline: Option<Nanos>) -> Result<()> {
     loop {
         let limit = deadline.map(|deadline| {
             let left = deadline.saturating_sub(time::boot()).next_multiple_of(MILLI);
             Timespec { tv_sec: (left / SECOND) as _, tv_nsec: (left % SECOND) as _ }
         });
-        match rustix::event::poll(&mut [PollFd::new(&fd, flags)], limit.as_ref()) {
+        match rustix::event::poll(asked, limit.as_ref()) {
             Ok(0) => return Err(Errno::TIMEDOUT),
             Err(Errno::INTR) => {}
             done => return done.map(drop),

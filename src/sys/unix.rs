@@ -60,9 +60,8 @@ pub fn accept(listener: Fd) -> Result<Fd> {
 /// Connects to the socket at `path`, close-on-exec and blocking. While the listener's backlog is full it waits for a
 /// place there. ETIMEDOUT: `deadline` has passed. ENAMETOOLONG: more than [`MAX_PATH`] bytes.
 pub fn connect(path: &CStr, deadline: Option<Nanos>) -> Result<Fd> {
-    let address = address(path)?;
     let mut fd = stream(SocketFlags::empty())?;
-    match connect_by(fd, &address, deadline) {
+    match connect_on(fd, path, deadline) {
         Ok(()) => Ok(fd),
         Err(e) => {
             fd.close();
@@ -71,14 +70,16 @@ pub fn connect(path: &CStr, deadline: Option<Nanos>) -> Result<Fd> {
     }
 }
 
-fn connect_by(fd: Fd, address: &SocketAddrUnix, deadline: Option<Nanos>) -> Result<()> {
+/// Connects a socket that is there already; see [`connect`].
+pub fn connect_on(fd: Fd, path: &CStr, deadline: Option<Nanos>) -> Result<()> {
+    let address = address(path)?;
     loop {
         if let Some(deadline) = deadline {
             // unix(7) waits as long as SO_SNDTIMEO says; zero would mean for ever.
             let left = deadline.saturating_sub(time::boot()).max(time::MILLI);
             set_socket_timeout(fd, Timeout::Send, Some(Duration::from_nanos(left)))?;
         }
-        match rustix::net::connect(fd, address) {
+        match rustix::net::connect(fd, &address) {
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => return Err(Errno::TIMEDOUT),
             done => return done,

@@ -6,6 +6,7 @@ mod accessrules_fs_from_cdb;
 mod admit;
 mod connlimit;
 mod hosts;
+mod ident;
 mod ioconnect;
 mod ipcclient;
 mod ipcserver;

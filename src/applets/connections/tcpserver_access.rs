@@ -6,11 +6,15 @@
 //! from /etc/hosts only, the DNS is not asked: so `-h` changes nothing, and `-p`, which wants a name to lead back to the
 //! address and so needs names in spite of `-H`, finds that every one of them does.
 //!
+//! With `-r` the client's machine is asked whose connection it is (RFC 1413), for `${PROTO}REMOTEINFO`.
+//!
 //! Exit codes: 1 if the client is denied, or no rule is for it, or with `-w` if it has no name; 111 if rules cannot be
-//! read, whatever the reason: then it is not allowed either; 99 after the timeout.
+//! read, whatever the reason: then it is not allowed either; 99 if a banner, or with `-w` the answer to
+//! `-r`, takes more than the timeout; 2, with `-w`, if the answer is a refusal.
 
 use super::admit;
 use super::hosts::{self, Names};
+use super::ident;
 use super::proto::Proto;
 use crate::access::origin::{self, Origin};
 use crate::access::ruleset::{Exec, Source, Told};
@@ -25,7 +29,7 @@ use crate::text::errno::Reason;
 use crate::text::number::parse_u32;
 use core::ffi::CStr;
 use core::fmt::Write;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 /// What follows the name on a command line.
 pub const USAGE: &str = "[ -v verbosity ] [ -W | -w ] [ -D | -d ] [ -H ] [ -h ] [ -R | -r ] [ -P | -p ] [ -l localname ] [ -B banner ] [ -t timeout ] [ -i rulesdir | -x rulesfile ] prog...";
@@ -37,6 +41,7 @@ struct Settings {
     nodelay: bool,
     names: bool,
     paranoid: bool,
+    ident: bool,
     localname: Option<&'static CStr>,
     banner: heapless::Vec<u8, BANNER>,
     /// Milliseconds; 0: none.
@@ -47,8 +52,8 @@ struct Settings {
 /// The connection, as the super-server tells of it.
 struct Connection {
     proto: Proto,
-    local: IpAddr,
-    remote: IpAddr,
+    local: SocketAddr,
+    remote: SocketAddr,
 }
 
 /// The command.
@@ -60,6 +65,7 @@ pub fn run(cli: &Cli) -> i32 {
             nodelay: false,
             names: true,
             paranoid: false,
+            ident: false,
             localname: None,
             banner: heapless::Vec::new(),
             timeout: 0,
@@ -76,7 +82,9 @@ pub fn run(cli: &Cli) -> i32 {
                 Opt::Short(b'H') => settings.names = false,
                 Opt::Short(b'P') => settings.paranoid = false,
                 Opt::Short(b'p') => settings.paranoid = true,
-                Opt::Short(b'h' | b'R') => {}
+                Opt::Short(b'R') => settings.ident = false,
+                Opt::Short(b'r') => settings.ident = true,
+                Opt::Short(b'h') => {}
                 Opt::Short(b'l') => settings.localname = Some(options.text()?),
                 Opt::Short(b'B') => {
                     if settings.banner.extend_from_slice(options.value()?).is_err() {
@@ -116,11 +124,10 @@ pub fn run(cli: &Cli) -> i32 {
 /// Reads what the super-server tells. What is missing or wrong is said; the error is the exit code.
 fn connection(cli: &Cli) -> core::result::Result<Connection, i32> {
     let proto = Proto::of(cli)?;
-    let port = |word: &[u8]| parse_u32(word).filter(|port| *port <= u16::MAX.into());
-    let local = proto.parsed(cli, "LOCALIP", address)?;
-    proto.parsed(cli, "LOCALPORT", port)?;
-    let remote = proto.parsed(cli, "REMOTEIP", address)?;
-    proto.parsed(cli, "REMOTEPORT", port)?;
+    let port = |word: &[u8]| u16::try_from(parse_u32(word)?).ok();
+    let (local, local_port) = (proto.parsed(cli, "LOCALIP", address)?, proto.parsed(cli, "LOCALPORT", port)?);
+    let (remote, remote_port) = (proto.parsed(cli, "REMOTEIP", address)?, proto.parsed(cli, "REMOTEPORT", port)?);
+    let (local, remote) = (SocketAddr::new(local, local_port), SocketAddr::new(remote, remote_port));
     Ok(Connection { proto, local, remote })
 }
 
@@ -148,7 +155,7 @@ fn admit<'a>(
     exec: &mut Exec,
     names: &'a mut Names,
 ) -> core::result::Result<Option<Origin<'a>>, i32> {
-    let Connection { proto, remote, .. } = *connection;
+    let (proto, remote) = (connection.proto, connection.remote.ip());
     let Settings { verbosity, source, .. } = *settings;
     let deadline = (settings.timeout > 0).then(|| time::boot() + u64::from(settings.timeout) * MILLI);
     if settings.nodelay {
@@ -179,6 +186,8 @@ fn admit<'a>(
         Answer::Nothing if !settings.names => return Err(deny(1)),
         _ => {}
     }
+    let mut room = [0; ident::USER];
+    let user = if settings.ident { who(cli, settings, connection, deadline, &mut room).map_err(deny)? } else { None };
     if settings.names {
         look_up(cli, settings, connection, names).map_err(deny)?;
     }
@@ -192,7 +201,7 @@ fn admit<'a>(
     }
     let local = names.local.as_ref().map(|name| name.as_bytes());
     let variables = [
-        ("REMOTEINFO", None),
+        ("REMOTEINFO", user),
         ("LOCALHOST", settings.localname.map(CStr::to_bytes).or(local)),
         ("REMOTEHOST", names.remote.as_ref().map(|name| name.as_bytes())),
     ];
@@ -205,6 +214,38 @@ fn admit<'a>(
     Ok(answer.1)
 }
 
+/// Asks the client's machine whose connection it is. If that must be known and is not, the error is the exit code.
+fn who<'a>(
+    cli: &Cli,
+    settings: &Settings,
+    connection: &Connection,
+    deadline: Option<Nanos>,
+    room: &'a mut [u8],
+) -> core::result::Result<Option<&'a [u8]>, i32> {
+    let asked = ident::ask(connection.local, connection.remote, deadline, room);
+    let room: &[u8] = room;
+    let told = asked.map(|length| room.get(..length).unwrap_or_default());
+    let e = match told {
+        // What has a NUL in it fits no variable.
+        Ok(user) if user.contains(&0) => Errno::PROTO,
+        Ok(user) => return Ok(Some(user)),
+        Err(e) => e,
+    };
+    let refusal = ident::refusal(e);
+    if settings.verbosity >= 3 {
+        match refusal {
+            Some(reason) => cli.warn(format_args!("ident server replied: {reason}")),
+            None => cli.warn(format_args!("unable to ask the ident server: {}", Reason(e))),
+        }
+    }
+    match refusal {
+        _ if !settings.strict => Ok(None),
+        Some(_) => Err(2),
+        None if e == Errno::TIMEDOUT => Err(TIMEOUT),
+        None => Err(SYSTEM),
+    }
+}
+
 /// Looks for the names of both ends. If they must be known and are not, the error is the exit code.
 fn look_up(
     cli: &Cli,
@@ -212,7 +253,7 @@ fn look_up(
     connection: &Connection,
     names: &mut Names,
 ) -> core::result::Result<(), i32> {
-    let looked = hosts::names(connection.local, connection.remote, names);
+    let looked = hosts::names(connection.local.ip(), connection.remote.ip(), names);
     if let Err(e) = looked {
         if settings.verbosity >= 2 {
             cli.warn(format_args!("unable to read /etc/hosts: {}", Reason(e)));

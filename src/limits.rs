@@ -226,3 +226,10 @@ pub const ADDRESSES: usize = 16;
 /// Bytes that `ioconnect` has read in one direction and not written yet: a pipe's worth, so that one that was full costs
 /// one call of each kind.
 pub const RELAYED: usize = 64 * 1024;
+
+/// Access rules that one database is made of: [`RULES_FILE`] has no room for more than these, if each says no more than
+/// that somebody is denied.
+pub const RULES: usize = 8192;
+
+/// Bytes that are sent to a client before it is known who it is: s6's number.
+pub const BANNER: usize = 512;

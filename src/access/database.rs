@@ -1,12 +1,13 @@
 //! Rules in a constant database: for each key `D`, which denies, or `A`, the length of what it does to the environment,
 //! that, the length of `exec`, that. Lengths have 16 bits, the highest byte first. The environment is `NAME=VALUE` and a
-//! NUL for each variable, `NAME` and a NUL for one that is taken out.
+//! NUL for each variable, `NAME` and a NUL for one that is taken out. A variable without a name, or a NUL in `exec`, which
+//! would cut it, make a record that is no rule.
 
 use super::{Answer, Detail, EXEC};
 use crate::text::cdb::{Cdb, Damaged};
 
 /// Most bytes of variables: s6's number.
-const ENV: usize = 4096;
+pub const ENV: usize = 4096;
 
 pub(super) fn rule(cdb: &Cdb<'_>, key: &[u8], detail: &mut dyn FnMut(Detail<'_>)) -> Result<Answer, Damaged> {
     let Some(data) = cdb.find(key)? else { return Ok(Answer::Nothing) };
@@ -15,17 +16,27 @@ pub(super) fn rule(cdb: &Cdb<'_>, key: &[u8], detail: &mut dyn FnMut(Detail<'_>)
         [b'A', rest @ ..] => parts(rest).ok_or(Damaged)?,
         _ => return Err(Damaged),
     };
-    for entry in env.split(|byte| *byte == 0).filter(|entry| !entry.is_empty()) {
+    if exec.contains(&0) {
+        return Err(Damaged);
+    }
+    for entry in entries(env) {
         let (name, value) = match entry.iter().position(|byte| *byte == b'=') {
             Some(at) => (entry.get(..at), entry.get(at + 1..)),
             None => (Some(entry), None),
         };
-        detail(Detail::Variable(name.unwrap_or_default(), value));
+        let name = name.filter(|name| !name.is_empty()).ok_or(Damaged)?;
+        detail(Detail::Variable(name, value));
     }
     if !exec.is_empty() {
         detail(Detail::Exec(exec));
     }
     Ok(Answer::Allow)
+}
+
+/// Each ends with a NUL.
+fn entries(env: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let ended = env.strip_suffix(&[0]);
+    ended.into_iter().flat_map(|env| env.split(|byte| *byte == 0))
 }
 
 fn parts(data: &[u8]) -> Option<(&[u8], &[u8])> {

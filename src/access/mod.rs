@@ -1,12 +1,16 @@
-//! s6's access rules: who may do something, and with which variables in the environment, by user and group.
+//! s6's access rules: who may do something, and with which variables in the environment, by user and group, or by
+//! address and host name ([`origin`]).
 //!
 //! Rules are a directory ([`directory`]) or a constant database made of one ([`database`]), in the format of
-//! s6-accessrules-cdb-from-fs(8). [`look_up`] goes through the keys of somebody; [`fdholder`] is what a store makes of it.
-//! Nothing here waits for anything but the file system.
+//! s6-accessrules-cdb-from-fs(8). [`look_up`] goes through the keys of somebody; [`fdholder`] is what a store makes of it,
+//! [`ruleset`] what a program does that runs another one. Whatever is wrong with a rule is an error: nothing is allowed
+//! then. Nothing here waits for anything but the file system.
 
-mod database;
+pub mod database;
 mod directory;
 pub mod fdholder;
+pub mod origin;
+pub mod ruleset;
 
 use crate::sys::{Errno, Fd};
 use crate::text::CPath;
@@ -14,8 +18,17 @@ use crate::text::cdb::{self, Cdb};
 use crate::text::number::Decimal;
 use core::ffi::CStr;
 
-/// Bytes of a rule's `exec` file that count: s6's number.
+/// Most bytes of a rule's `exec` file: s6's number.
 pub const EXEC: usize = 4096;
+
+/// A key as it is written: `reversedns/` and the longest host name, and a NUL.
+pub type KeyPath = CPath<272>;
+
+/// What rules can be for.
+pub trait Subject: Copy {
+    /// As it is written: a kind, a slash, a name.
+    fn path(&self) -> KeyPath;
+}
 
 /// Whom a rule is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,7 +47,7 @@ pub enum Key {
 
 impl Key {
     /// As it is written.
-    pub fn path(self) -> CPath<64> {
+    pub fn path(self) -> KeyPath {
         let (kind, number) = match self {
             Key::UserSelf => return CPath::of(&[b"uid/self"]),
             Key::GroupSelf => return CPath::of(&[b"gid/self"]),
@@ -43,6 +56,12 @@ impl Key {
             Key::Group(gid) => (b"gid/", gid),
         };
         CPath::of(&[kind, Decimal::new(number.into()).as_bytes()])
+    }
+}
+
+impl Subject for Key {
+    fn path(&self) -> KeyPath {
+        Key::path(*self)
     }
 }
 
@@ -101,21 +120,22 @@ pub enum Answer {
 
 /// Why rules cannot be read.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Trouble {
+pub struct Trouble<K = Key> {
     /// With the rule for whom that happened.
-    pub key: Option<Key>,
-    /// What happened. EPROTO: a damaged database.
+    pub key: Option<K>,
+    /// What happened. EPROTO: a damaged database, or a record that is no rule. E2BIG: an `exec` of more than [`EXEC`] bytes.
+    /// EINVAL: there is a NUL in it.
     pub errno: Errno,
 }
 
-impl From<cdb::Damaged> for Trouble {
-    fn from(_: cdb::Damaged) -> Trouble {
+impl<K> From<cdb::Damaged> for Trouble<K> {
+    fn from(_: cdb::Damaged) -> Self {
         Errno::PROTO.into()
     }
 }
 
-impl From<Errno> for Trouble {
-    fn from(errno: Errno) -> Trouble {
+impl<K> From<Errno> for Trouble<K> {
+    fn from(errno: Errno) -> Self {
         Trouble { key: None, errno }
     }
 }
@@ -130,15 +150,15 @@ pub fn rule(rules: Rules<'_>, key: &CStr, detail: &mut dyn FnMut(Detail<'_>)) ->
 }
 
 /// Goes through `keys` until a rule says something; answers what, and which.
-pub fn look_up(
+pub fn look_up<K: Subject>(
     rules: Rules<'_>,
-    keys: impl Iterator<Item = Key>,
+    keys: impl Iterator<Item = K>,
     detail: &mut dyn FnMut(Detail<'_>),
-) -> Result<(Answer, Option<Key>), Trouble> {
+) -> Result<(Answer, Option<K>), Trouble<K>> {
     for key in keys {
+        let in_it = |errno| Trouble { key: Some(key), errno };
         let path = key.path();
-        let answer = rule(rules, path.get().unwrap_or_default(), detail)
-            .map_err(|trouble| Trouble { key: Some(key), ..trouble })?;
+        let answer = rule(rules, path.path().map_err(in_it)?, detail).map_err(|trouble| in_it(trouble.errno))?;
         if answer != Answer::Nothing {
             return Ok((answer, Some(key)));
         }

@@ -197,7 +197,12 @@ impl Cli {
 
     /// Goes on as the program `argv`, whose name `name` is looked up in PATH. Returns only if that fails, and says why.
     pub fn try_exec<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr) -> Errno {
-        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, self.env()))
+        self.try_exec_env(argv, name, self.env())
+    }
+
+    /// As [`Cli::try_exec`], with another environment.
+    pub fn try_exec_env<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr, env: Env) -> Errno {
+        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, env))
     }
 
     /// As [`Cli::exec`], with another environment.

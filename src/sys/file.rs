@@ -90,6 +90,11 @@ pub fn write_all(fd: Fd, mut bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// What has been written to an open file is on its disk afterwards.
+pub fn sync(fd: Fd) -> Result<()> {
+    rustix::fs::fsync(fd)
+}
+
 /// Replaces file `name` by `bytes` so that readers see the old content or the new, never less: writes `scratch`,
 /// then renames it. Mode 0666 less the umask.
 pub fn replace(dir: Fd, name: &CStr, scratch: &CStr, bytes: &[u8]) -> Result<()> {

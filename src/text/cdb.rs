@@ -12,9 +12,9 @@ pub struct Damaged;
 #[derive(Clone, Copy)]
 pub struct Cdb<'a>(&'a [u8]);
 
-const TABLES: usize = 256;
+pub(super) const TABLES: usize = 256;
 /// A place and a number of slots, or a hash and a place.
-const PAIR: usize = 8;
+pub(super) const PAIR: usize = 8;
 
 impl<'a> Cdb<'a> {
     /// The database whose file holds `bytes`. Its tables must lie inside of it; what they lead to is looked at when it
@@ -44,6 +44,9 @@ impl<'a> Cdb<'a> {
             if record == 0 {
                 break;
             }
+            if record < TABLES * PAIR || record >= self.0.len() {
+                return Err(Damaged);
+            }
             if its_hash == hash as usize {
                 let (its_key, value) = self.record(record)?;
                 if its_key == key {
@@ -52,6 +55,24 @@ impl<'a> Cdb<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// All records, keys and values, in the order in which they were put in; ends with an error if something else is found
+    /// among them.
+    pub fn records(&self) -> impl Iterator<Item = Result<(&'a [u8], &'a [u8]), Damaged>> {
+        let (cdb, mut at) = (*self, TABLES * PAIR);
+        // The slots come after the records.
+        let starts = (0..TABLES).filter_map(move |table| cdb.pair(table * PAIR).ok());
+        let end = starts.map(|(start, _)| start).filter(|start| *start >= at).min().unwrap_or(at);
+        core::iter::from_fn(move || {
+            let left = end.checked_sub(at).filter(|left| *left > 0)?;
+            let found = cdb.record(at).and_then(|(key, value)| {
+                let size = PAIR + key.len() + value.len();
+                if size > left { Err(Damaged) } else { Ok((key, value, size)) }
+            });
+            at = found.map_or(end, |(.., size)| at + size);
+            Some(found.map(|(key, value, _)| (key, value)))
+        })
     }
 
     fn record(&self, at: usize) -> Result<(&'a [u8], &'a [u8]), Damaged> {
@@ -69,7 +90,7 @@ impl<'a> Cdb<'a> {
 }
 
 /// The hash of a key: which table (its lowest byte), and where in it a search begins.
-fn hash(key: &[u8]) -> u32 {
+pub(super) fn hash(key: &[u8]) -> u32 {
     key.iter().fold(5381, |hash: u32, byte| hash.wrapping_mul(33) ^ u32::from(*byte))
 }
 

@@ -1,6 +1,7 @@
 //! Words and numbers that several rooms read or print. Pure: no system call.
 
 pub mod cdb;
+pub mod cdb_make;
 pub mod cpath;
 pub mod date;
 pub mod duration;

@@ -1,7 +1,11 @@
 //! Connections: programs that accept them and run another for each, that make them, filter them, or run between them and
 //! a supervisor. Their option letters, messages and exit codes are s6's and s6-networking's.
 
+mod accessrules_cdb_from_fs;
+mod accessrules_fs_from_cdb;
+mod admit;
 mod connlimit;
+mod hosts;
 mod ident;
 mod ioconnect;
 mod ipcclient;
@@ -11,6 +15,7 @@ mod ipcserverd;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
 mod notify_watch;
+mod proto;
 mod resolve;
 mod server_chain;
 mod sudo;
@@ -30,6 +35,18 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("tcpserverd", tcpserverd::USAGE, "runs prog for each TCP connection to its standard input", tcpserverd::run),
     s6("ipcserver-access", ipcserver_access::USAGE, "runs prog if its client may connect", ipcserver_access::run),
     s6("tcpserver-access", tcpserver_access::USAGE, "runs prog if its TCP client may connect", tcpserver_access::run),
+    s6(
+        "accessrules-cdb-from-fs",
+        accessrules_cdb_from_fs::USAGE,
+        "makes a file of access rules of a directory of them",
+        accessrules_cdb_from_fs::run,
+    ),
+    s6(
+        "accessrules-fs-from-cdb",
+        accessrules_fs_from_cdb::USAGE,
+        "makes a directory of access rules of a file of them",
+        accessrules_fs_from_cdb::run,
+    ),
     s6("connlimit", connlimit::USAGE, "runs prog unless its client has too many connections", connlimit::run),
     s6("ipcclient", ipcclient::USAGE, "connects to a unix socket and runs prog with that", ipcclient::run),
     s6("tcpclient", tcpclient::USAGE, "connects to a TCP port and runs prog with that", tcpclient::run),

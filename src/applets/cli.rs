@@ -6,7 +6,7 @@
 use super::Applet;
 use crate::log::Line;
 use crate::sys::args::{Args, Argv, Env};
-use crate::sys::{Errno, Fd, file, process};
+use crate::sys::{Errno, Fd, entry, file, process};
 use crate::text::CPath;
 use crate::text::errno::Reason;
 use crate::text::number::parse_u32;
@@ -89,6 +89,12 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
     /// The value of the option just read, as an unsigned number.
     pub fn number(&mut self) -> Result<u32, WrongUsage> {
         parse_u32(self.value()?).ok_or(WrongUsage)
+    }
+
+    /// The value of the option just read, which is an unsigned number, as it was written: to be passed on.
+    pub fn digits(&mut self) -> Result<&'static CStr, WrongUsage> {
+        let text = self.text()?;
+        parse_u32(text.to_bytes()).map(|_| text).ok_or(WrongUsage)
     }
 
     /// The value of the option just read, as the number of a descriptor.
@@ -197,7 +203,21 @@ impl Cli {
 
     /// Goes on as the program `argv`, whose name `name` is looked up in PATH. Returns only if that fails, and says why.
     pub fn try_exec<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr) -> Errno {
-        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, self.env()))
+        self.try_exec_env(argv, name, self.env())
+    }
+
+    /// As [`Cli::try_exec`], with another environment; the name is looked up in our own PATH.
+    pub fn try_exec_env<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr, env: Env) -> Errno {
+        in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, env))
+    }
+
+    /// Whether a program of this name would be found in PATH.
+    pub fn is_in_path(&self, name: &CStr) -> bool {
+        let found = in_path(name, self.env(), &mut |path| match entry::may_execute(Fd::CWD, path) {
+            Ok(()) => Errno::EXIST,
+            Err(e) => e,
+        });
+        found == Errno::EXIST
     }
 
     /// As [`Cli::exec`], with another environment.

@@ -7,6 +7,7 @@
 //! * [`svscan`]: many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //! * [`socket`]: addresses and the binders.
 //! * [`superserver`]: accepts connections and runs a program for each, in processes of its own.
+//! * [`sudo`]: the conversation of sudoc and sudod.
 //! * [`service`]: one service: its directory, its state machine, its status, tally and events.
 //! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
 //! * [`access`]: access rules of users and groups.
@@ -28,6 +29,7 @@ pub mod log;
 pub mod service;
 pub mod socket;
 pub mod state;
+pub mod sudo;
 pub mod superserver;
 pub mod svscan;
 pub mod sys;

@@ -233,3 +233,14 @@ pub const RULES: usize = 8192;
 
 /// Bytes that are sent to a client before it is known who it is: s6's number.
 pub const BANNER: usize = 512;
+
+/// Bytes of a request to sudod: the client's arguments and its environment. A client of s6 cannot send more than what the
+/// kernel queues for a socket at once, some 200 KiB; one word has 128 KiB at most.
+pub const SUDO_REQUEST: usize = 256 * 1024;
+
+/// Arguments, and variables, of a request to sudod: the protocol's limit.
+pub const SUDO_COUNT: usize = 131_072;
+
+/// Words that sudod executes, its own and its client's together; also those of a command that executes a line of others.
+/// A pointer each, where only those that are used cost memory.
+pub const LINE_WORDS: usize = 8192;

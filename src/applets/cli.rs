@@ -91,6 +91,12 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
         parse_u32(self.value()?).ok_or(WrongUsage)
     }
 
+    /// The value of the option just read, which is an unsigned number, as it was written: to be passed on.
+    pub fn digits(&mut self) -> Result<&'static CStr, WrongUsage> {
+        let text = self.text()?;
+        parse_u32(text.to_bytes()).map(|_| text).ok_or(WrongUsage)
+    }
+
     /// The value of the option just read, as the number of a descriptor.
     pub fn descriptor(&mut self) -> Result<Fd, WrongUsage> {
         i32::try_from(self.number()?).map(Fd).map_err(|_| WrongUsage)
@@ -200,7 +206,7 @@ impl Cli {
         self.try_exec_env(argv, name, self.env())
     }
 
-    /// As [`Cli::try_exec`], with another environment.
+    /// As [`Cli::try_exec`], with another environment; the name is looked up in our own PATH.
     pub fn try_exec_env<const N: usize>(&self, argv: &Argv<'_, N>, name: &CStr, env: Env) -> Errno {
         in_path(name, self.env(), &mut |path| process::exec_argv(path, argv, env))
     }

@@ -123,7 +123,7 @@ impl Env {
     }
 
     /// All entries, `NAME=VALUE`.
-    pub fn iter(self) -> impl Iterator<Item = &'static CStr> {
+    pub fn iter(self) -> impl Iterator<Item = &'static CStr> + Clone {
         let mut at = self.0;
         core::iter::from_fn(move || {
             // SAFETY: the array ends with NULL, at which the walk stops; entries live as long as the process.
@@ -189,11 +189,16 @@ pub struct Argv<'a, const N: usize> {
 impl<'a, const N: usize> Argv<'a, N> {
     /// The given words; those beyond the capacity are left out.
     pub fn new(words: &[&'a CStr]) -> Self {
-        let mut argv = Argv { words: [ptr::null(); N], len: 0, _lives: core::marker::PhantomData };
+        let mut argv = Argv::empty();
         for word in words {
             argv.push(word);
         }
         argv
+    }
+
+    /// No word yet.
+    pub const fn empty() -> Self {
+        Argv { words: [ptr::null(); N], len: 0, _lives: core::marker::PhantomData }
     }
 
     /// Appends a word; false if there is no room.

@@ -14,6 +14,7 @@ use linchpin::service::wait::{Goal, Quorum, Wait};
 use linchpin::service::{extra, files, tally};
 use linchpin::socket::{Address, pending};
 use linchpin::state::{Pending, Service};
+use linchpin::sudo::request;
 use linchpin::sys::time::{MILLI, SECOND};
 use linchpin::sys::{Errno, Fd, file};
 use linchpin::text::cdb::Cdb;
@@ -401,6 +402,28 @@ pub fn wait(data: &[u8]) {
         wait.abandon(service);
     }
     assert!(services.iter().all(|service| wait.is_over(&[*service]) || goal.wants_restart()));
+}
+
+/// A request to sudod: one that is understood is written so that it is the same, byte for byte, whatever its strings are.
+pub fn sudo(data: &[u8]) {
+    // As it came, and what comes behind the banner: a fuzzer finds the banner late.
+    let banner = [linchpin::sudo::CLIENT, data].concat();
+    for payload in [data, &banner] {
+        match request::Request::parse(payload) {
+            Ok(request) => {
+                let env: Vec<CString> = request
+                    .variables()
+                    .map(|(name, value)| CString::new([name, b"=", value].concat()).unwrap())
+                    .collect();
+                let mut out = vec![0; wire::HEADER + payload.len()];
+                let written = request::encode(&mut out, request.args(), env.iter().map(CString::as_c_str)).unwrap();
+                assert_eq!(wire::header(written), Some((payload.len(), linchpin::sudo::FDS)));
+                assert_eq!(&written[wire::HEADER..], payload);
+                assert_eq!(request.args().count(), request.argc());
+            }
+            Err(why) => assert!(!why.text().is_empty()),
+        }
+    }
 }
 
 /// The fd-holder's wire: a request that is understood is written so that it means the same; answers are read without surprise.

@@ -85,6 +85,22 @@ proptest! {
     }
 
     #[test]
+    fn a_request_to_sudod_is_read_as_it_was_written_or_refused(
+        numbers in prop::collection::vec(0u32..6, 4),
+        data in words(b"\0\0=aB", 24),
+    ) {
+        let numbers: Vec<u8> = numbers.iter().flat_map(|n| n.to_be_bytes()).collect();
+        checks::sudo(&data);
+        checks::sudo(&[&numbers[..], &data].concat());
+        // The same with lengths that are true.
+        let half = data.len() / 2;
+        let zeros = |bytes: &[u8]| bytes.iter().filter(|byte| **byte == 0).count();
+        let (args, env) = data.split_at(half);
+        let true_ones = [zeros(args), zeros(env), args.len(), env.len()].map(|n| (n as u32).to_be_bytes()).concat();
+        checks::sudo(&[&true_ones[..], &data].concat());
+    }
+
+    #[test]
     fn a_database_of_rules_can_lead_nowhere(data in words(b"\0\0\0\x01\x05AD\xff", 400)) {
         checks::rules(&data);
     }

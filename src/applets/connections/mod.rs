@@ -12,6 +12,7 @@ mod ipcclient;
 mod ipcserver;
 mod ipcserver_access;
 mod ipcserverd;
+mod line;
 mod notify_fd_from_socket;
 mod notify_socket_from_fd;
 mod notify_watch;

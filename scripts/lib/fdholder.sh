@@ -1,6 +1,8 @@
 # `scripts/bench fdholder`: a descriptor stored and retrieved, on this machine. Sourced, never run.
 # shellcheck shell=sh
 
+. scripts/lib/rounds.sh
+
 ROUNDS=31
 
 # fdholder_start NAME COMMAND...: a store, in the background.
@@ -32,19 +34,7 @@ fdholder_way() {
     field=0
     for name in floor linchpin $s6; do
         field=$((field + 1))
-        # The ratio is that of each round, whose parts were measured one right after the other.
-        awk -v field=$field '{ print $field / $1, $field, $1 }' "$work/$way.txt" | sort -n |
-            awk -v way="$way" -v name="$name" -v processors="$processors" '
-                { ratio[NR] = $1; time[NR] = $2; floor[NR] = $3 }
-                function least(of, i, found) {
-                    found = of[1]
-                    for (i = 2; i <= NR; i++) if (of[i] < found) found = of[i]
-                    return found
-                }
-                END {
-                    printf "%-12s %-10s %-10s %9.1f %7.2f %11.2f\n", way, processors, name, least(time) / 1e3,
-                        ratio[int((NR + 1) / 2)], least(time) / least(floor)
-                }'
+        rounds_row "$work/$way.txt" $field "$(printf '%-12s %-10s %-10s' "$way" "$processors" "$name")"
     done
 }
 

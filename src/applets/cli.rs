@@ -277,10 +277,13 @@ pub fn in_path(name: &CStr, lookup: Env, exec: &mut dyn FnMut(&CStr) -> Errno) -
 /// By its path, which becomes the name of the process; by the kernel's link if nothing has that path any more.
 fn exec_ourselves(exec: &mut dyn FnMut(&CStr) -> Errno) -> Errno {
     const LINK: &CStr = c"/proc/self/exe";
-    let mut room = [core::mem::MaybeUninit::<u8>::uninit(); 4096];
-    let read = rustix::fs::readlinkat_raw(Fd::CWD, LINK, &mut room[..]);
-    let path = read.map_or(CPath::<4096>::of(&[LINK.to_bytes()]), |(path, _)| CPath::of(&[path]));
-    match path.path().map_or_else(|e| e, &mut *exec) {
+    // One buffer: this may be a child on a small stack.
+    let mut room = [0; 4096];
+    let path = match rustix::fs::readlinkat_raw(Fd::CWD, LINK, &mut room[..]) {
+        Ok(n) if n < 4096 => CStr::from_bytes_until_nul(&room).unwrap_or(LINK),
+        _ => LINK,
+    };
+    match exec(path) {
         Errno::NOENT | Errno::NOTDIR | Errno::NAMETOOLONG => exec(LINK),
         why => why,
     }

@@ -9,6 +9,7 @@
 //! * `pass programs|connections|requests ROUNDS PAIRS (SOCKET STORE RETRIEVE)…` measures stores in turn, `-` for both
 //!   programs being the floor: a program for each operation, a connection for each, or one connection for all. It prints a
 //!   line for each round: nanoseconds for one pair of operations, store and retrieve, with each of the stores.
+//! * `pass answer` writes one byte: what servers run for each connection in `scripts/bench connections`.
 //!
 //! Two descriptors are stored in turn, and each time the one that comes back must be the one that was stored.
 #![no_std]
@@ -54,12 +55,13 @@ type Identity = heapless::String<48>;
 fn main(args: Args) -> i32 {
     let word = |i| args.get(i).map(CStr::to_bytes).unwrap_or_default();
     let done = match (word(1), args.get(2)) {
+        (b"answer", _) => file::write_all(Fd::STDOUT, b".").map_err(|_| "nobody wants the answer"),
         (b"server", Some(socket)) => server(socket),
         (b"send", Some(socket)) => connect(socket).and_then(|fd| put(&fd, Fd::STDIN, LAST)),
         (b"receive", Some(socket)) => connect(socket).and_then(|fd| get(&fd, LAST)).and_then(|fd| is(fd, word(3))),
         (b"is", Some(identity)) => is(Fd::STDIN, identity.to_bytes()),
         (b"programs" | b"connections" | b"requests", Some(rounds)) => measure(args, rounds),
-        _ => Err("usage: pass server|send|receive|is|programs|connections|requests ..., see its source"),
+        _ => Err("usage: pass answer|server|send|receive|is|programs|connections|requests ..., see its source"),
     };
     match done {
         Ok(()) => 0,

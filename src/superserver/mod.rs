@@ -129,7 +129,9 @@ fn serve(cli: &Cli, settings: Settings, words: Args) -> Result<i32, i32> {
         let _ = line.push(b'\n');
         file::write_all(stdout, &line).map_err(unable("write to stdout"))?;
     }
-    stdout.close();
+    if stdout.is_open() {
+        stdout.close();
+    }
     let program = Program::new(cli, words, env);
     let pause = Pause::default();
     let mut server =
@@ -233,10 +235,7 @@ impl Server<'_> {
                 self.serve(connection, who, &remote);
                 continue;
             }
-            if seen.failed && !seen.client {
-                return self.report.cli.fail("trouble with socket");
-            }
-            if !seen.client {
+            if !seen.client && !seen.failed {
                 continue;
             }
             if rush {
@@ -250,6 +249,10 @@ impl Server<'_> {
                     Ok(false) => break,
                     Err(e) => return self.report.cli.fail(format_args!("trouble with socket: {}", Reason(e))),
                 }
+            }
+            // One that was shut down says that it can be read, for ever, and has nobody.
+            if seen.failed && served == 0 && self.pause.until.is_none() {
+                return self.report.cli.fail("trouble with socket");
             }
             // Whether it is worth while to look for another one without having been told of one.
             busy = served == most && rush && self.table.count() > 1;

@@ -32,21 +32,24 @@ pub fn check(cli: &Cli, kind: Kind) -> core::result::Result<Option<SocketAddr>, 
     }
 }
 
-/// Moves the listening socket out of the way, to where no child sees it, and opens a descriptor for `signals`, which are
-/// blocked. Standard input is closed then, so that it is where connections come.
+/// Moves the listening socket out of the way, to where no child sees it, and opens a descriptor for each set of `signals`,
+/// which are blocked. Standard input is closed then, so that it is where connections come.
 ///
 /// The socket does not block from now on, for whoever else has this open file description: somebody else may have taken the
 /// connection that was seen, and to wait for the next would be to be deaf to signals.
-pub fn arrange(signals: SignalSet) -> Result<(Fd, Fd)> {
+pub fn arrange(signals: [SignalSet; 2]) -> Result<(Fd, [Fd; 2])> {
     let mut stdin = Fd::STDIN;
-    let mut signals = open_signalfd(signals)?;
-    if signals.0 <= 2 {
-        let high = signals.duplicate(3)?;
-        signals.close();
-        signals = high;
+    let mut opened = [Fd::NONE; 2];
+    for (opened, signals) in opened.iter_mut().zip(signals) {
+        let mut fd = open_signalfd(signals)?;
+        *opened = fd;
+        if fd.0 <= 2 {
+            *opened = fd.duplicate(3)?;
+            fd.close();
+        }
     }
     let listener = stdin.duplicate(3)?;
     listener.set_nonblocking(true)?;
     stdin.close();
-    Ok((listener, signals))
+    Ok((listener, opened))
 }

@@ -113,7 +113,8 @@ fn serve(cli: &Cli, settings: Settings, words: Args) -> Result<i32, i32> {
     signal::reset_action(sig::CHLD);
     signal::reset_action(sig::PIPE);
     handled.union(SignalSet::of(&[sig::PIPE])).block();
-    let (listener, signals) = listening::arrange(handled).map_err(unable("set up descriptors"))?;
+    let orders = handled.less(SignalSet::of(&[sig::CHLD]));
+    let (listener, [signals, orders]) = listening::arrange([handled, orders]).map_err(unable("set up descriptors"))?;
     let table = TABLE.take().ok_or_else(|| cli.fail("called twice"))?;
     let mut seed = [0; 8];
     random::fill(&mut seed);
@@ -128,10 +129,13 @@ fn serve(cli: &Cli, settings: Settings, words: Args) -> Result<i32, i32> {
         let _ = line.push(b'\n');
         file::write_all(stdout, &line).map_err(unable("write to stdout"))?;
     }
-    stdout.close();
+    if stdout.is_open() {
+        stdout.close();
+    }
     let program = Program::new(cli, words, env);
+    let pause = Pause::default();
     let mut server =
-        Server { report, listener, signals, table, program, variables, waiting: None, pause: Pause::default() };
+        Server { report, listener, signals, orders, rush: false, table, program, variables, waiting: None, pause };
     let code = server.run();
     if code == 0 {
         server.report.exiting();
@@ -155,6 +159,9 @@ const FIRST_PAUSE: Nanos = 50 * MILLI;
 /// The least time between two lines about the same trouble.
 const QUIET: Nanos = 60 * SECOND;
 
+/// If the next client comes within this time, it is a rush. Children that have ended may stay as zombies for so long.
+const RUSH: Nanos = 20 * MILLI;
+
 /// Connections in a row that may fail before somebody thinks that the next will fail too.
 const FAILURES: u32 = 32;
 
@@ -162,7 +169,12 @@ const FAILURES: u32 = 32;
 struct Server<'a> {
     report: Report<'a>,
     listener: Fd,
+    /// All signals…
     signals: Fd,
+    /// …and all but the deaths of children.
+    orders: Fd,
+    /// Clients come one after the other.
+    rush: bool,
     table: &'static mut Table,
     program: Program,
     variables: Variables,
@@ -195,20 +207,27 @@ impl Server<'_> {
     fn run(&mut self) -> i32 {
         let mut busy = false;
         loop {
-            let full = self.table.count() >= self.report.most as usize;
-            let limit = self.pause.left();
-            let closed = full || limit.is_some() || self.waiting.is_some();
-            let listener = if closed { Fd::NONE } else { self.listener };
-            let limit = if self.waiting.is_some() { limit.or(Some(0)) } else { limit };
-            let seen = match wait(self.signals, listener, limit) {
+            let pause = self.pause.left();
+            let closed = self.is_full() || pause.is_some() || self.waiting.is_some();
+            // In a rush children are reaped when the next client comes. To be woken by the death of each costs more than all
+            // the rest that is done for it.
+            let rush = self.rush && !closed && self.report.verbosity < 2;
+            let limit = match () {
+                () if rush => Some(RUSH),
+                () if self.waiting.is_some() => Some(pause.unwrap_or(0)),
+                () => pause,
+            };
+            let signals = if rush { self.orders } else { self.signals };
+            let seen = match wait(signals, if closed { Fd::NONE } else { self.listener }, limit) {
                 Ok(seen) => seen,
                 Err(e) => return self.report.cli.unable("poll", e),
             };
             if seen.signal {
-                if let Some(code) = self.take_signal() {
+                if let Some(code) = self.take_signal(signals) {
                     return code;
                 }
             }
+            self.rush = seen.client || (rush && seen.signal);
             if self.pause.left().is_some() {
                 continue;
             }
@@ -216,24 +235,37 @@ impl Server<'_> {
                 self.serve(connection, who, &remote);
                 continue;
             }
-            if seen.failed && !seen.client {
-                return self.report.cli.fail("trouble with socket");
+            if !seen.client && !seen.failed {
+                continue;
             }
-            let again = if busy || seen.signal { BURST } else { 1 };
-            busy = seen.client;
-            for _ in 0..if seen.client { again } else { 0 } {
+            if rush {
+                self.reap_own();
+            }
+            let most = if busy { BURST } else { 1 };
+            let mut served = 0;
+            while served < most {
                 match self.let_in() {
-                    Ok(true) => {}
+                    Ok(true) => served += 1,
                     Ok(false) => break,
                     Err(e) => return self.report.cli.fail(format_args!("trouble with socket: {}", Reason(e))),
                 }
             }
+            // One that was shut down says that it can be read, for ever, and has nobody.
+            if seen.failed && served == 0 && self.pause.until.is_none() {
+                return self.report.cli.fail("trouble with socket");
+            }
+            // Whether it is worth while to look for another one without having been told of one.
+            busy = served == most && rush && self.table.count() > 1;
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.table.count() >= self.report.most as usize
     }
 
     /// Lets one client in. False: nobody else for now. The error is that of a socket that is of no use any more.
     fn let_in(&mut self) -> Result<bool, Errno> {
-        if self.table.count() >= self.report.most as usize {
+        if self.is_full() {
             return Ok(false);
         }
         let (mut connection, remote) = match accept::accept(self.listener) {
@@ -269,7 +301,7 @@ impl Server<'_> {
         let client = who.client();
         if self.table.of(client) >= self.report.most_each {
             // Some of them may have ended meanwhile.
-            self.reap();
+            self.reap_own();
         }
         let count = self.table.of(client);
         if count >= self.report.most_each {
@@ -336,9 +368,9 @@ impl Server<'_> {
     }
 
     /// Acts on one of the signals that have come: the most urgent. The answer is the exit code, if it is over.
-    fn take_signal(&mut self) -> Option<i32> {
+    fn take_signal(&mut self, signals: Fd) -> Option<i32> {
         let name = |signal| signal::name(signal);
-        match signal::read_signalfd(self.signals) {
+        match signal::read_signalfd(signals) {
             Ok(None) => return None,
             Ok(Some(received)) => match received.signal {
                 sig::CHLD => {
@@ -367,13 +399,23 @@ impl Server<'_> {
 
     /// Reaps all children that have ended, strangers too.
     fn reap(&mut self) {
-        while let Ok(Some(death)) = process::reap_any() {
-            if let Some(ended) = self.table.remove(death.pid) {
-                self.pause.until = None;
-                self.report.ended(death, ended);
-                self.report.status(self.table.count());
-            }
+        while self.reap_one() {}
+    }
+
+    /// Reaps all that have ended of those who serve, and strangers among them.
+    fn reap_own(&mut self) {
+        while self.table.count() > 0 && self.reap_one() {}
+    }
+
+    /// Reaps a child that has ended, and answers whether there was one.
+    fn reap_one(&mut self) -> bool {
+        let Ok(Some(death)) = process::reap_any() else { return false };
+        if let Some(ended) = self.table.remove(death.pid) {
+            self.pause.until = None;
+            self.report.ended(death, ended);
+            self.report.status(self.table.count());
         }
+        true
     }
 
     fn tell_all(&self, signals: &[i32]) {

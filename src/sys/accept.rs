@@ -116,7 +116,11 @@ pub struct Seen {
     pub failed: bool,
 }
 
-/// Waits until a signal or a connection has come, or `limit` is over. `listener` may be `NONE`: nobody is let in now.
+/// Between two looks of one who cannot wait for what he wants to see.
+const BLIND: Timespec = Timespec { tv_sec: 0, tv_nsec: 100 * MILLI as i64 };
+
+/// Waits until a signal or a connection has come, or `limit` is over. `listener` may be `NONE`: nobody is let in now. A
+/// process whose RLIMIT_NOFILE is below 2 cannot wait for both: after a tenth of a second it is told to look at both.
 pub fn wait(signals: Fd, listener: Fd, limit: Option<Nanos>) -> Result<Seen> {
     let limit = limit.map(|left| {
         let left = left.next_multiple_of(MILLI);
@@ -126,6 +130,12 @@ pub fn wait(signals: Fd, listener: Fd, limit: Option<Nanos>) -> Result<Seen> {
     let asked = if listener.is_some() { &mut asked[..] } else { &mut asked[..1] };
     match rustix::event::poll(asked, limit.as_ref()) {
         Ok(_) | Err(Errno::INTR) => {}
+        // It may not have as many descriptors as it asks about: look from time to time.
+        Err(Errno::INVAL) => {
+            let limit = limit.filter(|limit| limit.tv_sec == 0 && limit.tv_nsec < BLIND.tv_nsec).unwrap_or(BLIND);
+            rustix::event::poll(&mut [], Some(&limit))?;
+            return Ok(Seen { signal: true, client: listener.is_some(), failed: false });
+        }
         Err(e) => return Err(e),
     }
     let is = |at: usize, flags| asked.get(at).is_some_and(|fd: &PollFd<'_>| fd.revents().intersects(flags));

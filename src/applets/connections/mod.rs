@@ -5,7 +5,6 @@ mod accessrules_cdb_from_fs;
 mod accessrules_fs_from_cdb;
 mod admit;
 mod connlimit;
-mod hosts;
 mod ident;
 mod ioconnect;
 mod ipcclient;

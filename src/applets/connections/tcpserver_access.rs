@@ -13,10 +13,10 @@
 //! `-r`, takes more than the timeout; 2, with `-w`, if the answer is a refusal.
 
 use super::admit;
-use super::hosts::{self, Names};
 use super::ident;
 use super::proto::Proto;
-use crate::access::origin::{self, Origin};
+use super::resolve;
+use crate::access::origin::{self, HostName, Origin};
 use crate::access::ruleset::{Exec, Source, Told};
 use crate::access::{Answer, Trouble};
 use crate::applets::cli::{Cli, Opt, SYSTEM, TIMEOUT, WrongUsage};
@@ -119,6 +119,13 @@ pub fn run(cli: &Cli) -> i32 {
             Err(code) => code,
         })
     })
+}
+
+/// Names of the ends that are host names; `None`: there is none.
+#[derive(Default)]
+struct Names {
+    local: Option<HostName>,
+    remote: Option<HostName>,
 }
 
 /// Reads what the super-server tells. What is missing or wrong is said; the error is the exit code.
@@ -253,13 +260,18 @@ fn look_up(
     connection: &Connection,
     names: &mut Names,
 ) -> core::result::Result<(), i32> {
-    let looked = hosts::names(connection.local.ip(), connection.remote.ip(), names);
-    if let Err(e) = looked {
-        if settings.verbosity >= 2 {
-            cli.warn(format_args!("unable to read /etc/hosts: {}", Reason(e)));
+    match resolve::names([connection.local.ip(), connection.remote.ip()]) {
+        Ok(found) => {
+            let [local, remote] = found.map(|name| HostName::new(&name?));
+            *names = Names { local, remote };
         }
-        if settings.strict {
-            return Err(SYSTEM);
+        Err(e) => {
+            if settings.verbosity >= 2 {
+                cli.warn(format_args!("unable to read {}: {}", resolve::HOSTS, Reason(e)));
+            }
+            if settings.strict {
+                return Err(SYSTEM);
+            }
         }
     }
     if names.remote.is_none() && settings.strict { Err(1) } else { Ok(()) }

@@ -20,7 +20,8 @@ pub(super) static APPLETS: &[Applet] = &[
         "[ --listen-fds | --s6-fds ] [ -D ] [ -t timeout ] socket id prog... (several: socket id... -- prog...)",
         "runs a program with a held descriptor as its standard input, or with several",
         fdholder::retrieve::retrieve,
-    ),
+    )
+    .chains(),
     s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::single::delete),
     s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list::list),
     s6(
@@ -58,11 +59,13 @@ pub(super) static APPLETS: &[Applet] = &[
         "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -a perms ] [ -B ] path prog...",
         "makes a unix socket, then runs prog with it as standard input",
         ipcserver_socketbinder::run,
-    ),
+    )
+    .chains(),
     s6(
         "tcpserver-socketbinder",
         "[ -d | -D ] [ -b backlog ] [ -M | -m ] [ -B ] [ --freebind ] [ --reuseport ] ip port prog...",
         "makes an IP socket, then runs prog with it as standard input",
         tcpserver_socketbinder::run,
-    ),
+    )
+    .chains(),
 ];

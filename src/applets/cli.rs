@@ -3,7 +3,7 @@
 //! Exit codes: 100 wrong usage, 111 a system call failed, 126/127 the next program could not be executed (127: not
 //! found). Messages: `PROG: LEVEL: text`, on standard error.
 
-use super::Applet;
+use super::{Applet, enter};
 use crate::log::Line;
 use crate::sys::args::{Args, Argv, Env};
 use crate::sys::{Errno, Fd, file, process};
@@ -28,6 +28,8 @@ pub struct Cli {
     /// What it is about, if messages are to say so.
     subject: Option<&'static CStr>,
     args: Args,
+    /// If it was entered, not executed: all words, and where those are looked up.
+    entered: Option<(Args, Env)>,
 }
 
 /// See [`Cli::speaker`].
@@ -112,7 +114,22 @@ impl<I: ExactSizeIterator<Item = &'static [u8]>> Options<I> {
 impl Cli {
     /// The command `applet`, called as `name`, with `args` (of which the first is the name).
     pub fn new(applet: &'static Applet, name: &'static [u8], args: Args) -> Cli {
-        Cli { applet, name: name.rsplit(|b| *b == b'/').next().unwrap_or(name), subject: None, args }
+        let name = name.rsplit(|b| *b == b'/').next().unwrap_or(name);
+        Cli { applet, name, subject: None, args, entered: None }
+    }
+
+    /// The same command, which was entered ([`enter`]): `words` would have been executed, looked up in the PATH of
+    /// `lookup`.
+    pub fn entered(self, words: Args, lookup: Env) -> Cli {
+        Cli { entered: Some((words, lookup)), ..self }
+    }
+
+    /// To be called before the command waits for something that may take long, and has changed nothing yet: if it was
+    /// entered it is executed now, for whoever looks at the process meanwhile. Returns if it was not, or cannot be.
+    pub fn settle(&self) {
+        if let Some((words, lookup)) = self.entered {
+            exec_in_path(words.get(0).unwrap_or_default(), words, lookup, self.env());
+        }
     }
 
     /// The same command, whose messages begin with `PROG SUBJECT` from now on.
@@ -188,8 +205,9 @@ impl Cli {
         let _ = file::write_all(Fd::STDERR, line.finish("\n").as_bytes());
     }
 
-    /// Goes on as the program that `words` name (chain loading), looked up in PATH. Returns only if that fails: 127 if
-    /// it is not there, 126 for any other reason. No words: nothing to do, 0.
+    /// Goes on as the program that `words` name (chain loading), looked up in PATH. What it returns is what the command
+    /// is to return: 127 if the program is not there, 126 for any other reason; or that it is to be entered ([`enter`]).
+    /// No words: nothing to do, 0.
     pub fn exec(&self, words: Args) -> i32 {
         self.exec_env(words, self.env())
     }
@@ -214,6 +232,9 @@ impl Cli {
     /// As [`Cli::exec`], with another environment.
     pub fn exec_env(&self, words: Args, env: Env) -> i32 {
         let Some(name) = words.get(0) else { return 0 };
+        if enter::prepare(self, words, env) {
+            return enter::GO_ON;
+        }
         let why = exec_in_path(name, words, self.env(), env);
         unable_to_exec(self, words, why)
     }

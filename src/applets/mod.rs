@@ -5,6 +5,7 @@ mod chain;
 pub mod cli;
 mod connections;
 mod descriptors;
+mod enter;
 mod events;
 mod help;
 mod install;
@@ -13,7 +14,8 @@ mod machine;
 mod services;
 
 use crate::sys::args::Args;
-use cli::Cli;
+use cli::{Cli, SYSTEM};
+use enter::GO_ON;
 
 /// One command.
 pub struct Applet {
@@ -25,16 +27,35 @@ pub struct Applet {
     pub usage: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
+    /// It changes something about the process, at once, and then goes on as prog: from one such command to the next
+    /// nothing needs to be executed ([`enter`]). It leaves no descriptor that closes on exec, no handler of a signal, and
+    /// no static of its own that is taken: it may run again in the same process. Nothing follows when it has returned
+    /// what [`Cli::exec`] answers.
+    pub chains: bool,
+    /// One that chains and takes a static of its own all the same: only one of these runs in a process.
+    pub once: bool,
     /// Runs it; returns the exit code.
     pub run: fn(&Cli) -> i32,
 }
 
+impl Applet {
+    /// The same, as one that chains: see [`Applet::chains`].
+    const fn chains(self) -> Applet {
+        Applet { chains: true, ..self }
+    }
+
+    /// The same, as one that chains, and of which only one runs in a process: see [`Applet::once`].
+    const fn chains_once(self) -> Applet {
+        Applet { once: true, ..self.chains() }
+    }
+}
+
 const fn s6(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
-    Applet { name, s6: true, usage, summary, run }
+    Applet { name, s6: true, usage, summary, chains: false, once: false, run }
 }
 
 const fn own(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
-    Applet { name, s6: false, usage, summary, run }
+    Applet { name, s6: false, usage, summary, chains: false, once: false, run }
 }
 
 /// Commands of one kind, which have a folder of their own here.
@@ -71,29 +92,39 @@ pub fn find(name: &[u8]) -> Option<&'static Applet> {
     all().find(|applet| applet.name.as_bytes() == bare && (applet.s6 || !prefixed))
 }
 
-/// Runs the command that `args` name: by the name the binary was called by, else by the first argument. Returns the
-/// exit code. A process 1 that is not told to be `svscan` is `init`: words that the kernel passes on from its command
-/// line must not turn it into something that ends.
+/// Runs the command that `args` name: by the name the binary was called by, else by the first argument; and those that it
+/// goes on as. Returns the exit code. A process 1 that is not told to be `svscan` is `init`: words that the kernel passes
+/// on from its command line must not turn it into something that ends.
 pub fn run(args: Args) -> i32 {
+    if crate::sys::process::pid() == 1 {
+        return run_first(args);
+    }
+    let mut code = match enter::named(args) {
+        Some((applet, name, words)) => (applet.run)(&Cli::new(applet, name, words)),
+        None => return help::no_command(args),
+    };
+    // Each takes at least one word off.
+    while code == GO_ON {
+        let Some((words, lookup)) = enter::take() else { return SYSTEM };
+        let Some((applet, name, rest)) = enter::named(words) else { return SYSTEM };
+        code = (applet.run)(&Cli::new(applet, name, rest).entered(words, lookup));
+    }
+    code
+}
+
+/// Runs process 1.
+fn run_first(args: Args) -> i32 {
     let called = args.iter().next().unwrap_or(b"linchpin");
     let first = args.iter().nth(1).unwrap_or(b"");
-    if crate::sys::process::pid() == 1 {
-        for (name, rest) in [(called, args), (first, args.skip(1))] {
-            if let Some(applet) = find(name).filter(|applet| applet.name == "svscan") {
-                return (applet.run)(&Cli::new(applet, name, rest));
-            }
-        }
-        if let Some(applet) = find(b"init") {
-            return (applet.run)(&Cli::new(applet, called, args));
+    for (name, rest) in [(called, args), (first, args.skip(1))] {
+        if let Some(applet) = find(name).filter(|applet| applet.name == "svscan") {
+            return (applet.run)(&Cli::new(applet, name, rest));
         }
     }
-    if let Some(applet) = find(called) {
-        return (applet.run)(&Cli::new(applet, called, args));
+    match find(b"init") {
+        Some(applet) => (applet.run)(&Cli::new(applet, called, args)),
+        None => help::no_command(args),
     }
-    if let Some(applet) = find(first) {
-        return (applet.run)(&Cli::new(applet, first, args.skip(1)));
-    }
-    help::no_command(args)
 }
 
 #[cfg(test)]

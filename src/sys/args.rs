@@ -33,20 +33,76 @@ pub unsafe fn from_stack(stack: *const usize) -> Args {
     }
 }
 
-/// What the kernel gave us: where the arguments are, how many, and the environment.
-static ORIGINAL: (AtomicPtr<*const c_char>, AtomicUsize, AtomicPtr<*const c_char>) =
-    (AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0), AtomicPtr::new(ptr::null_mut()));
+/// A place for arguments: where they are, how many, and the environment.
+struct Kept(AtomicPtr<*const c_char>, AtomicUsize, AtomicPtr<*const c_char>);
+
+impl Kept {
+    const fn nothing() -> Kept {
+        Kept(AtomicPtr::new(ptr::null_mut()), AtomicUsize::new(0), AtomicPtr::new(ptr::null_mut()))
+    }
+
+    fn put(&self, args: Args) {
+        self.0.store(args.argv.cast_mut(), Relaxed);
+        self.1.store(args.argc, Relaxed);
+        self.2.store(args.envp.cast_mut(), Relaxed);
+    }
+
+    fn get(&self) -> Option<Args> {
+        let (argv, envp) = (self.0.load(Relaxed), self.2.load(Relaxed));
+        (!argv.is_null()).then_some(Args { argc: self.1.load(Relaxed), argv, envp })
+    }
+}
+
+/// What the kernel gave us.
+static ORIGINAL: Kept = Kept::nothing();
+
+/// What the process is to go on with; and the same words with the environment in which they were looked up.
+static NEXT: [Kept; 2] = [Kept::nothing(), Kept::nothing()];
 
 pub(super) fn remember(args: Args) {
-    ORIGINAL.0.store(args.argv.cast_mut(), Relaxed);
-    ORIGINAL.1.store(args.argc, Relaxed);
-    ORIGINAL.2.store(args.envp.cast_mut(), Relaxed);
+    ORIGINAL.put(args);
 }
 
 /// The arguments with which this process was executed. `None`: there is a C library that knows them.
 pub fn original() -> Option<Args> {
-    let (argv, envp) = (ORIGINAL.0.load(Relaxed), ORIGINAL.2.load(Relaxed));
-    (!argv.is_null()).then_some(Args { argc: ORIGINAL.1.load(Relaxed), argv, envp })
+    ORIGINAL.get()
+}
+
+/// Leaves words for the command that the process goes on as, with its environment; and the environment in which they were
+/// looked up. See [`take_next`].
+pub fn leave_next(words: Args, lookup: Env) {
+    let [next, before] = &NEXT;
+    next.put(words);
+    before.put(words.with_env(lookup));
+}
+
+/// What [`leave_next`] has left, once.
+pub fn take_next() -> Option<(Args, Env)> {
+    let [next, before] = &NEXT;
+    let taken = next.get().zip(before.get().map(Args::env));
+    next.0.store(ptr::null_mut(), Relaxed);
+    taken
+}
+
+/// Whether the kernel takes so many words and variables for an execution: because it did, or because they and their
+/// pointers are less than its ARG_MAX, so that they fit however small the limit for the stack is.
+pub fn always_fit(words: Args, env: Env) -> bool {
+    const BYTES: usize = 64 * 1024;
+    const COUNT: usize = 4096;
+    if original().is_some_and(|given| ptr::eq(given.envp, env.0)) {
+        return true; // words are a part of those that were given
+    }
+    let mut left = (BYTES, COUNT);
+    words.words().chain(env.iter()).all(|word| {
+        let bytes = left.0.checked_sub(word.to_bytes_with_nul().len());
+        match (bytes, left.1.checked_sub(1)) {
+            (Some(bytes), Some(count)) => {
+                left = (bytes, count);
+                true
+            }
+            _ => false,
+        }
+    })
 }
 
 impl Args {
@@ -86,6 +142,11 @@ impl Args {
     /// The environment.
     pub fn env(self) -> Env {
         Env(self.envp)
+    }
+
+    /// The same words with another environment.
+    pub fn with_env(self, env: Env) -> Args {
+        Args { envp: env.0, ..self }
     }
 
     /// The words as a null-terminated array, for exec.
@@ -143,8 +204,8 @@ impl Env {
         let is_it = |entry: &CStr| entry.to_bytes().strip_prefix(name).is_some_and(|rest| rest.first() == Some(&b'='));
         let (mut from, mut to) = (self.0, self.0.cast_mut());
         // SAFETY: both walk the same array, which ends with NULL; nothing is written unless an entry was left out, and
-        // then the array is the kernel's, on our stack, or that of `with_defaults`, which both may be written. No
-        // reference into it exists, only copies of its pointers.
+        // then the array is the kernel's, on our stack, or that of `with_defaults` or of an `Environment` that was given
+        // up for it, which all may be written. No reference into it exists, only copies of its pointers.
         unsafe {
             loop {
                 let entry = *from;
@@ -213,5 +274,44 @@ impl<'a, const N: usize> Argv<'a, N> {
 
     pub(super) fn as_ptr(&self) -> *const *const u8 {
         self.words.as_ptr()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::ffi::CString;
+
+    /// Words, or an environment, of these; for ever.
+    fn array(strings: &[CString]) -> *const *const c_char {
+        let forever = strings.iter().map(|string| string.clone().into_raw().cast_const());
+        let pointers: Vec<_> = forever.chain([ptr::null()]).collect();
+        Box::leak(pointers.into_boxed_slice()).as_ptr()
+    }
+
+    #[test]
+    fn words_and_variables_fit_up_to_a_size_and_a_number() {
+        let fit = |words: &[CString], variables: &[CString]| {
+            let args = Args { argc: words.len(), argv: array(words), envp: array(&[]) };
+            always_fit(args, Env(array(variables)))
+        };
+        let string = |length: usize| CString::new("x".repeat(length)).unwrap();
+        assert!(fit(&[], &[]));
+        assert!(fit(&[string(30_000)], &[string(32_768), string(2765)]));
+        assert!(!fit(&[string(30_000)], &[string(32_768), string(2766)]));
+        let many = |number: usize| vec![string(1); number];
+        assert!(fit(&many(96), &many(4000)));
+        assert!(!fit(&many(97), &many(4000)));
+    }
+
+    #[test]
+    fn what_is_left_for_the_next_command_is_taken_once() {
+        let words = [c"a".to_owned(), c"b".to_owned()];
+        let args = Args { argc: 2, argv: array(&words), envp: array(&[c"NEW=1".to_owned()]) };
+        leave_next(args, Env(array(&[c"OLD=1".to_owned()])));
+        let (next, lookup) = take_next().unwrap();
+        assert_eq!(next.words().collect::<Vec<_>>(), [c"a", c"b"]);
+        assert_eq!((next.env().get(b"NEW"), lookup.get(b"OLD")), (Some(c"1"), Some(c"1")));
+        assert!(take_next().is_none());
     }
 }

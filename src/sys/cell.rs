@@ -20,6 +20,11 @@ impl<T> TakeCell<T> {
         TakeCell { taken: AtomicBool::new(false), value: UnsafeCell::new(value) }
     }
 
+    /// Whether somebody has the value.
+    pub fn is_taken(&self) -> bool {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// The value, at the first call; `None` ever after.
     #[allow(clippy::mut_from_ref)]
     pub fn take(&'static self) -> Option<&'static mut T> {

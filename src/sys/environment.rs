@@ -32,7 +32,8 @@ pub const OWN_PIDS: usize = 2;
 /// Bytes that the pid takes, its NUL included.
 pub(super) const PID_BYTES: usize = 11;
 
-static ROOM: TakeCell<Environment> = TakeCell::new(Environment::new());
+/// One for each command of a chain that goes on in the same process; when there is none left, the next one is executed.
+static ROOMS: [TakeCell<Environment>; 2] = [const { TakeCell::new(Environment::new()) }; 2];
 
 impl Environment {
     /// Without variables.
@@ -62,13 +63,19 @@ impl Environment {
         self.used = 0;
     }
 
-    /// A copy of `env`, to be changed; there is one only. E2BIG: more than [`ENV_ENTRIES`] variables, or asked again.
+    /// A copy of `env`, to be changed; there is one for a command. E2BIG: more than [`ENV_ENTRIES`] variables, or asked too
+    /// often.
     pub fn of(env: Env) -> Result<&'static mut Environment> {
-        let room = ROOM.take().ok_or(Errno::TOOBIG)?;
+        let room = ROOMS.iter().find_map(TakeCell::take).ok_or(Errno::TOOBIG)?;
         for entry in env.iter() {
             room.push(entry.as_ptr())?;
         }
         Ok(room)
+    }
+
+    /// Whether [`Environment::of`] can be asked.
+    pub fn is_left() -> bool {
+        ROOMS.iter().any(|room| !room.is_taken())
     }
 
     fn push(&mut self, entry: *const c_char) -> Result<()> {
@@ -175,9 +182,9 @@ impl Environment {
         self.own_pid.push(at).map_err(|_| Errno::TOOBIG)
     }
 
-    /// What exec gets.
-    pub fn env(&'static self) -> Env {
-        Env(self.entries.as_ptr())
+    /// What exec gets. It is not ours any more: the next command may change it.
+    pub fn env(&'static mut self) -> Env {
+        Env(self.entries.as_mut_ptr())
     }
 
     /// Its variables, `NAME=VALUE`.
@@ -317,5 +324,21 @@ mod tests {
     #[test]
     fn a_value_with_a_nul_is_refused() {
         assert_eq!(environment().set(b"A", b"x\0y"), Err(Errno::INVAL));
+    }
+
+    #[test]
+    fn a_process_has_two_and_the_second_is_made_of_the_first() {
+        let first = Environment::of(Env::EMPTY).unwrap();
+        first.set(b"A", b"1").unwrap();
+        assert!(Environment::is_left());
+        let one = first.env();
+        let second = Environment::of(one).unwrap();
+        second.set(b"B", b"2").unwrap();
+        second.unset(b"A");
+        assert_eq!(all(second), ["B=2"]);
+        let kept: Vec<_> = one.iter().map(|entry| entry.to_str().unwrap()).collect();
+        assert_eq!(kept, ["A=1"], "where the next command is looked up nothing has changed");
+        assert!(!Environment::is_left());
+        assert_eq!(Environment::of(one).err(), Some(Errno::TOOBIG));
     }
 }

@@ -117,6 +117,23 @@ pub fn keep_open_on_exec() {
     }
 }
 
+/// Whether an execution would close a descriptor, as far as we can tell without looking long: those that we have opened
+/// ourselves are known, or follow without a gap.
+pub fn any_closes_on_exec() -> bool {
+    const LONG: i32 = 64;
+    let mut number = 0;
+    loop {
+        let flags = fcntl_getfd(Fd(number));
+        if flags.is_ok_and(|flags| flags.contains(FdFlags::CLOEXEC)) || number > LONG {
+            return true;
+        }
+        if flags.is_err() && number > highest() {
+            return false;
+        }
+        number += 1;
+    }
+}
+
 /// A pipe, close-on-exec: the end to read from, the end to write to.
 pub fn pipe() -> Result<(Fd, Fd)> {
     let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;

@@ -1,12 +1,13 @@
 //! Who the process is: user, groups; and the umask.
 
-use super::{Errno, Result};
+use super::{Errno, Result, image};
 use rustix::fs::Mode;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
 /// setgroups(2). EPERM: not root. EINVAL: more than the kernel's 65536.
 pub fn set_groups(groups: &[u32]) -> Result<()> {
+    image::note_change();
     // SAFETY: Gid is a transparent u32 (rustix hands such slices to the kernel as they are).
     let groups = unsafe { core::slice::from_raw_parts(groups.as_ptr().cast::<Gid>(), groups.len()) };
     set_thread_groups(groups)
@@ -14,11 +15,13 @@ pub fn set_groups(groups: &[u32]) -> Result<()> {
 
 /// setgid(2): real, effective and saved, if we are root.
 pub fn set_gid(gid: u32) -> Result<()> {
+    image::note_change();
     set_thread_gid(Gid::from_raw(valid(gid)?))
 }
 
 /// setuid(2): real, effective and saved, if we are root.
 pub fn set_uid(uid: u32) -> Result<()> {
+    image::note_change();
     set_thread_uid(Uid::from_raw(valid(uid)?))
 }
 

@@ -24,6 +24,7 @@ pub mod fault;
 pub mod fd;
 pub mod file;
 pub mod identity;
+pub mod image;
 #[cfg(feature = "faults")]
 pub mod inject;
 pub mod lines;

@@ -1,6 +1,6 @@
 //! Resource limits: getrlimit(2), setrlimit(2).
 
-use super::Result;
+use super::{Result, image};
 use rustix::process::{getrlimit, setrlimit};
 
 pub use rustix::process::{Resource, Rlimit};
@@ -51,6 +51,9 @@ pub fn soft(resource: Resource) -> Option<u64> {
 
 /// Sets a limit. EPERM: only root raises hard limits.
 pub fn set(resource: Resource, which: Which, limit: Limit) -> Result<()> {
+    if matches!(resource, Resource::As | Resource::Data | Resource::Stack) {
+        image::note_change();
+    }
     setrlimit(resource, changed(getrlimit(resource), which, limit))
 }
 

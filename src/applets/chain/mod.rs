@@ -14,13 +14,13 @@ mod softlimit;
 use super::{Applet, s6};
 
 pub(super) static APPLETS: &[Applet] = &[
-    s6("setsid", setsid::USAGE, "runs prog in a new session or process group", setsid::run),
-    s6("setlock", setlock::USAGE, "runs prog with a lock on a file", setlock::run),
-    s6("setuidgid", setuidgid::USAGE, "runs prog as another user (name, or uid:gid)", setuidgid::run),
-    s6("applyuidgid", applyuidgid::USAGE, "runs prog as another user, with other groups", applyuidgid::run),
-    s6("envuidgid", envuidgid::USAGE, "tells prog in its environment who somebody is", envuidgid::run),
-    s6("envdir", envdir::USAGE, "runs prog with variables that are the files of a directory", envdir::run),
-    s6("softlimit", softlimit::USAGE, "runs prog with other resource limits", softlimit::run),
+    s6("setsid", setsid::USAGE, "runs prog in a new session or process group", setsid::run).chains(),
+    s6("setlock", setlock::USAGE, "runs prog with a lock on a file", setlock::run).chains(),
+    s6("setuidgid", setuidgid::USAGE, "runs prog as another user (name, or uid:gid)", setuidgid::run).chains(),
+    s6("applyuidgid", applyuidgid::USAGE, "runs prog as another user, with other groups", applyuidgid::run).chains(),
+    s6("envuidgid", envuidgid::USAGE, "tells prog in its environment who somebody is", envuidgid::run).chains(),
+    s6("envdir", envdir::USAGE, "runs prog with variables that are the files of a directory", envdir::run).chains(),
+    s6("softlimit", softlimit::USAGE, "runs prog with other resource limits", softlimit::run).chains(),
     s6(
         "background-watch",
         background_watch::USAGE,

@@ -50,7 +50,12 @@ pub fn run(cli: &Cli) -> i32 {
             Ok(fd) => fd,
             Err(e) => return Ok(cli.unable(format_args!("open {name}"), e)),
         };
-        if let Err(e) = lock::take(fd, shared, owner, patience) {
+        let mut taken = lock::take(fd, shared, owner, Patience::None);
+        if waits && taken == Err(Errno::AGAIN) {
+            cli.settle();
+            taken = lock::take(fd, shared, owner, patience);
+        }
+        if let Err(e) = taken {
             let reason = if e == Errno::AGAIN { Errno::BUSY } else { e };
             cli.refuse(format_args!("unable to lock {name}: {}", Reason(reason)));
             return Ok(BUSY);

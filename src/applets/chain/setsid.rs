@@ -47,13 +47,18 @@ pub fn run(cli: &Cli) -> i32 {
             }
         }
         let words = options.operands(1)?;
-        if matches!(what, What::Foreground { .. }) && terminal == Fd::NONE {
+        let opens = matches!(what, What::Foreground { .. }) && terminal == Fd::NONE;
+        if opens {
             terminal = match session::terminal() {
                 Ok(terminal) => terminal,
                 Err(e) => return Ok(cli.unable("open the controlling terminal", e)),
             };
         }
-        match (change(what, terminal), failure) {
+        let changed = change(what, terminal);
+        if opens {
+            terminal.close();
+        }
+        match (changed, failure) {
             (Err((what, e)), Failure::Fatal) => return Ok(cli.unable(what, e)),
             (Err((what, e)), Failure::Warned) => cli.warn(format_args!("unable to {what}: {}", Reason(e))),
             _ => {}

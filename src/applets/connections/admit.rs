@@ -32,7 +32,7 @@ pub fn open(cli: &Cli, source: Source, verbosity: u32) -> Result<Ruleset, i32> {
 pub fn run<K: Subject>(
     cli: &Cli,
     words: Args,
-    env: &'static Environment,
+    env: &'static mut Environment,
     exec: &Exec,
     options: &CStr,
     key: Option<K>,

@@ -33,8 +33,10 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("tcpserver", tcpserver::USAGE, "makes a TCP socket and runs prog for each connection", tcpserver::run),
     s6("ipcserverd", ipcserverd::USAGE, "runs prog for each connection to its standard input", ipcserverd::run),
     s6("tcpserverd", tcpserverd::USAGE, "runs prog for each TCP connection to its standard input", tcpserverd::run),
-    s6("ipcserver-access", ipcserver_access::USAGE, "runs prog if its client may connect", ipcserver_access::run),
-    s6("tcpserver-access", tcpserver_access::USAGE, "runs prog if its TCP client may connect", tcpserver_access::run),
+    s6("ipcserver-access", ipcserver_access::USAGE, "runs prog if its client may connect", ipcserver_access::run)
+        .chains_once(),
+    s6("tcpserver-access", tcpserver_access::USAGE, "runs prog if its TCP client may connect", tcpserver_access::run)
+        .chains_once(),
     s6(
         "accessrules-cdb-from-fs",
         accessrules_cdb_from_fs::USAGE,
@@ -47,7 +49,7 @@ pub(super) static APPLETS: &[Applet] = &[
         "makes a directory of access rules of a file of them",
         accessrules_fs_from_cdb::run,
     ),
-    s6("connlimit", connlimit::USAGE, "runs prog unless its client has too many connections", connlimit::run),
+    s6("connlimit", connlimit::USAGE, "runs prog unless its client has too many connections", connlimit::run).chains(),
     s6("ipcclient", ipcclient::USAGE, "connects to a unix socket and runs prog with that", ipcclient::run),
     s6("tcpclient", tcpclient::USAGE, "connects to a TCP port and runs prog with that", tcpclient::run),
     s6("ioconnect", ioconnect::USAGE, "copies between standard input and output and a connection", ioconnect::run),

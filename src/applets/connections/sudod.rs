@@ -16,7 +16,7 @@ use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::limits::LINE_WORDS;
 use crate::sudo::server::{self, Asked, Ended, Failure, Source, Watch};
 use crate::sudo::{FDS, room};
-use crate::sys::args::Args;
+use crate::sys::args::{Args, Env};
 use crate::sys::environment::Environment;
 use crate::sys::signal::SignalSet;
 use crate::sys::time::Nanos;
@@ -84,7 +84,7 @@ fn serve(cli: &Cli, wanted: &Wanted, own: Args) -> Result<i32, i32> {
     if !wanted.detached && poll::is_hung_up(FROM) {
         return Err(CLIENT_GONE);
     }
-    let pid = start(cli, wanted, asked, words, name, environment, before)
+    let pid = start(cli, wanted, asked, words, name, environment.env(), before)
         .map_err(|e| unable(&format_args!("start {}", Printable(name.to_bytes())), e))?;
     attend(cli, wanted, &watch, pid, limit)
 }
@@ -128,7 +128,7 @@ fn start(
     mut asked: Asked,
     words: &'static Words,
     name: &CStr,
-    environment: &'static Environment,
+    environment: Env,
     before: SignalSet,
 ) -> Result<i32, Errno> {
     let mut stdio = asked.stdio.map(Source::Client);
@@ -141,7 +141,7 @@ fn start(
     let pid = process::spawn_with(&mut || match server::place(stdio) {
         Ok(()) => {
             before.block();
-            cli.try_exec_env(words, name, environment.env())
+            cli.try_exec_env(words, name, environment)
         }
         Err(e) => e,
     });

@@ -23,7 +23,8 @@ pub(super) static APPLETS: &[Applet] = &[
         "[ --listen-fds | --s6-fds ] [ -D ] [ -t timeout ] socket id prog... (several: socket id... -- prog...)",
         "runs a program with a held descriptor as its standard input, or with several",
         fdholder::retrieve::retrieve,
-    ),
+    )
+    .chains(),
     s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::single::delete),
     s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list::list),
     s6(
@@ -61,23 +62,27 @@ pub(super) static APPLETS: &[Applet] = &[
         ipcserver_socketbinder::USAGE,
         "makes a unix socket, then runs prog with it as standard input",
         ipcserver_socketbinder::run,
-    ),
+    )
+    .chains(),
     s6(
         "tcpserver-socketbinder",
         tcpserver_socketbinder::USAGE,
         "makes an IP socket, then runs prog with it as standard input",
         tcpserver_socketbinder::run,
-    ),
+    )
+    .chains(),
     own(
         "udp-socketbinder",
         udp_socketbinder::USAGE,
         "makes a UDP socket, then runs prog with it as standard input",
         udp_socketbinder::run,
-    ),
+    )
+    .chains(),
     own(
         "seqpacket-socketbinder",
         seqpacket_socketbinder::USAGE,
         "makes a unix socket that keeps the bounds of messages, then runs prog with it as standard input",
         seqpacket_socketbinder::run,
-    ),
+    )
+    .chains(),
 ];

@@ -30,7 +30,8 @@ pub(super) static APPLETS: &[Applet] = &[
     s6("svperms", svperms::USAGE, "tells and changes who may see, control and listen to services", svperms::svperms),
     s6("svdt", "[-S | -s] [-n max] servicedir", "prints the last deaths of a service", svdt::svdt),
     s6("svdt-clear", "servicedir", "forgets the deaths of a service", svdt::svdt_clear),
-    s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run),
+    s6("permafailon", permafailon::USAGE, "ends a service for good that dies too often (for finish)", permafailon::run)
+        .chains(),
     s6(
         "notifyoncheck",
         notifyoncheck::USAGE,

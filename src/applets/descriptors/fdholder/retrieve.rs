@@ -6,7 +6,7 @@ use crate::applets::cli::{Cli, Opt, WrongUsage};
 use crate::fdholder::client::Connection;
 use crate::limits::FDHOLDER_DUMP;
 use crate::sys::args::Args;
-use crate::sys::cell::TakeCell;
+use crate::sys::cell::LendCell;
 use crate::sys::{Errno, Fd};
 use crate::text::fdname;
 use crate::text::quote::Printable;
@@ -60,7 +60,13 @@ pub fn retrieve(cli: &Cli) -> i32 {
         }
         Ok(target.connect(cli).map_or_else(
             |code| code,
-            |mut store| several(cli, &mut store, way, delete, asked, program).unwrap_or_else(|code| code),
+            |mut store| {
+                let done = FDS.lend(|fds| match fds.get_mut(..count) {
+                    Some(fds) => several(cli, &mut store, way, delete, asked, program, fds),
+                    None => Err(REFUSED),
+                });
+                done.map_or(REFUSED, |done| done.unwrap_or_else(|code| code))
+            },
         ))
     })
 }
@@ -101,6 +107,9 @@ impl<'a> Asked<'a> {
     }
 }
 
+/// Where they are while their numbers are told: a chain may retrieve more than once.
+static FDS: LendCell<[Fd; FDHOLDER_DUMP]> = LendCell::new([Fd(0); FDHOLDER_DUMP]);
+
 /// Retrieves them over one connection. The store lets go of them when all have come: if one is missing, none is lost.
 fn several<'a>(
     cli: &Cli,
@@ -109,10 +118,9 @@ fn several<'a>(
     delete: bool,
     asked: impl ExactSizeIterator<Item = Asked<'a>> + Clone,
     program: Args,
+    fds: &mut [Fd],
 ) -> Result<i32, i32> {
-    static FDS: TakeCell<[Fd; FDHOLDER_DUMP]> = TakeCell::new([Fd(0); FDHOLDER_DUMP]);
     let count = asked.len();
-    let fds = FDS.take().and_then(|fds| fds.get_mut(..count)).ok_or(REFUSED)?;
     if way == Way::ListenFds {
         let behind = LISTEN_START.saturating_add(i32::try_from(count).unwrap_or(i32::MAX));
         store.keep_above(behind).map_err(|e| cli.unable("place the connection", too_many(e)))?;

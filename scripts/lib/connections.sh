@@ -3,15 +3,18 @@
 
 . scripts/lib/rounds.sh
 
-ROUNDS=21
-CONNECTIONS=1000 # to each server in each round
+ROUNDS=41
+CONNECTIONS=500 # to each server in each round: short turns, so that what else runs here slows all of them
 LIMIT=1000 # that a server lets in at once: nobody is to wait for a place
 
 # connections_start COMMAND...: a server, in the background. When it is ready it writes a line, which becomes $said.
 connections_start() {
-    PATH=$work/links:$PATH "$@" "$work/pass" answer </dev/null >"$work/ready" 2>>"$work/servers.log" &
+    started=$((started + 1))
+    # One for each: the server before may not have closed its end yet.
+    mkfifo "$work/ready-$started"
+    PATH=$work/links:$PATH "$@" "$work/pass" answer </dev/null >"$work/ready-$started" 2>>"$work/servers.log" &
     servers="$servers $!"
-    read -r said <"$work/ready" || { cat "$work/servers.log" >&2; die "$1 did not start"; }
+    read -r said <"$work/ready-$started" || { cat "$work/servers.log" >&2; die "$1 did not start"; }
 }
 
 # The servers, and nothing else that runs here: by their numbers.
@@ -56,11 +59,10 @@ bench_connections() {
     scripts/build "$ARCH" >&2
     # Memory, and a path that is short enough for a socket.
     work=$(mktemp -d -p "$( [ -w /dev/shm ] && echo /dev/shm || echo "${TMPDIR:-/tmp}" )")
-    servers=''
+    servers='' started=0
     trap connections_stop EXIT
     trap 'exit 130' INT TERM HUP
     mkdir "$work/links"
-    mkfifo "$work/ready"
     cp "$OUT/$ARCH/linchpin" "$OUT/$ARCH/pass" "$work/"
     "$work/linchpin" --install "$work/links" "$work/linchpin"
     connections_cc

@@ -127,11 +127,10 @@ fn serve(cli: &Cli, settings: Settings, words: Args) -> Result<i32, i32> {
             let _ = line.extend_from_slice(Decimal::new(local.port().into()).as_bytes());
         }
         let _ = line.push(b'\n');
-        file::write_all(stdout, &line).map_err(unable("write to stdout"))?;
+        // If nobody reads it, nobody waits for it.
+        let _ = file::write_all(stdout, &line);
     }
-    if stdout.is_open() {
-        stdout.close();
-    }
+    stdout.close();
     let program = Program::new(cli, words, env);
     let pause = Pause::default();
     let mut server =

@@ -50,8 +50,7 @@ impl Fd {
     /// Closes the descriptor and forgets the number; nothing happens for `NONE`. close(2)'s errors are of no use.
     pub fn close(&mut self) {
         if self.is_some() {
-            // SAFETY: a number without an owner in the type system; closing one that is not open is EBADF.
-            unsafe { rustix::io::close(self.0) };
+            super::raw::close(self.0);
         }
         *self = Fd::NONE;
     }

@@ -233,6 +233,13 @@ pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
     unsafe { syscall!(__NR_getcwd, buf.as_mut_ptr(), buf.len()) }
 }
 
+/// close(2). Its errors are of no use: the number is closed after each of them, also if it was not open before (EBADF), which
+/// rustix takes for a mistake.
+pub fn close(fd: i32) {
+    // SAFETY: closes a number, which has no owner in the type system.
+    let _ = unsafe { syscall!(__NR_close, fd) };
+}
+
 /// close_range(2) from `first` to `last`. ENOSYS: a kernel before 5.9.
 pub fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: touches no memory; that nobody owns those numbers is the caller's word.

@@ -94,6 +94,8 @@ impl Chain {
             b'q' => self.verbosity = 0,
             b'Q' => self.verbosity = 1,
             b'v' => self.verbosity = 2,
+            // In s6's documentation there is a tcpserver with -v2, which s6's own refuses.
+            b'2' if self.verbosity == 2 => {}
             b'd' => self.reuse = true,
             b'D' => self.reuse = false,
             b'p' if local => self.asks_who = true,

@@ -74,6 +74,13 @@ impl Ruleset {
     /// Rules that say nothing of anybody.
     pub const EMPTY: Ruleset = Ruleset(None, false);
 
+    /// They are not asked any more.
+    pub fn close(self) {
+        if let Some(Rules::Directory(mut dir)) = self.0 {
+            dir.close();
+        }
+    }
+
     /// What the rules say of who has these keys. What the deciding rule does to the environment is done to `env`, what
     /// it has to be run instead of the program is kept in `exec`. After an error both hold anything: nothing may be run
     /// then. E2BIG: the variables do not fit.

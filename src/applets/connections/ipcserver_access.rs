@@ -93,6 +93,7 @@ fn admit(
         let (kind, place) = source.words();
         cli.fail(format_args!("unable to check {kind} ruleset in {place}: {}", Told(trouble)))
     })?;
+    rules.close();
     let reason = match answer {
         Answer::Allow => None,
         Answer::Deny => Some(Errno::ACCESS),

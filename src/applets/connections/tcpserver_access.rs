@@ -203,6 +203,7 @@ fn admit<'a>(
             answer = rules.ask(name.keys(), env, exec).map_err(|trouble| broken("reverse DNS", trouble))?;
         }
     }
+    rules.close();
     if answer.0 != Answer::Allow {
         return Err(deny(1));
     }

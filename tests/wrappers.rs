@@ -6,9 +6,12 @@
 mod tmp;
 
 use proptest::prelude::*;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
 use tmp::TempDir;
 
@@ -448,14 +451,65 @@ fn the_binary_is_found_even_if_its_file_is_gone() {
     };
     // The second one waits until the first one, which reads, ends; meanwhile the file goes away.
     let mut first = start(&["lock", "/bin/sh", "-c", "echo; exec cat"]);
-    first.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    first.stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut first = first.spawn().unwrap();
-    std::io::Read::read_exact(first.stdout.as_mut().unwrap(), &mut [0]).unwrap();
+    first.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let mut second = start(&["lock", "s6-setsid", "/bin/cat", "/proc/self/comm"]);
-    let second = second.stdout(std::process::Stdio::piped()).spawn().unwrap();
+    let second = second.stdout(Stdio::piped()).spawn().unwrap();
     std::fs::remove_file(&copy).unwrap();
     drop(first.stdin.take());
     first.wait().unwrap();
     let done = second.wait_with_output().unwrap();
     assert_eq!((done.status.code(), done.stdout), (Some(0), b"cat\n".to_vec()));
+}
+
+/// A server that goes on until it is killed.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Says hello over a connection, ends its side, and hears what comes.
+fn talk<S: Read + Write>(mut to: S, end: impl Fn(&S) -> std::io::Result<()>) -> String {
+    to.write_all(b"hello").unwrap();
+    end(&to).unwrap();
+    let mut answer = String::new();
+    to.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn without_any_link_both_serve() {
+    let place = Place::new();
+    let dir = place.0.path();
+    let empty = dir.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let start = |name: &str, words: &[&str]| {
+        let mut command = without_links(dir, name, &empty);
+        command.args(["-1", "-G", "", "-c", "3", "-b", "0"]).args(words).args([
+            "/bin/sh",
+            "-c",
+            "echo $PROTO; exec /bin/cat",
+        ]);
+        let mut server = Server(command.stdout(Stdio::piped()).spawn().unwrap());
+        let mut ready = String::new();
+        BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        (server, ready)
+    };
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("not root, who alone may set groups: not tested");
+        return;
+    }
+    let (_ipc, ready) = start(IPC, &["p"]);
+    assert_eq!(ready, "\n");
+    assert_eq!(talk(UnixStream::connect(dir.join("p")).unwrap(), |to| to.shutdown(Shutdown::Write)), "IPC\nhello");
+    for ip in ["127.0.0.1", "::1"] {
+        let (_tcp, ready) = start(TCP, &[ip, "0"]);
+        let port: u16 = ready.trim_end().parse().unwrap();
+        assert_eq!(talk(TcpStream::connect((ip, port)).unwrap(), |to| to.shutdown(Shutdown::Write)), "TCP\nhello");
+    }
 }

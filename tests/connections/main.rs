@@ -3,6 +3,7 @@
 //! belongs to a protocol, which is held to the specification of s6 and s6-networking, and for what `known` lists.
 
 mod compare;
+mod house;
 mod known;
 mod stage;
 #[allow(dead_code)] // other tests use the rest
@@ -13,6 +14,7 @@ mod access;
 mod binding;
 mod clients;
 mod descriptors;
+mod documented;
 mod ending;
 mod environment;
 mod limits;

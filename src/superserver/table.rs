@@ -43,7 +43,8 @@ pub struct Table {
     by_pid: Chains,
     by_client: Chains,
     seed: u64,
-    buckets: usize,
+    /// Buckets in use, less one.
+    mask: usize,
     count: usize,
 }
 
@@ -70,7 +71,7 @@ impl Table {
             by_pid: CHAINS,
             by_client: CHAINS,
             seed: 0,
-            buckets: 1,
+            mask: 0,
             count: 0,
         }
     }
@@ -78,7 +79,7 @@ impl Table {
     /// Prepares an empty table for up to `most` connections (at most [`CONNECTIONS`]): so much memory is used. With a `seed`
     /// that others do not know nobody can choose addresses that make it slow.
     pub fn prepare(&mut self, most: usize, seed: u64) {
-        self.buckets = most.clamp(1, BUCKETS).next_power_of_two();
+        self.mask = most.clamp(1, BUCKETS).next_power_of_two() - 1;
         self.seed = seed | 1;
     }
 
@@ -168,14 +169,14 @@ impl Table {
 
     fn pid_bucket(&self, pid: i32) -> usize {
         // The kernel counts them up: they spread by themselves.
-        pid.unsigned_abs() as usize & (self.buckets - 1)
+        pid.unsigned_abs() as usize & self.mask
     }
 
     fn client_bucket(&self, client: Client) -> usize {
         let [low, high] = halves(client).map(|half| half ^ self.seed);
         let mixed = u128::from(low.rotate_left(32) ^ 0x9e37_79b9_7f4a_7c15) * u128::from(high | 1);
         let mixed = u128::from(mixed as u64 ^ (mixed >> 64) as u64 ^ low) * u128::from(self.seed);
-        (mixed as u64 ^ (mixed >> 64) as u64) as usize & (self.buckets - 1)
+        (mixed as u64 ^ (mixed >> 64) as u64) as usize & self.mask
     }
 }
 

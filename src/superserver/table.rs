@@ -43,7 +43,7 @@ pub struct Table {
     by_pid: Chains,
     by_client: Chains,
     seed: u64,
-    /// The number of buckets, less one.
+    /// Buckets in use, less one.
     mask: usize,
     count: usize,
 }

@@ -117,7 +117,7 @@ pub struct Seen {
 }
 
 /// Between two looks of one who cannot wait for what he wants to see.
-const BLIND: Timespec = Timespec { tv_sec: 0, tv_nsec: 100 * MILLI as i64 };
+const BLIND: Timespec = Timespec { tv_sec: 0, tv_nsec: (100 * MILLI) as _ };
 
 /// Waits until a signal or a connection has come, or `limit` is over. `listener` may be `NONE`: nobody is let in now. A
 /// process whose RLIMIT_NOFILE is below 2 cannot wait for both: after a tenth of a second it is told to look at both.

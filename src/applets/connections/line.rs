@@ -16,7 +16,7 @@ use core::ffi::CStr;
 pub type Words = Argv<'static, { LINE_WORDS + 1 }>;
 
 static WORDS: TakeCell<Words> = TakeCell::new(Argv::empty());
-static OWN: TakeCell<CPath<4096>> = TakeCell::new(CPath::new());
+static OWN: TakeCell<[u8; 4096]> = TakeCell::new([0; 4096]);
 
 /// The one place for words in a process. `None`: it was given away.
 pub fn words() -> Option<&'static mut Words> {
@@ -37,11 +37,7 @@ pub struct Line<'c> {
 impl<'c> Line<'c> {
     /// It begins with the command `s6-NAME`.
     pub fn new(cli: &'c Cli, s6_name: &'static CStr) -> Option<Line<'c>> {
-        let own: Option<&'static CStr> = OWN.take().and_then(|path| match install::own_path(path) {
-            Ok(()) => path.get(),
-            Err(_) => None,
-        });
-        let mut line = Line { cli, words: words()?, own, program: s6_name, too_long: false };
+        let mut line = Line { cli, words: words()?, own: own(), program: s6_name, too_long: false };
         line.program = line.command(s6_name);
         Some(line)
     }
@@ -83,6 +79,16 @@ impl<'c> Line<'c> {
         self.cli.fail(format_args!("unable to exec {}: {}", Printable(self.program.to_bytes()), Reason(why)));
         if why == Errno::NOENT { 127 } else { 126 }
     }
+}
+
+/// The path of this binary, kept for as long as the process. `None`: it is not to be found, or was asked for already.
+fn own() -> Option<&'static CStr> {
+    let mut path = CPath::<4096>::new();
+    install::own_path(&mut path).ok()?;
+    let bytes = path.get()?.to_bytes_with_nul();
+    let room = OWN.take()?.get_mut(..bytes.len())?;
+    room.copy_from_slice(bytes);
+    CStr::from_bytes_with_nul(room).ok()
 }
 
 /// The name of a command without `s6-`.

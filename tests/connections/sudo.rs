@@ -2,7 +2,7 @@
 
 use crate::compare::differ;
 use crate::stage::{Stage, end_and_output, eventually, how, status_field};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::process::Stdio;
 
 /// Serves with sudod.
@@ -106,26 +106,29 @@ fn polls(pid: &str) -> bool {
 
 /// A client that is killed while its program runs: whether the program goes on.
 fn killed(stage: &mut Stage, options: &[&str]) {
-    assert!(stage.shell("mkfifo fifo").starts_with("exit 0"));
+    assert!(stage.shell("mkfifo said gate").starts_with("exit 0"));
+    // Open for both all the time: what is written stays there, whoever else has a copy for a moment.
+    let open = |name| std::fs::File::options().read(true).write(true).open(stage.path(name)).unwrap();
+    let (mut lines, mut gate) = (BufReader::new(open("said")).lines(), open("gate"));
+    let mut line = || lines.next().unwrap().unwrap();
     // The program says something when it has started, and again when it may end, if it still runs then.
-    serve(stage, options, &["sh", "-c", "echo $$ >fifo; read x <fifo; echo goes on >fifo"]);
+    serve(stage, options, &["sh", "-c", "echo $$ >said; read x <gate; echo goes on >said"]);
     let mut command = stage.command("sudo");
     let mut client = command.arg("s").stdin(Stdio::piped()).spawn().unwrap();
-    let mut said = String::new();
-    BufReader::new(std::fs::File::open(stage.path("fifo")).unwrap()).read_line(&mut said).unwrap();
+    let program = line();
     // Debian's sudod that has not told its client yet that the program runs does not notice that the client has gone.
-    let sudod = status_field(said.trim(), "PPid");
+    let sudod = status_field(&program, "PPid");
     eventually("the server waits", || polls(&sudod));
     client.kill().unwrap();
     stage.note("the client", how(client.wait().unwrap()));
     if options.is_empty() {
         stage.until("exitcode 1", 1);
         // Nobody may be there who reaps it.
-        eventually("the program ends", || matches!(&status_field(said.trim(), "State")[..], "" | "Z (zombie)"));
+        eventually("the program ends", || matches!(&status_field(&program, "State")[..], "" | "Z (zombie)"));
         stage.note("the program", "ends");
     } else {
-        std::fs::write(stage.path("fifo"), "\n").unwrap();
-        stage.note("the program", std::fs::read_to_string(stage.path("fifo")).unwrap());
+        gate.write_all(b"\n").unwrap();
+        stage.note("the program", line());
         stage.settled(3);
     }
     stage.finish();

@@ -118,9 +118,10 @@ fn a_client_that_hangs_up_has_its_program_told_to_end() {
         let both = Beside::new();
         let sudod = Sudod::start(&both, whose, &[], &[]);
         let (mut output, (mut never, mut writes)) = (Output::new(), Fd::pipe().unwrap());
-        let script = "trap 'echo term; exit 3' TERM; echo up; read never";
-        sudod.ask(&["sh", "-c", script], &[], [never, output.end(), output.end()]);
-        assert_eq!(output.line(), "up\n");
+        // A signal just before the shell begins to read is seen when that is over.
+        let script = "trap 'echo term; exit 3' TERM; echo up; while :; do read -t 0.1 x; done";
+        sudod.ask(&["bash", "-c", script], &[], [never, output.end(), output.end()]);
+        assert_eq!((output.line().as_str(), hear(&sudod.socket, 1)), ("up\n", vec![0]));
         sudod.socket.shutdown(Shutdown::Both).unwrap();
         assert_eq!((output.all().as_str(), sudod.end()), ("term\n", (1, String::new())), "{whose:?}");
         for fd in [&mut never, &mut writes] {
@@ -137,9 +138,10 @@ fn a_program_that_was_stopped_ends_too() {
         let mut output = Output::new();
         sudod.ask(&["sh", "-c", "echo $$; kill -STOP $$; echo continued; exec sleep 1000"], &[], [output.end(); 3]);
         let pid = output.line();
+        assert_eq!(hear(&sudod.socket, 1), [0]);
         let status = format!("/proc/{}/status", pid.trim());
         eventually(|| fs::read_to_string(&status).unwrap().contains("State:\tT"));
-        drop(sudod.socket.shutdown(Shutdown::Both));
+        sudod.socket.shutdown(Shutdown::Both).unwrap();
         assert_eq!((output.all().as_str(), sudod.end().0), ("", 1), "{whose:?}");
     }
 }

@@ -46,6 +46,7 @@ pub mod socket;
 pub mod time;
 pub mod tree;
 pub mod unix;
+pub mod wait;
 
 pub use fd::Fd;
 pub use rustix::io::Errno;

@@ -61,7 +61,7 @@ fn through_shell(change: &'static str) -> (Option<i32>, String) {
         let mut shell = Command::new("sh");
         shell
             .arg("-c")
-            .arg(format!("{change}; exec \"$@\""))
+            .arg(format!("exec 3>&- 4>&- 5>&- 6>&-; {change}; exec \"$@\""))
             .arg("sh")
             .arg(program.get_program())
             .args(program.get_args());

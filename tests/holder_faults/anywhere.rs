@@ -17,7 +17,7 @@ fn clients_notice_nothing_of_faults_at_any_instruction() {
     }
     eprintln!("LINCHPIN_SEED={seed}");
     let store = Store::start_to_fail("-");
-    let before = store.descriptors();
+    let before = crate::points::open_at_rest(&store);
     let (pid, over) = (store.process.id() as i32, AtomicBool::new(false));
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -100,6 +100,19 @@ fn until_open(store: &Store, count: usize) {
     }
 }
 
+/// How many are open when it waits: it scans its directory once when it has said that it is ready.
+pub fn open_at_rest(store: &Store) -> usize {
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", store.process.id())).unwrap();
+        if stat.rsplit(") ").next().unwrap().starts_with('S') {
+            return store.descriptors();
+        }
+        assert!(std::time::Instant::now() < until, "it does not come to rest: {stat}{}", store.log());
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+}
+
 /// Has `live` interrupted at each point, at these passages, each in another way.
 fn interrupted(passages: &[usize], live: impl Fn(&Store)) {
     let mut met = 0;
@@ -108,7 +121,7 @@ fn interrupted(passages: &[usize], live: impl Fn(&Store)) {
             let plan = format!("{point}:{nth}:{}", KINDS[(number + at) % KINDS.len()].0);
             eprintln!("LINCHPIN_FAULTS={plan}");
             let store = Store::start_to_fail(&plan);
-            let before = store.descriptors();
+            let before = open_at_rest(&store);
             live(&store);
             until_open(&store, before);
             met += usize::from(store.log().contains("which is survived"));

@@ -46,7 +46,7 @@ pub fn install(cli: &Cli, dir: &CStr, target: Option<&CStr>) -> i32 {
 }
 
 /// Appends the path of this binary. ENOENT: there is no /proc. ENAMETOOLONG: it does not fit.
-pub(super) fn own_path(path: &mut CPath<4096>) -> crate::sys::Result<()> {
+fn own_path(path: &mut CPath<4096>) -> crate::sys::Result<()> {
     let mut buf = [core::mem::MaybeUninit::<u8>::uninit(); 4096];
     let (bytes, _) = rustix::fs::readlinkat_raw(Fd::CWD, c"/proc/self/exe", &mut buf[..])?;
     path.push(bytes);

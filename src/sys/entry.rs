@@ -96,11 +96,6 @@ pub fn attributes(dir: Fd, path: &CStr) -> Result<Attributes> {
     Ok(Attributes { uid: stat.st_uid, gid: stat.st_gid, mode: stat.st_mode & 0o7777 })
 }
 
-/// Whether we may execute a file. EACCES: its mode does not say so. ENOENT: there is none.
-pub fn may_execute(dir: Fd, path: &CStr) -> Result<()> {
-    rustix::fs::accessat(dir, path, rustix::fs::Access::EXEC_OK, AtFlags::EACCESS)
-}
-
 /// What an entry is.
 pub fn kind(dir: Fd, path: &CStr) -> Result<FileType> {
     rustix::fs::statat(dir, path, AtFlags::empty()).map(|stat| FileType::from_raw_mode(stat.st_mode))

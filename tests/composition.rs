@@ -31,7 +31,7 @@ grep -E '^(Name|Umask|Uid|Gid|Groups|Sig(Ign|Cgt)|Cap|NoNewPrivs|Seccomp|Threads
 cat /proc/$$/limits
 set -- $(sed 's/.*) //' /proc/$$/stat)
 for id in $2 $3 $4; do [ $id = $$ ] && echo "its own" || echo "of others"; done; echo "tty $5 $6"
-grep " $$ " /proc/locks | sed "s/^[^ ]*//; s/ $$ / PID /"
+grep " $$ " /proc/locks | sed "s/^[^ ]*//; s/ $$ / PID /" | sort # in the order of the processors on which they were taken
 "#;
 
 /// A directory with a copy of our binary, links to it, and what the chains below need. (A copy: it has one name only.)

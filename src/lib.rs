@@ -7,6 +7,7 @@
 //! * [`svscan`]: many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //! * [`socket`]: addresses and the binders.
 //! * [`superserver`]: accepts connections and runs a program for each, in processes of its own.
+//! * [`logd`]: s6-log's logger: script, selection, logdirs and their rotation, rings in memory; and their readers.
 //! * [`sudo`]: the conversation of sudoc and sudod.
 //! * [`service`]: one service: its directory, its state machine, its status, tally and events.
 //! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
@@ -26,6 +27,7 @@ pub mod boot;
 pub mod fdholder;
 pub mod limits;
 pub mod log;
+pub mod logd;
 pub mod service;
 pub mod socket;
 pub mod state;

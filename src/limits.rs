@@ -244,3 +244,26 @@ pub const SUDO_COUNT: usize = 131_072;
 /// Words that sudod executes, its own and its client's together; also those of a command that executes a line of others.
 /// A pointer each, where only those that are used cost memory.
 pub const LINE_WORDS: usize = 8192;
+
+/// Directives of a logger's script. A long one has some thirty.
+pub const LOG_DIRECTIVES: usize = 256;
+
+/// Logdirs and rings of one logger: each has a descriptor or three, and [`LOG_PENDING`] of address space.
+pub const LOG_DIRS: usize = 32;
+
+/// Bytes that a logger looks at before it decides whether a logdir is full: what s6-log reads at once.
+pub const LOG_CHUNK: usize = 8191;
+
+/// Bytes that a logger reads at once: what a pipe holds, in whole chunks.
+pub const LOG_INPUT: usize = 8 * LOG_CHUNK;
+
+/// Longest line that a logger does not split, whatever it is told: a line must be in memory as a whole until it is known
+/// where it goes. A line of a core's dump in one piece has some hundred kilobytes.
+pub const LOG_LINE_MAX: usize = 1024 * 1024;
+
+/// Longest prefix of lines (`pTEXT`).
+pub const LOG_PREFIX: usize = 1024;
+
+/// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
+/// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
+pub const LOG_PENDING: usize = 4 * 1024 * 1024;

@@ -178,10 +178,7 @@ fn install_makes_a_link_for_every_name_of_every_command() {
     }
     let mut expected: Vec<PathBuf> = Vec::new();
     for applet in applets::all() {
-        expected.push(applet.name.into());
-        if applet.s6 {
-            expected.push(format!("s6-{}", applet.name).into());
-        }
+        expected.extend(applet.prefixes.iter().map(|prefix| format!("{prefix}{}", applet.name).into()));
     }
     expected.sort();
     let mut made: Vec<PathBuf> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name().into()).collect();
@@ -242,7 +239,7 @@ fn the_bare_binary_tells_what_there_is() {
 #[test]
 fn help_tells_the_usage_of_each_command_by_each_of_its_names() {
     for applet in applets::all() {
-        for prefix in if applet.s6 { &["", "s6-"][..] } else { &[""] } {
+        for prefix in applet.prefixes {
             let output = run(BINARY, &["help", &format!("{prefix}{}", applet.name)]);
             assert!(output.status.success());
             assert!(text(&output.stdout).contains(applet.usage), "{}", applet.name);
@@ -257,7 +254,7 @@ fn every_command_answers_wrong_usage_with_100_and_its_usage() {
     assert!(run(BINARY, &["--install", dir.path().to_str().unwrap()]).status.success());
     // connlimit has no options: whatever stands behind it is a program.
     for applet in applets::all().filter(|applet| !["init", "help", "connlimit"].contains(&applet.name)) {
-        for prefix in if applet.s6 { &["", "s6-"][..] } else { &[""] } {
+        for prefix in applet.prefixes {
             let name = format!("{prefix}{}", applet.name);
             // No command knows this option.
             let output = run(dir.path().join(&name), &["-~"]);

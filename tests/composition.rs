@@ -48,8 +48,8 @@ impl Stage {
         assert!(copied.unwrap().success());
         std::fs::set_permissions(stage.path("bin/linchpin"), PermissionsExt::from_mode(0o755)).unwrap();
         for applet in applets::all() {
-            for name in [applet.name.to_owned(), format!("s6-{}", applet.name)] {
-                symlink("linchpin", stage.path("bin").join(name)).unwrap();
+            for prefix in applet.prefixes {
+                symlink("linchpin", stage.path("bin").join(format!("{prefix}{}", applet.name))).unwrap();
             }
         }
         stage.file("dump", DUMP);

@@ -53,7 +53,7 @@ fn overview(to: Fd) -> i32 {
         write(to, line.finish("\n"));
         for applet in group.applets {
             let mut line = Line::<160>::new();
-            let s6 = if applet.s6 { "s6-" } else { "" };
+            let s6 = applet.prefixes.last().unwrap_or(&"");
             let _ = write!(line, "  {s6:>3}{:<26} {}", applet.name, applet.summary);
             write(to, line.finish("\n"));
         }
@@ -64,7 +64,7 @@ fn overview(to: Fd) -> i32 {
 /// The usage of a command, and what it does.
 pub fn usage(applet: &Applet) -> i32 {
     let mut line = Line::<512>::new();
-    let s6 = if applet.s6 { "s6-" } else { "" };
+    let s6 = applet.prefixes.last().unwrap_or(&"");
     let _ = write!(line, "usage: {s6}{} {}\n{}", applet.name, applet.usage, applet.summary);
     write(Fd::STDOUT, line.finish("\n"))
 }

@@ -26,9 +26,8 @@ pub fn install(cli: &Cli, dir: &CStr, target: Option<&CStr>) -> i32 {
     };
     let mut code = 0;
     for applet in super::all() {
-        let prefixes: &[&[u8]] = if applet.s6 { &[b"", b"s6-"] } else { &[b""] };
-        for prefix in prefixes {
-            let name = CPath::<64>::of(&[prefix, applet.name.as_bytes()]);
+        for prefix in applet.prefixes {
+            let name = CPath::<64>::of(&[prefix.as_bytes(), applet.name.as_bytes()]);
             match name.path().and_then(|name| link(into, name, target)) {
                 Ok(()) => {}
                 Err(Errno::EXIST) => {

@@ -10,6 +10,7 @@ mod events;
 mod help;
 mod install;
 mod instances;
+mod logs;
 mod machine;
 mod services;
 
@@ -19,10 +20,10 @@ use enter::GO_ON;
 
 /// One command.
 pub struct Applet {
-    /// Its short name; `s6-NAME` is accepted too where [`Applet::s6`] says so.
+    /// Its short name.
     pub name: &'static str,
-    /// Whether s6 has it: then it has a link `s6-NAME`.
-    pub s6: bool,
+    /// What may stand in front of that, where it is called: nothing, or `s6-`.
+    pub prefixes: &'static [&'static str],
     /// What follows its name on a command line.
     pub usage: &'static str,
     /// What it does, in one line.
@@ -51,11 +52,16 @@ impl Applet {
 }
 
 const fn s6(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
-    Applet { name, s6: true, usage, summary, chains: false, once: false, run }
+    Applet { name, prefixes: &["", "s6-"], usage, summary, chains: false, once: false, run }
 }
 
 const fn own(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
-    Applet { name, s6: false, usage, summary, chains: false, once: false, run }
+    Applet { name, prefixes: &[""], usage, summary, chains: false, once: false, run }
+}
+
+/// One that has its s6 name only: its short name is another command.
+const fn s6_only(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
+    Applet { name, prefixes: &["s6-"], usage, summary, chains: false, once: false, run }
 }
 
 /// Commands of one kind, which have a folder of their own here.
@@ -74,6 +80,7 @@ pub static GROUPS: &[Group] = &[
     Group { title: "Events", applets: events::APPLETS },
     Group { title: "Held descriptors and sockets", applets: descriptors::APPLETS },
     Group { title: "Connections", applets: connections::APPLETS },
+    Group { title: "Logs", applets: logs::APPLETS },
     Group { title: "Chain loaders", applets: chain::APPLETS },
 ];
 
@@ -85,11 +92,9 @@ pub fn all() -> impl Iterator<Item = &'static Applet> {
 /// Finds a command by the name it was called by, a path or `s6-` in front included.
 pub fn find(name: &[u8]) -> Option<&'static Applet> {
     let base = name.rsplit(|b| *b == b'/').next().unwrap_or(name);
-    let (bare, prefixed) = match base.strip_prefix(b"s6-") {
-        Some(bare) => (bare, true),
-        None => (base, false),
-    };
-    all().find(|applet| applet.name.as_bytes() == bare && (applet.s6 || !prefixed))
+    let (prefix, bare) = base.split_at(if base.starts_with(b"s6-") { 3 } else { 0 });
+    let may_have = |applet: &Applet| applet.prefixes.iter().any(|known| known.as_bytes() == prefix);
+    all().find(|applet| applet.name.as_bytes() == bare && may_have(applet))
 }
 
 /// Runs the command that `args` name: by the name the binary was called by, else by the first argument; and those that it
@@ -138,7 +143,9 @@ mod tests {
         assert!(find(b"s6-help").is_none());
         assert!(find(b"").is_none());
         for applet in all() {
-            assert_eq!(find(applet.name.as_bytes()).unwrap().name, applet.name);
+            for prefix in applet.prefixes {
+                assert!(core::ptr::eq(find(format!("{prefix}{}", applet.name).as_bytes()).unwrap(), applet));
+            }
         }
     }
 }

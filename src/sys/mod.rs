@@ -33,6 +33,7 @@ pub mod lock;
 pub mod memory;
 pub mod message;
 pub mod name;
+pub mod pages;
 pub mod poll;
 pub mod process;
 pub mod random;

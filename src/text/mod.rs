@@ -15,5 +15,6 @@ pub mod passwd;
 pub mod quote;
 pub mod regex;
 pub mod tai;
+pub mod zone;
 
 pub use cpath::CPath;

@@ -1,0 +1,1 @@
+//! Time zones: tzfile(5) and the TZ variable. Pure.

@@ -267,3 +267,15 @@ pub const LOG_PREFIX: usize = 1024;
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
+
+/// Different expressions in one logger's script. A long script has ten.
+pub const LOG_EXPRESSIONS: usize = 64;
+
+/// Bytes that a logger may be told to gather in memory before it writes them (`cSIZE`): a quarter of what may wait.
+pub const LOG_GATHER: usize = LOG_PENDING / 4;
+
+/// Bytes of the smallest ring in memory (`ram:SIZE`): a page.
+pub const LOG_RAM_LEAST: usize = 4096;
+
+/// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
+pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;

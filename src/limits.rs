@@ -279,3 +279,9 @@ pub const LOG_RAM_LEAST: usize = 4096;
 
 /// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
 pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
+
+/// Bytes of a time zone's file. The largest of the IANA database have 4 KiB; only what a file has becomes memory.
+pub const ZONE_FILE: usize = 64 * 1024;
+
+/// Longest value of the TZ variable that is a path, directory in front included.
+pub const ZONE_PATH: usize = 512;

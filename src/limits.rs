@@ -285,3 +285,6 @@ pub const ZONE_FILE: usize = 64 * 1024;
 
 /// Longest value of the TZ variable that is a path, directory in front included.
 pub const ZONE_PATH: usize = 512;
+
+/// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
+pub const LOG_LINE_LEAST: usize = 48;

@@ -267,3 +267,7 @@ pub const LOG_PREFIX: usize = 1024;
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
+
+/// Archives of a logdir that are looked at together to find those that must go: one does at each rotation. Where more
+/// must, the directory is read once for each so many of them; each takes 40 bytes of the stack.
+pub const LOG_TRIM: usize = 256;

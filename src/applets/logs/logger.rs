@@ -6,5 +6,9 @@ pub const USAGE: &str = "[-d notif] [-q | -v] [-b] [-p] [-l linelimit] [-t lastl
 
 /// Runs it.
 pub fn run(cli: &Cli) -> i32 {
+    #[cfg(feature = "faults")]
+    if let Some(plan) = cli.env().get(crate::sys::inject::VARIABLE) {
+        crate::sys::inject::configure(plan.to_bytes(), 0);
+    }
     crate::logd::run(cli)
 }

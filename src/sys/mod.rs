@@ -45,6 +45,7 @@ pub mod sealed;
 pub mod session;
 pub mod signal;
 pub mod socket;
+pub mod tee;
 pub mod time;
 pub mod tree;
 pub mod unix;

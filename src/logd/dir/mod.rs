@@ -293,7 +293,8 @@ impl Logdir {
         if !gathers || self.waiting() >= self.settings.gathered() {
             return Some(0);
         }
-        (self.settings.gather_time > 0).then(|| self.oldest.saturating_add(self.settings.gather_time))
+        let time = Some(self.settings.gather_time).filter(|time| *time > 0);
+        time.and_then(|time| self.oldest.checked_add(time))
     }
 
     /// When `current` is so old that it is rotated, if there is anything in it.

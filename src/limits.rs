@@ -268,6 +268,10 @@ pub const LOG_PREFIX: usize = 1024;
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
 
+/// Archives of a logdir that are looked at together to find those that must go: one does at each rotation. Where more
+/// must, the directory is read once for each so many of them; each takes 40 bytes of the stack.
+pub const LOG_TRIM: usize = 256;
+
 /// Different expressions in one logger's script. A long script has ten.
 pub const LOG_EXPRESSIONS: usize = 64;
 

@@ -17,6 +17,10 @@ pub const USAGE: &str =
 
 /// The command.
 pub fn run(cli: &Cli) -> i32 {
+    #[cfg(feature = "faults")]
+    if let Some(plan) = cli.env().get(crate::sys::inject::VARIABLE) {
+        crate::sys::inject::configure(plan.to_bytes(), 0);
+    }
     cli.with_usage(|| {
         let mut settings = Settings::DEFAULT;
         let mut options = cli.options();

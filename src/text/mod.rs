@@ -9,6 +9,7 @@ pub mod errno;
 pub mod fdname;
 pub mod glob;
 pub mod hosts;
+pub mod newline;
 pub mod notify;
 pub mod number;
 pub mod passwd;

@@ -267,3 +267,9 @@ pub const LOG_PREFIX: usize = 1024;
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
+
+/// Bytes of a time zone's file. The largest of the IANA database have 4 KiB; only what a file has becomes memory.
+pub const ZONE_FILE: usize = 64 * 1024;
+
+/// Longest value of the TZ variable that is a path, directory in front included.
+pub const ZONE_PATH: usize = 512;

@@ -273,3 +273,14 @@ pub const ZONE_FILE: usize = 64 * 1024;
 
 /// Longest value of the TZ variable that is a path, directory in front included.
 pub const ZONE_PATH: usize = 512;
+/// Different expressions in one logger's script. A long script has ten.
+pub const LOG_EXPRESSIONS: usize = 64;
+
+/// Bytes that a logger may be told to gather in memory before it writes them (`cSIZE`): a quarter of what may wait.
+pub const LOG_GATHER: usize = LOG_PENDING / 4;
+
+/// Bytes of the smallest ring in memory (`ram:SIZE`): a page.
+pub const LOG_RAM_LEAST: usize = 4096;
+
+/// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
+pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;

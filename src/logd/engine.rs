@@ -169,7 +169,7 @@ impl Engine<'_> {
 
     fn wants_input(&self) -> bool {
         let may = self.input.is_open() && self.needs == 0 && self.phase != Phase::Ending;
-        may && (self.outputs.is_idle() || !self.settings.waits)
+        may && !(self.settings.waits && self.outputs.lags())
     }
 
     fn wait(&self) -> Result<Seen> {

@@ -308,6 +308,12 @@ impl<'a> Outputs<'a> {
         self.stdout.is_idle() && self.places.all_dirs().all(Logdir::is_idle)
     }
 
+    /// Whether something should have been written already, or a rotation is unfinished.
+    pub fn lags(&self) -> bool {
+        let now = time::boot();
+        !self.stdout.is_idle() || self.places.all_dirs().any(|dir| dir.lags(now))
+    }
+
     /// Nothing waits for company any more.
     pub fn hurry(&mut self) {
         for dir in self.places.dirs() {

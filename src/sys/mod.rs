@@ -40,6 +40,7 @@ pub mod process;
 pub mod random;
 mod raw;
 pub mod reaper;
+pub mod ring;
 pub mod rlimit;
 pub mod sealed;
 pub mod session;

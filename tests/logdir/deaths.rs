@@ -120,8 +120,7 @@ fn a_logger_that_is_killed_at_any_step_has_lost_nothing_and_doubled_nothing() {
         }
     }
     let never: Vec<_> = points().filter(|point| !reached.contains(point)).collect();
-    // An archive's name is taken away in the same moment as it gets the other.
-    assert_eq!(never, [""; 0], "never reached");
+    assert_eq!(never, ["log.previous.removed"], "never reached: this one is for those that recover");
 }
 
 #[test]
@@ -141,7 +140,7 @@ fn a_logger_that_is_killed_while_it_recovers_has_lost_nothing_either() {
         "log.current.made",
         "log.opened",
     ];
-    let mut deaths = 0;
+    let mut deaths = BTreeSet::new();
     for way in ways().into_iter().filter(|way| !way.few && !way.durable) {
         for first in points() {
             for second in recovering {
@@ -158,10 +157,13 @@ fn a_logger_that_is_killed_while_it_recovers_has_lost_nothing_either() {
                     assert!(run(&dir, way, "", next, LINES), "{what}");
                     assert_eq!(next_line(&d, Some(0), &what), LINES, "{what}");
                     assert!(unclean(&d) <= 1 + usize::from(killed), "{what}: {:?}", look(&d));
-                    deaths += usize::from(killed);
+                    if killed {
+                        deaths.insert((first, second));
+                    }
                 }
             }
         }
     }
-    assert!(deaths > 200, "{deaths}");
+    let died_at: BTreeSet<_> = deaths.iter().map(|(_, second)| *second).collect();
+    assert_eq!((died_at, deaths.len() > 200), (recovering.into(), true));
 }

@@ -10,7 +10,11 @@ mod deaths;
 mod failing;
 mod gathering;
 mod house;
-mod life;
+mod logger;
+mod processors;
+mod recovery;
+mod rotation;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../common/tmp.rs"]
 mod tmp;
+mod trouble;

@@ -308,6 +308,7 @@ impl<'m> Automaton<'m> {
 
     /// The rest of a text, from where the machine is.
     fn go_on_without_memory(&mut self, text: &[u8]) -> bool {
+        self.made.bytes += text.len() as u64;
         let p = self.parts();
         for byte in text {
             copy(p.to, p.from);

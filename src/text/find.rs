@@ -1,20 +1,51 @@
-//! Bytes in texts. Pure.
+//! Bytes in texts, looked for a word at a time. Pure.
 
-/// Where `wanted` is in `bytes` first. It looks at a word at a time.
+const WORD: usize = size_of::<usize>();
+const ONES: usize = usize::MAX / 255;
+const HIGHS: usize = ONES << 7;
+const NEWLINES: usize = ONES * b'\n' as usize;
+
+/// Bit 7 of a byte is set in the answer if the byte is zero; above one that is, others may be set too.
+const fn zeros(word: usize) -> usize {
+    word.wrapping_sub(ONES) & !word & HIGHS
+}
+
+fn word(bytes: &[u8]) -> usize {
+    bytes.try_into().map_or(0, usize::from_le_bytes)
+}
+
+fn ends(byte: &u8) -> bool {
+    matches!(byte, b'\n' | 0)
+}
+
+/// The place of the first `wanted`.
 pub fn first(bytes: &[u8], wanted: u8) -> Option<usize> {
-    const SIZE: usize = size_of::<usize>();
-    const ONES: usize = usize::MAX / 255;
-    const HIGH: usize = ONES << 7;
-    let (words, rest) = bytes.split_at(bytes.len() / SIZE * SIZE);
-    for (i, word) in words.chunks_exact(SIZE).enumerate() {
-        // Zero where it is. A borrow can mark bytes above the first zero wrongly, never below.
-        let word = usize::from_le_bytes(word.try_into().unwrap_or_default()) ^ (ONES * usize::from(wanted));
-        let zeros = word.wrapping_sub(ONES) & !word & HIGH;
-        if zeros != 0 {
-            return Some(i * SIZE + zeros.trailing_zeros() as usize / 8);
+    let mut at = 0;
+    let mut words = bytes.chunks_exact(WORD);
+    for piece in &mut words {
+        let found = zeros(word(piece) ^ (ONES * usize::from(wanted)));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
         }
+        at += WORD;
     }
-    rest.iter().position(|byte| *byte == wanted).map(|at| words.len() + at)
+    words.remainder().iter().position(|byte| *byte == wanted).map(|place| at + place)
+}
+
+/// The place of the first newline or NUL.
+pub fn line_end(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    // Two words a turn.
+    let mut pairs = bytes.chunks_exact(2 * WORD);
+    for pair in &mut pairs {
+        let (first, second) = pair.split_at(WORD);
+        let (first, second) = (word(first), word(second));
+        if (zeros(first) | zeros(first ^ NEWLINES) | zeros(second) | zeros(second ^ NEWLINES)) != 0 {
+            return pair.iter().position(ends).map(|place| at + place);
+        }
+        at += 2 * WORD;
+    }
+    pairs.remainder().iter().position(ends).map(|place| at + place)
 }
 
 #[cfg(test)]
@@ -23,26 +54,33 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn every_place_is_found() {
-        for length in 0..40 {
-            let mut bytes = vec![b'x'; length];
-            assert_eq!(first(&bytes, b'\n'), None);
-            for at in (0..length).rev() {
-                bytes[at] = b'\n';
-                assert_eq!(first(&bytes, b'\n'), Some(at));
+    fn the_first_end_is_found_wherever_it_is() {
+        // None of these is an end, though bits of them look like one.
+        let fill = [1, 9, 11, 0x80, 0x8a, 0xff, 0x0b, 0x1a, b'a'];
+        for length in 0..70 {
+            let text: Vec<u8> = (0..length).map(|i| fill[i * 7 % fill.len()]).collect();
+            assert_eq!(line_end(&text), None);
+            for place in 0..length {
+                for end in [0, b'\n'] {
+                    let mut text = text.clone();
+                    text[place] = end;
+                    assert_eq!(line_end(&text), Some(place), "of {length}");
+                    if let Some(later) = text.get_mut(place + 1..) {
+                        later.fill(end);
+                    }
+                    assert_eq!(line_end(&text), Some(place), "of {length}, and more");
+                }
             }
         }
     }
 
     proptest! {
         #[test]
-        fn it_is_where_a_plain_search_finds_it(bytes in prop::collection::vec(any::<u8>(), 0..300), wanted: u8) {
+        fn a_byte_is_found_where_a_plain_search_finds_it(
+            bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(8u8..13, 0..40)],
+            wanted in prop_oneof![Just(b'\n'), any::<u8>()],
+        ) {
             prop_assert_eq!(first(&bytes, wanted), bytes.iter().position(|byte| *byte == wanted));
-        }
-
-        #[test]
-        fn bytes_that_differ_in_one_bit_are_not_taken_for_it(bytes in prop::collection::vec(8u8..13, 0..40)) {
-            prop_assert_eq!(first(&bytes, b'\n'), bytes.iter().position(|byte| *byte == b'\n'));
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod fdname;
 pub mod find;
 pub mod glob;
 pub mod hosts;
+pub mod newline;
 pub mod notify;
 pub mod number;
 pub mod passwd;

@@ -113,26 +113,26 @@ unsafe fn fill(dst: *mut u8, byte: u8, n: usize) {
     };
 }
 
-/// Copies upwards, a word at a time where both sides allow it. Volatile accesses keep the compiler from recognising
-/// the loop as memcpy and calling it from inside itself.
+/// Copies upwards, to a word at a time: stores are aligned, loads are as they come, which these processors can do. Volatile
+/// stores keep the compiler from recognising the loop as memcpy and calling it from inside itself.
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn forward(dst: *mut u8, src: *const u8, n: usize) {
     const W: usize = size_of::<usize>();
     let mut i = 0;
-    // SAFETY: every access is below n in both areas, and word accesses happen on word boundaries of both.
+    // SAFETY: every access is below n in both areas, and words are stored on word boundaries.
     unsafe {
-        if (dst as usize) % W == (src as usize) % W {
-            while i < n && (dst as usize + i) % W != 0 {
-                dst.add(i).write_volatile(src.add(i).read_volatile());
+        if n >= 2 * W {
+            while (dst as usize + i) % W != 0 {
+                dst.add(i).write_volatile(*src.add(i));
                 i += 1;
             }
             while i + W <= n {
-                dst.add(i).cast::<usize>().write_volatile(src.add(i).cast::<usize>().read_volatile());
+                dst.add(i).cast::<usize>().write_volatile(src.add(i).cast::<usize>().read_unaligned());
                 i += W;
             }
         }
         while i < n {
-            dst.add(i).write_volatile(src.add(i).read_volatile());
+            dst.add(i).write_volatile(*src.add(i));
             i += 1;
         }
     }

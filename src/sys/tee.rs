@@ -114,7 +114,7 @@ mod tests {
         fcntl_setpipe_size(peek.write, 4096).unwrap();
         let text: Vec<u8> = (0..60_000u32).map(|i| (i % 251) as u8).collect();
         file::write_all(pipe.1, &text).unwrap();
-        let (mut buf, mut got) = (vec![0; 65_528], Vec::new());
+        let (mut buf, mut got) = (vec![0; 65_528], Vec::<u8>::new());
         while got.len() < text.len() {
             let count = peek.look(pipe.0, &mut buf).unwrap();
             assert!(count > 0 && count <= 4096);

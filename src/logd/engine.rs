@@ -231,7 +231,13 @@ impl Engine<'_> {
     fn read(&mut self) {
         // Of what cannot be looked at, nothing is read beyond the last line.
         let one_byte = self.phase != Phase::Reading && !self.input.leaves();
-        match self.input.look(if one_byte { 1 } else { LOG_INPUT }) {
+        let most = match self.settings.waits {
+            _ if one_byte => 1,
+            // More might have to wait in memory.
+            true => LOG_CHUNK,
+            false => LOG_INPUT,
+        };
+        match self.input.look(most) {
             Ok(Came::Nothing) => {}
             Ok(Came::Bytes) => {
                 self.outputs.stamp();

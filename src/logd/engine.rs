@@ -229,9 +229,15 @@ impl Engine<'_> {
 
     /// Reads what there is, and deals with it.
     fn read(&mut self) {
-        // Of what cannot be looked at, nothing is read beyond the last line.
-        let one_byte = self.phase != Phase::Reading && !self.input.leaves();
-        match self.input.look(if one_byte { 1 } else { LOG_INPUT }) {
+        let most = match self.phase {
+            // As little as s6-log takes into memory before it waits.
+            Phase::Reading if self.settings.waits => LOG_CHUNK,
+            Phase::Reading => LOG_INPUT,
+            // Of what cannot be looked at, nothing is read beyond the last line.
+            _ if !self.input.leaves() => 1,
+            _ => LOG_CHUNK,
+        };
+        match self.input.look(most) {
             Ok(Came::Nothing) => {}
             Ok(Came::Bytes) => {
                 self.outputs.stamp();

@@ -92,12 +92,12 @@ impl Input {
         self.peek.is_some()
     }
 
-    /// Looks at what there is; at most `most` bytes where looking means taking off. What was there before must have been
-    /// dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The error is that of
+    /// Looks at what there is: at most `most` bytes (no more than [`LOG_INPUT`]) that are new. What was there before must
+    /// have been dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The error is that of
     /// a read.
     pub fn look(&mut self, most: usize) -> Result<Came> {
         if let Some(peek) = &self.peek {
-            let want = self.seen + LOG_INPUT;
+            let want = self.seen + most;
             let room = self.room.get_mut(self.held..).unwrap_or_default();
             let want = want.min(room.len());
             match peek.look(Fd::STDIN, room.get_mut(..want).unwrap_or_default()) {

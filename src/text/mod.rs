@@ -9,11 +9,13 @@ pub mod errno;
 pub mod fdname;
 pub mod glob;
 pub mod hosts;
+pub mod kmsg;
 pub mod notify;
 pub mod number;
 pub mod passwd;
 pub mod quote;
 pub mod regex;
+pub mod syslog;
 pub mod tai;
 pub mod zone;
 

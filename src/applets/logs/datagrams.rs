@@ -70,7 +70,7 @@ impl Server<'_> {
 
     /// Errors are exit codes; what is wrong has been said.
     fn until_told(&mut self) -> Result<(), i32> {
-        loop {
+        while self.ending.is_none() {
             let mut asked = heapless::Vec::<PollFd<'_>, { SYSLOG_SOCKETS + 1 }>::new();
             for socket in &self.sockets {
                 let _ = asked.push(PollFd::new(&socket.fd, PollFlags::IN | PollFlags::RDHUP)); // as many as there are
@@ -83,14 +83,13 @@ impl Server<'_> {
                 self.take_signal();
             }
             for (at, flags) in seen.into_iter().enumerate().filter(|(_, flags)| !flags.is_empty()) {
-                if self.ending.is_some() {
-                    return Ok(());
-                }
-                if let Some(socket) = self.sockets.get(at).copied() {
+                let socket = self.sockets.get(at).copied();
+                if let Some(socket) = socket.filter(|_| self.ending.is_none()) {
                     self.burst(socket, flags.intersects(FAILED))?;
                 }
             }
         }
+        Ok(())
     }
 
     /// Serves some datagrams of a socket.

@@ -1,9 +1,12 @@
-//! `ucspilogd [-D defaultvalue] [var...]`: prints the lines of a syslog client, which comes on standard input, as
+//! `ucspilogd [-2] [-D defaultvalue] [var...]`: prints the lines of a syslog client, which comes on standard input, as
 //! `facility.priority: text`.
 //!
 //! A line ends with a newline or a NUL. If it begins with a TAI64N stamp, that comes first. Then, for each var, comes what
 //! it is set to (`-D`, or `<undefined>`, if it is not) and `: `. A line of any length stays one; those of 4096 bytes and
 //! less are written in one piece, so that many clients' lines may go to one pipe.
+//!
+//! A super-server gives it the connection as standard output too, where its lines would go back to the client: `-2` prints them
+//! on standard error.
 //!
 //! What looks like a stamp and has other characters than digits is none here; s6 looks at its length only.
 
@@ -17,7 +20,7 @@ use crate::text::syslog::{self, MARK_MAX};
 use core::ffi::CStr;
 
 /// What follows the name on a command line.
-pub const USAGE: &str = "[ -D defaultvalue ] [ var... ]";
+pub const USAGE: &str = "[ -2 ] [ -D defaultvalue ] [ var... ]";
 
 /// A stamp and the space behind it.
 const STAMP: usize = 26;
@@ -31,10 +34,11 @@ static OUTPUT: TakeCell<Whole> = TakeCell::new(Whole::new());
 /// The command.
 pub fn run(cli: &Cli) -> i32 {
     cli.with_usage(|| {
-        let mut default = c"<undefined>";
+        let (mut default, mut to) = (c"<undefined>", Fd::STDOUT);
         let mut options = cli.options();
         while let Some(option) = options.option()? {
             match option {
+                Opt::Short(b'2') => to = Fd::STDERR,
                 Opt::Short(b'D') => default = options.text()?,
                 _ => return Err(WrongUsage),
             }
@@ -43,13 +47,15 @@ pub fn run(cli: &Cli) -> i32 {
         let (Some(input), Some(output)) = (INPUT.take(), OUTPUT.take()) else {
             return Ok(cli.unable("run twice", Errno::BUSY));
         };
-        let mut lines = Lines { cli, variables, default, head: heapless::Vec::new(), in_body: false, output };
+        let mut lines = Lines { cli, variables, default, head: heapless::Vec::new(), in_body: false, output, to };
+        let name = if to == Fd::STDOUT { "stdout" } else { "stderr" };
+        let unable = |e| cli.unable(format_args!("write to {name}"), e);
         loop {
             match file::read_some(Fd::STDIN, input) {
                 Ok(0) => break,
                 Ok(n) => {
                     if let Err(e) = lines.take(input.get(..n).unwrap_or_default()) {
-                        return Ok(cli.unable("write to stdout", e));
+                        return Ok(unable(e));
                     }
                 }
                 Err(e) => {
@@ -58,7 +64,7 @@ pub fn run(cli: &Cli) -> i32 {
                 }
             }
         }
-        Ok(lines.end().map_or_else(|e| cli.unable("write to stdout", e), |()| 0))
+        Ok(lines.end().map_or_else(unable, |()| 0))
     })
 }
 
@@ -71,10 +77,7 @@ struct Lines<'c> {
     /// The beginning of the line is printed.
     in_body: bool,
     output: &'static mut Whole,
-}
-
-fn write(piece: &[u8]) -> Result<()> {
-    file::write_all(Fd::STDOUT, piece)
+    to: Fd,
 }
 
 impl Lines<'_> {
@@ -91,14 +94,14 @@ impl Lines<'_> {
                     self.begin()?;
                 }
             }
-            self.output.put(line, &mut write)?;
+            self.put(line)?;
             if end.is_some() {
-                self.output.put(b"\n", &mut write)?;
+                self.put(b"\n")?;
                 self.in_body = false;
             }
             bytes = rest.get(1..).unwrap_or_default();
         }
-        self.output.flush(&mut write)
+        self.flush()
     }
 
     /// Prints the beginning of a line.
@@ -126,7 +129,14 @@ impl Lines<'_> {
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<()> {
-        self.output.put(bytes, &mut write)
+        let to = self.to;
+        self.output.put(bytes, &mut |piece| file::write_all(to, piece))
+    }
+
+    /// Writes the lines that are whole.
+    fn flush(&mut self) -> Result<()> {
+        let to = self.to;
+        self.output.flush(&mut |piece| file::write_all(to, piece))
     }
 
     /// Nothing more comes: a line that has begun is completed.
@@ -137,7 +147,7 @@ impl Lines<'_> {
         if self.in_body {
             self.put(b"\n")?;
         }
-        self.output.flush(&mut write)
+        self.flush()
     }
 }
 

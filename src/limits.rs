@@ -264,6 +264,10 @@ pub const LOG_LINE_MAX: usize = 1024 * 1024;
 /// Longest prefix of lines (`pTEXT`).
 pub const LOG_PREFIX: usize = 1024;
 
+/// Bytes that wait in the pipe of the catch-all logger while it does not read: a few thousand lines. Only what is used is
+/// memory, the kernel's; its default is 65536.
+pub const CATCH_ALL_PIPE: usize = 256 * 1024;
+
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;

@@ -271,3 +271,28 @@ pub const CATCH_ALL_PIPE: usize = 256 * 1024;
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
+
+/// Archives of a logdir that are looked at together to find those that must go: one does at each rotation. Where more
+/// must, the directory is read once for each so many of them; each takes 40 bytes of the stack.
+pub const LOG_TRIM: usize = 256;
+
+/// Bytes of a time zone's file. The largest of the IANA database have 4 KiB; only what a file has becomes memory.
+pub const ZONE_FILE: usize = 64 * 1024;
+
+/// Longest value of the TZ variable that is a path, directory in front included.
+pub const ZONE_PATH: usize = 512;
+
+/// Different expressions in one logger's script. A long script has ten.
+pub const LOG_EXPRESSIONS: usize = 64;
+
+/// Bytes that a logger may be told to gather in memory before it writes them (`cSIZE`): a quarter of what may wait.
+pub const LOG_GATHER: usize = LOG_PENDING / 4;
+
+/// Bytes of the smallest ring in memory (`ram:SIZE`): a page.
+pub const LOG_RAM_LEAST: usize = 4096;
+
+/// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
+pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
+
+/// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
+pub const LOG_LINE_LEAST: usize = 48;

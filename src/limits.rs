@@ -296,3 +296,24 @@ pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
 
 /// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
 pub const LOG_LINE_LEAST: usize = 48;
+
+/// Bytes that are written to a pipe in one piece, whoever else writes to it: the kernel's PIPE_BUF. A pipe that can be
+/// written to has room for so many.
+pub const PIPE_PIECE: usize = 4096;
+
+/// Bytes that `ucspilogd` reads at once: s6's number. There is one process for each client.
+pub const UCSPILOGD_INPUT: usize = 8192;
+
+/// Held sockets that one `s6-socklog` serves: /dev/log, that of a few containers and chroots, and UDP.
+pub const SYSLOG_SOCKETS: usize = 16;
+
+/// Longest message of a syslog client that `s6-socklog` may be told to take: s6's number.
+pub const SYSLOG_MESSAGE: usize = 1024 * 1024;
+
+/// Messages that `s6-socklog` still prints of its socket's queue when it is told to end, and the socket ends with it: more
+/// than a queue has, unless clients go on.
+pub const SYSLOG_LEFT: usize = 4096;
+
+/// Longest record of the kernel's log as /dev/kmsg has it: its CONSOLE_EXT_LOG_MAX. It tells nothing of a record to who
+/// has less room.
+pub const KMSG_RECORD: usize = 8192;

@@ -37,6 +37,7 @@ pub mod name;
 pub mod pages;
 pub mod poll;
 pub mod process;
+pub mod queue;
 pub mod random;
 mod raw;
 pub mod reaper;

@@ -10,12 +10,14 @@ pub mod fdname;
 pub mod find;
 pub mod glob;
 pub mod hosts;
+pub mod kmsg;
 pub mod newline;
 pub mod notify;
 pub mod number;
 pub mod passwd;
 pub mod quote;
 pub mod regex;
+pub mod syslog;
 pub mod tai;
 pub mod zone;
 

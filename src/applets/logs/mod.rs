@@ -1,6 +1,7 @@
 //! Logs: the logger, what reads what it has written, stamps, and where lines come from that no service writes to its
 //! standard output. Names, options, messages and exit codes are s6's where it has the command.
 
+mod datagrams;
 mod klog;
 mod logger;
 mod reader;
@@ -8,6 +9,7 @@ mod socklog;
 mod tai64n;
 mod tai64nlocal;
 mod ucspilogd;
+mod whole;
 
 use super::{Applet, own, s6, s6_only};
 

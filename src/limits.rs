@@ -273,6 +273,7 @@ pub const ZONE_FILE: usize = 64 * 1024;
 
 /// Longest value of the TZ variable that is a path, directory in front included.
 pub const ZONE_PATH: usize = 512;
+
 /// Different expressions in one logger's script. A long script has ten.
 pub const LOG_EXPRESSIONS: usize = 64;
 
@@ -284,3 +285,20 @@ pub const LOG_RAM_LEAST: usize = 4096;
 
 /// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
 pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
+
+/// Logdirs and rings that `linchpin log` reads at a time: each has a few descriptors, and address space for its longest
+/// line, of which what is used is memory. A board with more loggers names those that it wants to see.
+pub const LOG_SOURCES: usize = 64;
+
+/// Bytes that `linchpin log` reads at once.
+pub const LOG_READ: usize = 64 * 1024;
+
+/// Lines that `linchpin log` remembers of services that have a logdir and a ring, so as not to show them twice: more than
+/// come in the seconds that one of the two may be behind the other. 24 bytes each, when they are used.
+pub const LOG_SEEN: usize = 32768;
+
+/// Longest name of a service that `linchpin log` shows; longer ones are cut.
+pub const LOG_NAME: usize = 64;
+
+/// Longest path of a directory that `linchpin log` reads, its NUL included.
+pub const LOG_PATH: usize = 512;

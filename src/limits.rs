@@ -268,6 +268,10 @@ pub const LOG_PREFIX: usize = 1024;
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
 
+/// Archives of a logdir that are looked at together to find those that must go: one does at each rotation. Where more
+/// must, the directory is read once for each so many of them; each takes 40 bytes of the stack.
+pub const LOG_TRIM: usize = 256;
+
 /// Bytes of a time zone's file. The largest of the IANA database have 4 KiB; only what a file has becomes memory.
 pub const ZONE_FILE: usize = 64 * 1024;
 
@@ -302,3 +306,5 @@ pub const LOG_NAME: usize = 64;
 
 /// Longest path of a directory that `linchpin log` reads, its NUL included.
 pub const LOG_PATH: usize = 512;
+/// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
+pub const LOG_LINE_LEAST: usize = 48;

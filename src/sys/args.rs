@@ -106,6 +106,10 @@ pub fn always_fit(words: Args, env: Env) -> bool {
 }
 
 impl Args {
+    /// No words, and no variables.
+    pub const EMPTY: Args =
+        Args { argc: 0, argv: (&raw const EMPTY_ENV.0).cast(), envp: (&raw const EMPTY_ENV.0).cast() };
+
     /// Number of words, argv[0] included. The kernel allows 0.
     pub fn len(self) -> usize {
         self.argc

@@ -3,7 +3,8 @@
 //! of them the process is to fail, how, and how often.
 //!
 //! The variable holds one word per incarnation, separated by commas; later ones run undisturbed. A word is `-` (no fault) or
-//! `POINT[:NTH[:KIND]]`: at the NTH passage (the first, if it is not said), a fault of this [`Kind`] (`null`). Or the whole is
+//! `POINT[:NTH[:KIND]]`: at the NTH passage (the first, if it is not said), a fault of this [`Kind`] (`null`), or SIGKILL
+//! (`kill`), or, at points that are calls (`fault_errno!`), an error (`e28` for errno 28). Or the whole is
 //! `random:SEED:ONE_IN[:LIMIT]`: at every passage of any point, one time in so many, in all incarnations below LIMIT.
 
 use super::raw;
@@ -139,6 +140,46 @@ pub const POINTS: &[&[&str]] = &[
         "upgrade.executing",
         "upgrade.telling",
     ],
+    // Logdirs. Where a call is about to be made, it can be made to fail too.
+    &[
+        "log.mkdir",
+        "log.locked",
+        "log.state.removed",
+        "log.newstate.removed",
+        "log.previous.removed",
+        "log.recovered",
+        "log.state.made",
+        "log.current.made",
+        "log.opened",
+        "log.write",
+        "log.written",
+        "log.sync",
+        "log.synced",
+        "log.rename",
+        "log.renamed",
+        "log.create",
+        "log.created",
+        "log.mark",
+        "log.marked",
+        "log.names",
+        "log.link",
+        "log.linked",
+        "log.unlinked",
+        "log.trim",
+        "log.trimmed",
+        "log.spawn",
+        "log.spawned",
+        "log.processed",
+        "log.output",
+        "log.output.synced",
+        "log.newstate",
+        "log.drop",
+        "log.dropped",
+        "log.kept",
+        "log.archived",
+        "log.finish",
+        "log.finished",
+    ],
 ];
 
 /// Whether there is such a point.
@@ -205,6 +246,11 @@ pub const KINDS: [(&str, Kind); 8] = [
     ("write", Kind::Write),
 ];
 
+/// What [`KIND`] holds instead of a [`Kind`]: SIGKILL.
+const KILL: u32 = 100;
+/// From here on: an error, which is the rest.
+const ERROR: u32 = 1000;
+
 /// The signal that makes process 1 (or `svscan`) fail in the first of these ways as soon as its loop sees it; those that
 /// follow are for the other ways.
 pub const FIRST_SIGNAL: i32 = 50;
@@ -269,8 +315,10 @@ pub fn configure(plan: &[u8], incarnation: u32) {
     let mut parts = word.split(|b| *b == b':');
     let name = parts.next().unwrap_or_default();
     let (nth, kind) = (number(parts.next()), parts.next().unwrap_or_default());
-    let kind = KINDS.iter().find(|(known, _)| known.as_bytes() == kind).map_or(Kind::Null, |(_, kind)| *kind);
-    KIND.store(kind as u32, Relaxed);
+    let known = KINDS.iter().find(|(known, _)| known.as_bytes() == kind).map_or(Kind::Null, |(_, kind)| *kind);
+    let errno = kind.strip_prefix(b"e").and_then(parse_u32).filter(|errno| *errno < 4096);
+    let kind = if kind == b"kill" { KILL } else { errno.map_or(known as u32, |errno| ERROR + errno) };
+    KIND.store(kind, Relaxed);
     POINT.store(key(name), Relaxed);
     LEFT.store(nth.unwrap_or(1).max(1), Relaxed);
 }
@@ -289,13 +337,27 @@ pub fn reached(name: &str) {
             fail(KINDS[(random >> 32) as usize % KINDS.len()].1);
         }
     }
+    let _ = passed(name);
+}
+
+/// A point is passed at which a call may be made to fail.
+pub fn failure(name: &str) -> super::Result<()> {
+    passed(name).map_or(Ok(()), Err)
+}
+
+fn passed(name: &str) -> Option<super::Errno> {
     let left = LEFT.load(Relaxed);
     if left > 0 && POINT.load(Relaxed) == key(name.as_bytes()) {
         LEFT.store(left - 1, Relaxed);
         if left == 1 {
-            fail(KINDS[KIND.load(Relaxed) as usize % KINDS.len()].1);
+            match KIND.load(Relaxed) {
+                KILL => drop(raw::kill(super::process::pid(), super::signal::number::KILL)),
+                kind if kind > ERROR => return Some(super::Errno::from_raw_os_error((kind - ERROR) as i32)),
+                kind => fail(KINDS[kind as usize % KINDS.len()].1),
+            }
         }
     }
+    None
 }
 
 fn next() -> u64 {

@@ -8,6 +8,7 @@
 
 pub mod accept;
 pub mod again;
+pub mod append;
 pub mod args;
 pub mod cell;
 pub mod connect;
@@ -45,6 +46,7 @@ pub mod sealed;
 pub mod session;
 pub mod signal;
 pub mod socket;
+pub mod tee;
 pub mod time;
 pub mod tree;
 pub mod unix;
@@ -65,5 +67,24 @@ macro_rules! fault_point {
             const { assert!($crate::sys::inject::is_point($name), "name it in sys/inject.rs") };
             $crate::sys::inject::reached($name);
         }
+    };
+}
+
+/// A named point before a call that a test build can make fail: an error, if it is to. In other builds there is none.
+#[cfg(feature = "faults")]
+#[macro_export]
+macro_rules! fault_errno {
+    ($name:literal) => {{
+        const { assert!($crate::sys::inject::is_point($name), "name it in sys/inject.rs") };
+        $crate::sys::inject::failure($name)
+    }};
+}
+
+/// A named point before a call that a test build can make fail. In this one there is none.
+#[cfg(not(feature = "faults"))]
+#[macro_export]
+macro_rules! fault_errno {
+    ($name:literal) => {
+        $crate::sys::Result::<()>::Ok(())
     };
 }

@@ -7,6 +7,7 @@ pub mod date;
 pub mod duration;
 pub mod errno;
 pub mod fdname;
+pub mod find;
 pub mod glob;
 pub mod hosts;
 pub mod newline;

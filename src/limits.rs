@@ -186,7 +186,7 @@ pub const ENV_ENTRIES: usize = 8192;
 pub const ENV_BYTES: usize = 512 * 1024;
 
 /// Instructions of a compiled regular expression: one for each character, class and operator, those of a repeated part
-/// once for each repetition. Patterns of events have a dozen.
+/// once for each repetition. Patterns of events have a dozen. (Those of a logger's script may have four times as many.)
 pub const REGEX_CODE: usize = 1024;
 
 /// Different bracket expressions in one regular expression.
@@ -280,6 +280,10 @@ pub const ZONE_PATH: usize = 512;
 
 /// Different expressions in one logger's script. A long script has ten.
 pub const LOG_EXPRESSIONS: usize = 64;
+
+/// Bytes of address space for one expression of a logger, what it has learnt about lines included: all that its numbers of
+/// two bytes reach. Common expressions use less than a page, which is all that they cost.
+pub const LOG_EXPRESSION: usize = 128 * 1024;
 
 /// Bytes that a logger may be told to gather in memory before it writes them (`cSIZE`): a quarter of what may wait.
 pub const LOG_GATHER: usize = LOG_PENDING / 4;

@@ -186,7 +186,7 @@ pub const ENV_ENTRIES: usize = 8192;
 pub const ENV_BYTES: usize = 512 * 1024;
 
 /// Instructions of a compiled regular expression: one for each character, class and operator, those of a repeated part
-/// once for each repetition. Patterns of events have a dozen.
+/// once for each repetition. Patterns of events have a dozen. (Those of a logger's script may have four times as many.)
 pub const REGEX_CODE: usize = 1024;
 
 /// Different bracket expressions in one regular expression.
@@ -285,6 +285,10 @@ pub const ZONE_PATH: usize = 512;
 /// Different expressions in one logger's script. A long script has ten.
 pub const LOG_EXPRESSIONS: usize = 64;
 
+/// Bytes of address space for one expression of a logger, what it has learnt about lines included: all that its numbers of
+/// two bytes reach. Common expressions use less than a page, which is all that they cost.
+pub const LOG_EXPRESSION: usize = 128 * 1024;
+
 /// Bytes that a logger may be told to gather in memory before it writes them (`cSIZE`): a quarter of what may wait.
 pub const LOG_GATHER: usize = LOG_PENDING / 4;
 
@@ -294,6 +298,22 @@ pub const LOG_RAM_LEAST: usize = 4096;
 /// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
 pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
 
+/// Logdirs and rings that `linchpin log` reads at a time: each has a few descriptors, and address space for its longest
+/// line, of which what is used is memory. A board with more loggers names those that it wants to see.
+pub const LOG_SOURCES: usize = 64;
+
+/// Bytes that `linchpin log` reads at once.
+pub const LOG_READ: usize = 64 * 1024;
+
+/// Lines that `linchpin log` remembers of services that have a logdir and a ring, so as not to show them twice: more than
+/// come in the seconds that one of the two may be behind the other. 24 bytes each, when they are used.
+pub const LOG_SEEN: usize = 32768;
+
+/// Longest name of a service that `linchpin log` shows; longer ones are cut.
+pub const LOG_NAME: usize = 64;
+
+/// Longest path of a directory that `linchpin log` reads, its NUL included.
+pub const LOG_PATH: usize = 512;
 /// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
 pub const LOG_LINE_LEAST: usize = 48;
 

@@ -1,4 +1,4 @@
-//! What a logger's command line says after the options: one directive a word. Pure.
+//! What a logger's command line says after the options: one directive a word. No system call but for memory.
 //!
 //! s6-log reads a script twice. The first time it looks at letters only: whatever is wrong then is told before anything
 //! has been touched. The second time it reads numbers, compiles expressions and opens logdirs, in the order of the
@@ -111,7 +111,6 @@ enum Why {
     /// Of these there are more than so many.
     TooMany(&'static str, usize),
     /// There is no memory for an expression.
-    #[allow(dead_code)]
     NoMemory(Errno),
 }
 

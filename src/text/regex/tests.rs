@@ -1,21 +1,25 @@
-//! The C library judges: what it takes for a pattern we do, and what matches there matches here.
+//! The C library judges: what it takes for a pattern we do, and what matches there matches here. And both of our matchers
+//! say the same.
 
+use super::program::STEPS;
 use super::*;
+use crate::limits::REGEX_DEPTH;
 use proptest::prelude::*;
 use std::ffi::CString;
+use std::{vec, vec::Vec};
 
 /// The C library's answer for each text; `None` if it refuses the pattern.
 #[allow(unsafe_code)]
-fn reference(pattern: &str, texts: &[&str]) -> Option<std::vec::Vec<bool>> {
+fn reference<T: AsRef<[u8]>>(pattern: &[u8], texts: &[T], flags: i32) -> Option<Vec<bool>> {
     let pattern = CString::new(pattern).unwrap();
     // SAFETY: regcomp fills the structure, which regexec reads and regfree empties.
     unsafe {
         let mut compiled: libc::regex_t = std::mem::zeroed();
-        if libc::regcomp(&raw mut compiled, pattern.as_ptr(), libc::REG_EXTENDED | libc::REG_NOSUB) != 0 {
+        if libc::regcomp(&raw mut compiled, pattern.as_ptr(), libc::REG_EXTENDED | libc::REG_NOSUB | flags) != 0 {
             return None;
         }
         let answers = texts.iter().map(|text| {
-            let text = CString::new(*text).unwrap();
+            let text = CString::new(text.as_ref()).unwrap();
             libc::regexec(&raw const compiled, text.as_ptr(), 0, std::ptr::null_mut(), 0) == 0
         });
         let answers = answers.collect();
@@ -24,9 +28,19 @@ fn reference(pattern: &str, texts: &[&str]) -> Option<std::vec::Vec<bool>> {
     }
 }
 
-fn own(pattern: &str, texts: &[&str]) -> Result<std::vec::Vec<bool>, Error> {
-    let regex = Regex::new(pattern.as_bytes())?;
-    Ok(texts.iter().map(|text| regex.is_match(text.as_bytes())).collect())
+/// What both of our matchers say for each text.
+fn own<T: AsRef<[u8]>>(pattern: &[u8], texts: &[T]) -> Result<Vec<bool>, Error> {
+    let regex = Regex::new(pattern)?;
+    // What is in the memory does not matter.
+    let mut memory = vec![0xaaaa; 16_384];
+    let mut automaton = Automaton::new(pattern, &mut memory)?;
+    let answers = texts.iter().map(|text| {
+        let text = text.as_ref();
+        let answer = regex.is_match(text);
+        assert_eq!(automaton.is_match(text), answer, "the automaton: {pattern:?} in {text:?}");
+        answer
+    });
+    Ok(answers.collect())
 }
 
 const TEXTS: [&str; 24] = [
@@ -165,7 +179,7 @@ fn what_the_c_library_takes_we_take_and_the_same_matches() {
         "a{1}{2}",
         "[a-b-]",
     ] {
-        match (own(pattern, &TEXTS), reference(pattern, &TEXTS)) {
+        match (own(pattern.as_bytes(), &TEXTS), reference(pattern.as_bytes(), &TEXTS, 0)) {
             (Ok(ours), Some(theirs)) => assert_eq!(ours, theirs, "{pattern:?} in {TEXTS:?}"),
             (Err(Error::Bad), None) => {}
             (ours, theirs) => panic!("{pattern:?}: {ours:?}, the C library: {theirs:?}"),
@@ -180,7 +194,8 @@ fn every_class_is_the_c_librarys() {
     {
         for byte in 1..128u8 {
             let (pattern, text) = (format!("[[:{class}:]]"), char::from(byte).to_string());
-            assert_eq!(own(&pattern, &[&text]).ok(), reference(&pattern, &[&text]), "{class} {byte}");
+            let (ours, theirs) = (own(pattern.as_bytes(), &[&text]).ok(), reference(pattern.as_bytes(), &[&text], 0));
+            assert_eq!(ours, theirs, "{class} {byte}");
         }
     }
 }
@@ -188,7 +203,7 @@ fn every_class_is_the_c_librarys() {
 #[test]
 fn what_is_not_supported_is_refused() {
     for pattern in ["(a)\\1", "\\<a", "a\\b", "\\`a"] {
-        assert_eq!(own(pattern, &[]), Err(Error::Bad), "{pattern}");
+        assert_eq!(own::<&str>(pattern.as_bytes(), &[]), Err(Error::Bad), "{pattern}");
     }
 }
 
@@ -245,10 +260,9 @@ proptest! {
     fn any_pattern_matches_what_it_matches_in_the_c_library(pattern in pattern(), texts in prop::collection::vec("[abc.\\-]{0,8}", 8)) {
         // The C library has back references and anchors that we have not.
         prop_assume!(!pattern.contains("\\1") && !pattern.contains("\\b"));
-        let texts: std::vec::Vec<&str> = texts.iter().map(String::as_str).collect();
-        match own(&pattern, &texts) {
+        match own(pattern.as_bytes(), &texts) {
             Err(Error::TooLarge) => {}
-            ours => prop_assert_eq!(ours.ok(), reference(&pattern, &texts), "{}", pattern),
+            ours => prop_assert_eq!(ours.ok(), reference(pattern.as_bytes(), &texts, 0), "{}", pattern),
         }
     }
 
@@ -269,3 +283,6 @@ proptest! {
         }
     }
 }
+
+mod generated;
+mod hostile;

@@ -3,6 +3,7 @@
 use crate::machine::{End, Machine, eventually};
 use crate::world::World;
 use crate::{CAT, ECHO, logged, say, with_logger};
+use linchpin::limits::LOG_INPUT;
 use linchpin::sys::inject::FIRST_SIGNAL;
 use linchpin::sys::process;
 
@@ -81,6 +82,53 @@ fn another_binary_in_the_place_of_process_1_goes_on_with_it() {
     say(&mut machine, "web", "after");
     logged(&mut machine, "after");
     assert!(machine.read("tmp/log").starts_with("before\n"));
+}
+
+/// A line that s6-log has written, without its stamp.
+fn stamped(line: &str) -> u32 {
+    line.split_once(' ')
+        .and_then(|(stamp, text)| text.parse().ok().filter(|_| stamp.len() == 25))
+        .unwrap_or_else(|| panic!("{line:?}"))
+}
+
+#[test]
+fn kills_of_the_real_logger_and_faults_of_process_1_lose_no_line() {
+    const KILLS: u32 = 20;
+    let writer =
+        "i=0; until [ -e /tmp/enough ]; do i=$((i + 1)); echo $i >&2; done; echo $i >/tmp/last; exec sleep 1000";
+    let log = "exec /sbin/s6-log -b -p -d 3 n1000 t /tmp/logdir";
+    let world = with_logger(log).service("web", writer).with_setup("export LINCHPIN_FAULT_LIMIT=0");
+    world.file("etc/linchpin/service/s6-svscan-log/notification-fd", 0o644, "3\n");
+    let mut machine = world.with_console().boot().up();
+    machine.text("s6-svwait -U -t 20000 /service/s6-svscan-log");
+    for kill in 0..KILLS {
+        machine.text("s6-svc -wd -T 20000 -k /service/s6-svscan-log");
+        if kill % 4 == 1 {
+            fail(&mut machine);
+        }
+        machine.text("s6-svc -wU -T 20000 -u /service/s6-svscan-log");
+    }
+    machine.text("touch /tmp/enough");
+    let last: u32 = machine.await_line("tmp/last").trim().parse().unwrap();
+    // SIGTERM is not for it; the end is.
+    machine.ask("linchpin poweroff");
+    assert_eq!(machine.end(), End::Down);
+    let mut files: Vec<_> = std::fs::read_dir(machine.root("tmp/logdir")).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    files.retain(|path| path.file_name().is_some_and(|name| name == "current" || name.as_encoded_bytes()[0] == b'@'));
+    let text: String = files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
+    let (mut next, mut repeated) = (1, 0);
+    for number in text.lines().map(stamped) {
+        assert!(number <= next, "{number} comes after {}", next - 1);
+        repeated += u32::from(number < next);
+        next += u32::from(number == next);
+    }
+    println!("{last} lines, {KILLS} kills: {repeated} lines are there twice");
+    assert_eq!(next, last + 1);
+    // What was in flight is one batch at most; the shortest line has two bytes.
+    assert!(repeated as usize <= KILLS as usize * LOG_INPUT / 2);
+    let unclean = files.iter().filter(|path| path.extension().is_some_and(|end| end == "u")).count();
+    assert!(unclean >= KILLS as usize, "{unclean}: each kill leaves such an archive");
 }
 
 /// What is to be the same, wherever the boot was interrupted.

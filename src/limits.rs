@@ -264,6 +264,10 @@ pub const LOG_LINE_MAX: usize = 1024 * 1024;
 /// Longest prefix of lines (`pTEXT`).
 pub const LOG_PREFIX: usize = 1024;
 
+/// Bytes that wait in the pipe of the catch-all logger while it does not read: a few thousand lines. Only what is used is
+/// memory, the kernel's; its default is 65536.
+pub const CATCH_ALL_PIPE: usize = 256 * 1024;
+
 /// Bytes that wait for one logdir while it cannot be written to: half a minute of a talkative service. When they are used up
 /// the logger reads no more, so that the service waits, and nothing is lost. Only what is used is memory.
 pub const LOG_PENDING: usize = 4 * 1024 * 1024;
@@ -297,6 +301,22 @@ pub const LOG_RAM_LEAST: usize = 4096;
 /// Bytes of the largest ring in memory: more than boards can spare, and a typing error beyond.
 pub const LOG_RAM_MOST: usize = 64 * 1024 * 1024;
 
+/// Logdirs and rings that `linchpin log` reads at a time: each has a few descriptors, and address space for its longest
+/// line, of which what is used is memory. A board with more loggers names those that it wants to see.
+pub const LOG_SOURCES: usize = 64;
+
+/// Bytes that `linchpin log` reads at once.
+pub const LOG_READ: usize = 64 * 1024;
+
+/// Lines that `linchpin log` remembers of services that have a logdir and a ring, so as not to show them twice: more than
+/// come in the seconds that one of the two may be behind the other. 24 bytes each, when they are used.
+pub const LOG_SEEN: usize = 32768;
+
+/// Longest name of a service that `linchpin log` shows; longer ones are cut.
+pub const LOG_NAME: usize = 64;
+
+/// Longest path of a directory that `linchpin log` reads, its NUL included.
+pub const LOG_PATH: usize = 512;
 /// Bytes after which a logger may split a line at the earliest (`-l`): s6's number, room for two stamps.
 pub const LOG_LINE_LEAST: usize = 48;
 

@@ -14,6 +14,8 @@ mod logs;
 mod machine;
 mod services;
 
+pub(crate) use help::usage;
+
 use crate::sys::args::Args;
 use cli::{Cli, SYSTEM};
 use enter::GO_ON;

@@ -1,7 +1,7 @@
 //! Process 1, from the kernel's hands to the engine and back. Each step says what it could not do and goes on: a
 //! machine with a broken config still boots as far as it can.
 
-use super::{Progress, cmdline, console, mounts, policy, rescue, run_image, scandir, shutdown, sockets};
+use super::{Progress, catch_all, cmdline, console, mounts, policy, rescue, run_image, scandir, shutdown, sockets};
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
@@ -143,6 +143,7 @@ fn prepare(board: &Board<'_>, tables: &mut Tables) {
         }
     }
     fault_point!("boot.copied");
+    catch_all::prepare(tables);
     progress(tables, Progress::RunImageCopied);
 }
 

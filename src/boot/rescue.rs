@@ -98,6 +98,7 @@ pub fn run(command: &CStr) -> ! {
     fill_stdio();
     leave::arm(&GIVE_UP); // there is no arena: a fault is a reboot
     console::open_kmsg();
+    let _ = console::set_stdio(); // it may be a pipe that nobody reads any more
     keep_reaping(command)
 }
 

@@ -19,6 +19,10 @@ use rustix::system::RebootCommand;
 
 /// After SIGKILL, processes get this long to be gone.
 const AFTER_KILL: Nanos = 2 * SECOND;
+/// The catch-all logger has this long to read what services have said…
+const LAST_WORDS: Nanos = 2 * SECOND;
+/// …and this long to end before everybody is killed.
+const HANG_UP: Nanos = SECOND / 2;
 /// Syncing and unmounting may take this long.
 const UNMOUNT: Nanos = 20 * SECOND;
 
@@ -26,6 +30,10 @@ const UNMOUNT: Nanos = 20 * SECOND;
 /// what, and why.
 pub fn finish(engine: &mut Engine, grace: Nanos) -> (Plan, Errno) {
     end_processes(engine, grace);
+    let unlogged = engine.unlogged();
+    if unlogged > 0 {
+        warning!("{unlogged} bytes for s6-svscan-log are lost: it has not read them");
+    }
     engine.set_progress(Progress::Unmounting as u32);
     notice!("syncing and unmounting file systems");
     if !engine.run_job(JobKind::Unmounter, unmount_all, time::boot() + UNMOUNT) {
@@ -52,11 +60,16 @@ fn anybody_left() -> bool {
     process::has_children() || (!process::owns_machine() && process::kill(-1, 0) != Err(Errno::SRCH))
 }
 
-/// SIGTERM to everybody who is left, then SIGKILL.
+/// SIGTERM to everybody who is left, then SIGKILL. The catch-all logger, the last service, logs what they say meanwhile, and
+/// ends when they have; unless it ends by SIGTERM as they do.
 fn end_processes(engine: &mut Engine, grace: Nanos) {
+    engine.let_logger_finish(LAST_WORDS);
     for (signal, patience) in [(sig::TERM, grace), (sig::KILL, AFTER_KILL)] {
         if !anybody_left() {
             return; // nobody is left
+        }
+        if signal == sig::KILL {
+            engine.hang_up_logger(HANG_UP);
         }
         let _ = process::kill(-1, signal);
         let _ = process::kill(-1, sig::CONT);

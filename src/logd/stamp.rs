@@ -153,6 +153,11 @@ impl Dates {
         self.trouble.as_ref()
     }
 
+    /// The zone.
+    pub fn zone(&self) -> &Zone<'static> {
+        &self.zone
+    }
+
     /// `2026-11-22 09:25:06`; an inserted second is :60. `None`: the stamp is of before 1970 UTC, or too late to have a date.
     pub fn of(&mut self, stamp: Stamp) -> Option<&[u8]> {
         if stamp.sec != self.sec {

@@ -283,7 +283,7 @@ mod tests {
             room: None,
             nofile: None,
             null: Fd::NONE,
-            console: Fd::NONE,
+            console: [Fd::NONE; 2],
             cleared: true,
             now: 2 * SECOND,
             stamp: Stamp::from_unix(201, 0),

@@ -55,7 +55,7 @@ impl World {
             room: None,
             nofile: None,
             null: Fd::NONE,
-            console: Fd::NONE,
+            console: [Fd::NONE; 2],
             cleared: true,
             now: MOMENT.now,
             stamp: MOMENT.stamp,

@@ -53,8 +53,8 @@ pub struct Context<'a> {
     pub nofile: Option<Rlimit>,
     /// A null device, for stdio that was closed.
     pub null: Fd,
-    /// Stderr of the catch-all logger, or `NONE`.
-    pub console: Fd,
+    /// Stdout and stderr of the catch-all logger, `NONE` where it gets ours.
+    pub console: [Fd; 2],
     /// Somebody has seen to it that what the service depends on is ready.
     pub cleared: bool,
     /// Boot time.
@@ -239,7 +239,8 @@ fn stdio(context: &Context<'_>, service: &Service) -> [Fd; 3] {
     let pipe = Fd(service.pipe_fd);
     let mut stdio = match service.kind {
         kind::LOGGER => [pipe, Fd::NONE, Fd::NONE],
-        kind::CATCH_ALL => [Fd::NONE, pipe, context.console],
+        kind::CATCH_ALL if pipe.is_some() => [Fd::NONE, pipe, context.console[1]],
+        kind::CATCH_ALL => [Fd::NONE, context.console[0], context.console[1]],
         _ => [Fd::NONE, pipe, Fd::NONE],
     };
     if service.stdio_closed != 0 {

@@ -383,6 +383,7 @@ impl Engine {
     /// again.
     pub(super) fn follow(&mut self, slot: usize, event: Event, moment: &Moment, again: bool) {
         let now = moment.now;
+        let console = self.logger_output();
         let Tables { header, services, notifies, held, redo, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {
@@ -394,7 +395,7 @@ impl Engine {
             called: self.config.role.only_service(),
             nofile: self.config.nofile,
             null: Fd(header.null_fd),
-            console: Fd(header.console_fd),
+            console,
             held: self.holder.is_some().then(|| Table::new(held, &mut header.held_top)),
             room: self.room.as_deref_mut(),
             cleared: matches!(event, Event::Release) || self.config.role.only_service().is_some(),

@@ -1,7 +1,7 @@
 //! Many services: scan, logger pipes, control commands, the engine that PID 1 runs.
 //!
 //! * [`engine`]: the loop. * [`scan`]: which services there are. * [`records`]: the life of each. * [`orders`]: control FIFOs and signals.
-//! * [`alone`]: one service and no scan directory. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
+//! * [`alone`]: one service and no scan directory. * [`catch_all`]: the logger that ends last. * [`children`]: deaths and one-shot jobs. * [`stop`]: bringing everything down,
 //!   in an [`order`]. * [`dependencies`]: who waits for whom. * [`notify`]: what services say.
 //! * [`start`]: the scan directory's own files, and `svscan` as a program.
 //! * [`published`]: what people may know of the scanner.
@@ -9,6 +9,7 @@
 //! * [`enter`]: going on where an earlier incarnation was interrupted; [`strangers`]: children that no record names.
 
 pub mod alone;
+pub mod catch_all;
 pub mod children;
 pub mod dependencies;
 pub mod engine;

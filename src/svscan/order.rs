@@ -96,9 +96,11 @@ impl Engine {
     /// Tells everybody to end, in order.
     pub(super) fn terminate_in_order(&mut self, manner: Manner, now: Nanos) {
         for slot in 0..self.high {
-            match self.tables.services.get_mut(slot) {
-                Some(service) if service.used != 0 => service.deferred = manner.number(),
-                _ => {}
+            if self.tables.services.get(slot).is_some_and(|service| service.used == 0 || self.is_last(service)) {
+                continue; // its turn comes when everybody else has ended
+            }
+            if let Some(service) = self.tables.services.get_mut(slot) {
+                service.deferred = manner.number();
             }
         }
         fault_point!("order.deferred");
@@ -171,6 +173,10 @@ impl Engine {
         self.edges.clear();
         let mut left_out = 0;
         for slot in 0..self.high {
+            // Nobody waits for the one that ends last: what it depends on goes before it.
+            if self.tables.services.get(slot).is_none_or(|service| self.is_last(service)) {
+                continue;
+            }
             let Some(service) = self.tables.services.get_mut(slot) else { continue };
             if service.used == 0 || service.supervised == 0 || service.pid <= 0 {
                 continue;

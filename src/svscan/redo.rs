@@ -113,6 +113,7 @@ impl Engine {
 
     /// A record that has no supervisor: it waits for one, or was about to get one, or was about to go.
     fn pick_up_unsupervised(&mut self, slot: usize, stopping: bool, now: Nanos) {
+        let last = self.tables.services.get(slot).is_some_and(|service| self.is_last(service));
         let Some(service) = self.tables.services.get_mut(slot) else { return };
         let timer = Timer::of(service);
         if timer == Timer::Linger {
@@ -121,7 +122,7 @@ impl Engine {
         supervisor::close_all(service); // of a supervisor that was about to be, or is over
         if self.config.role.only_service().is_some() {
             self.tables.header.plan = Plan::Leave as u32;
-        } else if (service.active == 0 || stopping) && service.deferred == 0 {
+        } else if (service.active == 0 || stopping && !last) && service.deferred == 0 {
             if !stopping {
                 self.scan_soon();
             }

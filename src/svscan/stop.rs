@@ -108,7 +108,9 @@ impl Engine {
         if Timer::of(service) == Timer::Linger {
             return; // it is over already
         }
-        let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE;
+        // Process 1 keeps the pipe of its catch-all logger open: that does not see an end of its input before the very end.
+        let endless = self.is_last(service) && self.plan() == Plan::Run;
+        let drains = manner == Manner::LoggersDrain && service.kind != kind::SERVICE && !endless;
         if service.supervised == 0 {
             // It waits for its next supervisor. A logger gets it now, for what is left in its pipe.
             if drains {
@@ -121,9 +123,15 @@ impl Engine {
         self.drive(slot, if drains { Event::Drain } else { Event::Terminate }, now);
     }
 
-    /// The catch-all logger ends when nobody can write to it any more: not we either. From here on our output, and that
-    /// of `finish`, goes to the console, if we were given one.
+    /// The catch-all logger ends when nobody can write to it any more: not we either. Process 1 lets go of its pipe later.
     pub(super) fn let_go_of_output(&mut self) {
+        if !self.speaks_to_the_last() {
+            self.take_back_output();
+        }
+    }
+
+    /// From here on our output, and that of `finish`, goes to the console, if we were given one.
+    pub(super) fn take_back_output(&mut self) {
         let (null, console) = (Fd(self.tables.header.null_fd), Fd(self.tables.header.console_fd));
         let to = if console.is_some() { console } else { null };
         if console.is_some() || self.used().any(|(_, service)| service.kind == kind::CATCH_ALL) {
@@ -134,13 +142,13 @@ impl Engine {
 
     /// Whether the stop is over.
     pub(super) fn stopped(&self, plan: Plan) -> bool {
-        if plan == Plan::Leave || self.used().next().is_none() {
+        if plan == Plan::Leave || self.used().all(|(_, service)| self.is_last(service)) {
             return true;
         }
         let deadline = self.tables.header.stop_deadline;
         let over = deadline == u64::MAX;
         if over {
-            for (_, service) in self.used() {
+            for (_, service) in self.used().filter(|(_, service)| !self.is_last(service)) {
                 warning!("{} does not end, not even killed: left behind", label(service));
             }
         }
@@ -157,7 +165,7 @@ impl Engine {
             header.stop_deadline = u64::MAX;
             return; // `stopped` tells who is left
         }
-        for (_, service) in self.used().filter(|(_, service)| service.pid > 0) {
+        for (_, service) in self.used().filter(|(_, service)| service.pid > 0 && !self.is_last(service)) {
             warning!("{} did not end in time: killed", label(service));
             let _ = process::kill(-service.pid, signal::number::KILL);
             let _ = process::kill(service.pid, signal::number::KILL);

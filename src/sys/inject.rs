@@ -128,6 +128,8 @@ pub const POINTS: &[&[&str]] = &[
         "boot.socket",
         "boot.sockets",
         "boot.copied",
+        "boot.pipe",
+        "boot.laid",
         "boot.script",
         "boot.begun",
         "svscan.ready",

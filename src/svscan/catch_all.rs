@@ -47,12 +47,6 @@ impl Engine {
         is_laid(self.config.role, &self.tables.header)
     }
 
-    /// Its stdout and stderr: never what it reads itself.
-    pub(super) fn logger_output(&self) -> [Fd; 2] {
-        let console = Fd(self.tables.header.console_fd);
-        [if self.speaks_to_the_last() { console } else { Fd::NONE }, console]
-    }
-
     /// All services but this logger have ended. It reads on to the end of its input, and is not started again. Waits, no
     /// longer than `patience`, until it has ended, or has read all that is there: then there are other processes that may
     /// write. Nothing happens if there is no such logger.

@@ -383,7 +383,9 @@ impl Engine {
     /// again.
     pub(super) fn follow(&mut self, slot: usize, event: Event, moment: &Moment, again: bool) {
         let now = moment.now;
-        let console = self.logger_output();
+        let console = Fd(self.tables.header.console_fd);
+        // In process 1 the catch-all logger's stdout would be what it reads.
+        let console = [if matches!(self.config.role, Role::Init(_)) { console } else { Fd::NONE }, console];
         let Tables { header, services, notifies, held, redo, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.supervised != 0) else { return };
         let mut context = Context {

@@ -84,6 +84,8 @@ pub struct Files {
     stop_file: Fd,
     /// Read, not seen as an archive yet; the oldest first.
     behind: Vec<Raw, 3>,
+    /// The archive that was read or passed over last: it may have another name still. It is kept open too.
+    last: Option<(Identity, Fd)>,
     /// Reading ends with the file that is open.
     only: bool,
     /// It cannot be gone on with.
@@ -168,6 +170,7 @@ impl Files {
             stop: None,
             stop_file: Fd::NONE,
             behind: Vec::new(),
+            last: None,
             only: false,
             failed: false,
             said: false,
@@ -285,6 +288,9 @@ impl Files {
     pub fn begin(&mut self, context: &Context<'_>, start: Option<Start>) -> Result<()> {
         self.close();
         self.forget();
+        if let Some((_, mut fd)) = self.last.take() {
+            fd.close();
+        }
         self.after = start.and_then(|start| start.after);
         self.which = None;
         let Some(start) = start else { return Ok(()) };
@@ -317,6 +323,7 @@ impl Files {
                     "{path}/{name} is left out: it is compressed, and {program} cannot be executed: {}",
                     Reason(e)
                 ));
+                context.trouble.set(true);
                 self.close();
             }
         }
@@ -361,9 +368,7 @@ impl Files {
     }
 
     fn forget(&mut self) {
-        while let Some(mut raw) = self.behind.pop() {
-            raw.fd.close();
-        }
+        self.settle(self.behind.len());
     }
 
     /// How many lines the open file has, which is plain; up to the end.
@@ -424,12 +429,13 @@ impl Files {
                 if n > 0 {
                     return Ok(Some(Fill::Bytes(n)));
                 }
-                if let Stream::Unpacked { mut fd, by } = core::mem::replace(&mut self.stream, Stream::Nothing) {
+                if let Stream::Unpacked { fd, by } = core::mem::replace(&mut self.stream, Stream::Nothing) {
                     let done = by.finish(true);
-                    fd.close();
+                    self.set_last(fd);
                     if done.is_err() {
                         let (path, name) = (Printable(context.path.to_bytes()), Printable(self.name().to_bytes()));
                         context.cli.warn(format_args!("{path}/{name} is damaged: not all of it could be unpacked"));
+                        context.trouble.set(true);
                     }
                 }
                 Ok(Some(Fill::Boundary))
@@ -440,8 +446,12 @@ impl Files {
                     Some((identity, size)) if identity == self.identity => size.saturating_sub(*at),
                     _ => u64::MAX,
                 };
+                if limit == 0 && self.only {
+                    self.close();
+                    return Ok(Some(Fill::Boundary));
+                }
                 if limit == 0 {
-                    return Ok(Some(if self.only { Fill::Boundary } else { Fill::Limit }));
+                    return Ok(Some(Fill::Limit));
                 }
                 let room = buf.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
                 let n = file::read_at(fd, buf.get_mut(..room).unwrap_or_default(), *at)?;
@@ -493,7 +503,8 @@ impl Files {
                 Ok(Some(self.nothing(context)))
             }
             Some(Which::Archive(_)) | None => {
-                self.close();
+                self.stream = Stream::Nothing;
+                self.set_last(fd);
                 Ok(Some(Fill::Boundary))
             }
             _ => {
@@ -516,7 +527,7 @@ impl Files {
     fn open_next(&mut self, context: &Context<'_>) -> Result<bool> {
         for _ in 0..TRIES {
             if let Some(next) = archive::after(self.dir, self.after)? {
-                let mut fd = match open(self.dir, next.name()) {
+                let fd = match open(self.dir, next.name()) {
                     Ok(fd) => fd,
                     Err(e) => {
                         self.after = Some(next);
@@ -529,7 +540,7 @@ impl Files {
                 };
                 if self.has_been_read(context, fd) || self.is_too_old(context, fd, next) {
                     self.after = Some(next);
-                    fd.close();
+                    self.set_last(fd);
                     continue;
                 }
                 self.begin_with(context, fd, Which::Archive(next));
@@ -567,10 +578,15 @@ impl Files {
     /// Whether this is neither what was read last nor one of those before it that have no archive yet.
     fn is_new(&self, fd: Fd) -> bool {
         let Ok(identity) = identity(fd) else { return false };
-        // One with two names: whoever was to take the old name away has died.
-        let is_archive = rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_nlink > 1);
-        let is_last_archive = is_archive && matches!(self.which, Some(Which::Archive(_))) && identity == self.identity;
-        !is_last_archive && self.behind.iter().all(|raw| raw.identity != identity)
+        self.last.is_none_or(|(last, _)| last != identity) && self.behind.iter().all(|raw| raw.identity != identity)
+    }
+
+    /// An archive was read, or passed over.
+    fn set_last(&mut self, fd: Fd) {
+        if let Some((_, mut fd)) = self.last.take() {
+            fd.close();
+        }
+        self.last = identity(fd).ok().map(|identity| (identity, fd));
     }
 
     /// Whether an archive is what was read before it was one. It is the oldest of those that have not been looked at.

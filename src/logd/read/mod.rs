@@ -68,8 +68,8 @@ pub fn run(cli: &Cli) -> i32 {
     let mut merge = Merge::new(cli, filter, zone, printer, sources, seen, follow);
     let places = Places { scandir: options.scandir, directory: options.directory };
     let search = |merge: &mut Merge<'_>, watch: &mut Option<Watch>| {
-        let mut found = |name: &[u8], path: &CStr, is_meant: bool| {
-            let added = merge.add(name, path, is_meant);
+        let mut found = |name: &[u8], path: &CStr| {
+            let added = merge.add(name, path);
             for is_ring in added.into_iter().flatten() {
                 if let Some(watch) = watch {
                     watch.add(path, is_ring);
@@ -116,6 +116,9 @@ fn missing(cli: &Cli, merge: &Merge<'_>, places: &Places<'_>, options: &Options)
         let printed = Printable(name);
         let wait = if options.follow { "; waiting for it" } else { "" };
         match (name.contains(&b'/'), options.directory, places.scandir()) {
+            (true, ..) if file::exists(Fd::CWD, word) == Ok(false) => {
+                cli.warn(format_args!("there is no directory {printed}{wait}"));
+            }
             (true, ..) => cli.warn(format_args!("there are no logs in {printed}: no current, ring or archive{wait}")),
             (_, Some(parent), _) => {
                 cli.warn(format_args!("no logs of {printed} in {}{wait}", Printable(parent.to_bytes())));

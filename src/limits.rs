@@ -278,6 +278,9 @@ pub const ZONE_FILE: usize = 64 * 1024;
 /// Longest value of the TZ variable that is a path, directory in front included.
 pub const ZONE_PATH: usize = 512;
 
+/// Bytes that a command like `tai64n` reads or writes at once: what a pipe holds. Its buffers have as much.
+pub const FILTERED: usize = 64 * 1024;
+
 /// Different expressions in one logger's script. A long script has ten.
 pub const LOG_EXPRESSIONS: usize = 64;
 

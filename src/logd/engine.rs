@@ -173,7 +173,7 @@ impl Engine<'_> {
     }
 
     fn wait(&self) -> Result<Seen> {
-        let (signals, stdin) = (self.signals, Fd::STDIN);
+        let signals = self.signals;
         let mut asked = heapless::Vec::<PollFd<'_>, 3>::new();
         let mut ask = |fd, flags| {
             let _ = asked.push(PollFd::new(fd, flags)); // there are three
@@ -181,7 +181,7 @@ impl Engine<'_> {
         ask(&signals, PollFlags::IN);
         let reads = self.wants_input();
         if reads {
-            ask(&stdin, PollFlags::IN);
+            ask(self.input.wanted(), PollFlags::IN);
         }
         let writes = self.outputs.wanted();
         if let Some((fd, flags)) = writes {
@@ -191,14 +191,16 @@ impl Engine<'_> {
             Phase::LastLine(deadline) => deadline,
             _ => None,
         };
-        let deadline = [self.outputs.deadline(), last_line].into_iter().flatten().min();
+        let look = if reads { self.input.deadline() } else { None };
+        let deadline = [self.outputs.deadline(), last_line, look].into_iter().flatten().min();
         match poll::any(&mut asked, deadline) {
             Ok(()) | Err(Errno::TIMEDOUT) => {}
             Err(e) => return Err(e),
         }
         let mut happened = asked.iter().map(|fd| !fd.revents().is_empty());
         let mut next = |was_asked: bool| was_asked && happened.next().unwrap_or(false);
-        Ok(Seen { signal: next(true), stdin: next(reads), stdout: next(writes.is_some()) })
+        let (signal, came, stdout) = (next(true), next(reads), next(writes.is_some()));
+        Ok(Seen { signal, stdin: came || look.is_some_and(|look| look <= time::boot()), stdout })
     }
 
     fn take_signals(&mut self) {
@@ -229,9 +231,15 @@ impl Engine<'_> {
 
     /// Reads what there is, and deals with it.
     fn read(&mut self) {
-        // Of what cannot be looked at, nothing is read beyond the last line.
-        let one_byte = self.phase != Phase::Reading && !self.input.leaves();
-        match self.input.look(if one_byte { 1 } else { LOG_INPUT }) {
+        let most = match self.phase {
+            // As little as s6-log takes into memory before it waits.
+            Phase::Reading if self.settings.waits => LOG_CHUNK,
+            Phase::Reading => LOG_INPUT,
+            // Of what cannot be looked at, nothing is read beyond the last line.
+            _ if !self.input.leaves() => 1,
+            _ => LOG_CHUNK,
+        };
+        match self.input.look(most) {
             Ok(Came::Nothing) => {}
             Ok(Came::Bytes) => {
                 self.outputs.stamp();

@@ -1,11 +1,12 @@
 //! What comes on standard input.
 //!
 //! What is in a pipe is looked at, and taken off only when it has been dealt with ([`Input::take`]): a logger that is
-//! killed meanwhile leaves it to its successor. Only whole lines are dealt with; but the beginning of a line that is all
-//! there is in the pipe is taken into memory, so that the pipe is empty and can be waited for. What is no pipe is read.
+//! killed meanwhile leaves it to its successor. Only whole lines are dealt with. The beginning of a line stays in the pipe
+//! until the rest comes, if it is short and that does not last long; then it is taken into memory. What is no pipe is read.
 
 use crate::limits::{LOG_INPUT, LOG_LINE_MAX};
 use crate::sys::tee::Peek;
+use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, pages};
 use rustix::fs::OFlags;
 use rustix::net::RecvFlags;
@@ -15,6 +16,13 @@ const ROOM: usize = LOG_LINE_MAX + 2 * LOG_INPUT + 1;
 
 /// What it has used beyond this is given back.
 const KEEP: usize = 4 * LOG_INPUT;
+
+/// The beginning of a line that may be left in a pipe: it is copied each time when something is added to it.
+const SHORT: usize = 4096;
+
+/// How long it is left there. Whoever writes a line in pieces seldom makes a longer pause. There are kernels that do not
+/// tell of the rest, and pipes that are full of very little.
+const SOON: Nanos = SECOND;
 
 /// What has come of a look at standard input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,7 +48,11 @@ pub struct Input {
     scanned: usize,
     /// So many bytes at the beginning of what is in the pipe have been seen: no line ends in them.
     seen: usize,
+    /// Until then they may stay there.
+    until: Option<Nanos>,
     peek: Option<Peek>,
+    /// Nobody can write to it any more, as far as is known.
+    is_last: bool,
     is_socket: bool,
     is_open: bool,
 }
@@ -55,9 +67,11 @@ impl Input {
             fresh: 0,
             scanned: 0,
             seen: 0,
+            until: None,
             // Where it is no pipe the first look fails.
-            peek: Peek::new(LOG_INPUT).ok(),
+            peek: Peek::new(Fd::STDIN, LOG_INPUT).ok(),
             is_socket: file::about(Fd::STDIN).is_ok_and(|about| about.is_socket),
+            is_last: false,
             is_open: true,
         })
     }
@@ -87,27 +101,45 @@ impl Input {
         self.scanned
     }
 
+    /// What can be read when there is something to look at.
+    pub fn wanted(&self) -> &Fd {
+        let news = self.peek.as_ref().filter(|_| self.until.is_some()).map(Peek::news);
+        news.unwrap_or(&Fd::STDIN)
+    }
+
+    /// When it is to be looked at, even if nothing comes.
+    pub fn deadline(&self) -> Option<Nanos> {
+        self.until
+    }
+
     /// Whether it can be looked at without being taken off, as far as is known.
     pub fn leaves(&self) -> bool {
         self.peek.is_some()
     }
 
-    /// Looks at what there is; at most `most` bytes where looking means taking off. What was there before must have been
-    /// dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The error is that of
+    /// Looks at what there is: at most `most` bytes (no more than [`LOG_INPUT`]) that are new. What was there before must
+    /// have been dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The error is that of
     /// a read.
     pub fn look(&mut self, most: usize) -> Result<Came> {
         if let Some(peek) = &self.peek {
-            let want = self.seen + LOG_INPUT;
+            let want = self.seen + most;
             let room = self.room.get_mut(self.held..).unwrap_or_default();
             let want = want.min(room.len());
-            match peek.look(Fd::STDIN, room.get_mut(..want).unwrap_or_default()) {
+            self.is_last |= self.seen > 0 && peek.forget_news();
+            match peek.look(room.get_mut(..want).unwrap_or_default()) {
                 Ok(0) => return Ok(Came::End),
-                Ok(count) => {
+                Ok(count) if count > self.seen => {
                     (self.fresh, self.end) = (self.held + self.seen, self.held + count);
-                    if count > self.seen {
-                        return Ok(Came::Bytes);
+                    self.until = None;
+                    return Ok(Came::Bytes);
+                }
+                Ok(count) => {
+                    let now = time::boot();
+                    let until = *self.until.get_or_insert(now + SOON);
+                    if self.is_last || now >= until || !self.may_stay(count) {
+                        self.end = self.held + count;
+                        self.hold_all()?;
                     }
-                    self.hold_all()?;
                     return Ok(Came::Nothing);
                 }
                 Err(Errno::AGAIN) => return Ok(Came::Nothing),
@@ -139,7 +171,12 @@ impl Input {
         if let Some(mut peek) = self.peek.take() {
             peek.close();
         }
-        self.seen = 0;
+        (self.seen, self.until) = (0, None);
+    }
+
+    /// Whether the beginning of a line, so many bytes, may stay in the pipe.
+    fn may_stay(&self, count: usize) -> bool {
+        self.held == 0 && count <= SHORT && self.peek.as_ref().is_some_and(|peek| peek.news().is_some())
     }
 
     /// Takes what is in memory off the pipe.
@@ -147,10 +184,11 @@ impl Input {
         let more = self.room.get_mut(self.held..self.end).unwrap_or_default();
         if let Some(peek) = &self.peek {
             if !more.is_empty() {
-                peek.take(Fd::STDIN, more)?;
+                peek.take(more)?;
             }
         }
         (self.held, self.scanned, self.seen) = (self.end, self.end, 0);
+        self.until = None;
         Ok(())
     }
 
@@ -165,14 +203,14 @@ impl Input {
             self.give_back(count + self.end);
             return Ok(());
         }
-        if count == 0 && !more {
+        if count == 0 && !more && !self.may_stay(self.end) {
             return self.hold_all();
         }
         let (used, last) = (self.end, count.max(self.held));
         if count > 0 || !more {
             let done = self.room.get_mut(self.held..last).unwrap_or_default();
             if let Some(peek) = &self.peek {
-                peek.take(Fd::STDIN, done)?;
+                peek.take(done)?;
             }
             self.held = 0;
         }
@@ -192,6 +230,7 @@ impl Input {
     /// Takes the beginning of a line that was seen into memory, as if it had been read when it came.
     pub fn hold_seen(&mut self) -> Result<()> {
         let count = core::mem::take(&mut self.seen);
+        self.until = None;
         if count == 0 {
             return Ok(());
         }

@@ -49,7 +49,11 @@ fn replace(path: &CStr, scratch: &CStr, size: u32, pieces: &[&[u8]]) -> Result<(
     let mut fd = file::open(Fd::CWD, scratch, flags, 0o666)?;
     let done = fill(fd, size, pieces);
     fd.close();
-    done.and_then(|()| rustix::fs::rename(scratch, path))
+    let done = done.and_then(|()| rustix::fs::rename(scratch, path));
+    if done.is_err() {
+        let _ = file::remove(Fd::CWD, scratch);
+    }
+    done
 }
 
 fn fill(fd: Fd, size: u32, pieces: &[&[u8]]) -> Result<()> {

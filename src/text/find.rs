@@ -1,4 +1,4 @@
-//! Where a line ends.
+//! Bytes in texts, looked for a word at a time. Pure.
 
 const WORD: usize = size_of::<usize>();
 const ONES: usize = usize::MAX / 255;
@@ -11,11 +11,25 @@ const fn zeros(word: usize) -> usize {
 }
 
 fn word(bytes: &[u8]) -> usize {
-    bytes.try_into().map_or(0, usize::from_ne_bytes)
+    bytes.try_into().map_or(0, usize::from_le_bytes)
 }
 
 fn ends(byte: &u8) -> bool {
     matches!(byte, b'\n' | 0)
+}
+
+/// The place of the first `wanted`.
+pub fn first(bytes: &[u8], wanted: u8) -> Option<usize> {
+    let mut at = 0;
+    let mut words = bytes.chunks_exact(WORD);
+    for piece in &mut words {
+        let found = zeros(word(piece) ^ (ONES * usize::from(wanted)));
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += WORD;
+    }
+    words.remainder().iter().position(|byte| *byte == wanted).map(|place| at + place)
 }
 
 /// The place of the first newline or NUL.
@@ -37,6 +51,7 @@ pub fn line_end(bytes: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn the_first_end_is_found_wherever_it_is() {
@@ -56,6 +71,16 @@ mod tests {
                     assert_eq!(line_end(&text), Some(place), "of {length}, and more");
                 }
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_byte_is_found_where_a_plain_search_finds_it(
+            bytes in prop_oneof![prop::collection::vec(any::<u8>(), 0..300), prop::collection::vec(8u8..13, 0..40)],
+            wanted in prop_oneof![Just(b'\n'), any::<u8>()],
+        ) {
+            prop_assert_eq!(first(&bytes, wanted), bytes.iter().position(|byte| *byte == wanted));
         }
     }
 }

@@ -5,6 +5,7 @@ mod checks;
 mod handover;
 mod ring;
 mod session;
+mod zone;
 
 use proptest::prelude::*;
 
@@ -109,6 +110,29 @@ proptest! {
     #[test]
     fn a_rule_of_a_database_is_understood_or_refused(data in words(b"AD\0\0\0\x01\x05=x", 40)) {
         checks::rule(&data);
+    }
+
+    #[test]
+    fn a_file_of_a_time_zone_leads_nowhere_else(
+        version in prop::sample::select(&[b'\0', b'2', b'3', b'4', b'5']),
+        counts in prop::array::uniform6(0u32..4),
+        numbers in prop::collection::vec(prop_oneof![-100_000i64..100_000, any::<i64>()], 0..12),
+        ordered: bool,
+        rule in words(b"ABC-1+2DEF<>,M3.5.0/10J:", 30),
+    ) {
+        let mut numbers = numbers;
+        if ordered {
+            numbers.sort_unstable();
+        }
+        let header = |counts: [u32; 6]| [&b"TZif"[..], &[version], &[0; 15], &counts.map(u32::to_be_bytes).concat()].concat();
+        let data = numbers.iter().flat_map(|number| number.to_be_bytes()).collect::<Vec<_>>();
+        zone::zone(&[&header(counts)[..], &data].concat());
+        zone::zone(&[&header([0; 6])[..], &header(counts), &data, b"\n", &rule, b"\n"].concat());
+        zone::zone(&rule);
+        // One that has the times, and one type, and so may well be sound.
+        let times = numbers.len() as u32;
+        let table = [&data[..], &vec![0; numbers.len()], &[0, 0, 14, 16, 0, 0], b"X"].concat();
+        zone::zone(&[&header([0; 6])[..], &header([0, 0, 0, times, 1, 1]), &table, b"\n", &rule, b"\n"].concat());
     }
 
     #[test]

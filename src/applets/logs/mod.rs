@@ -1,6 +1,7 @@
 //! Logs: the logger, what reads what it has written, stamps, and where lines come from that no service writes to its
 //! standard output. Names, options, messages and exit codes are s6's where it has the command.
 
+mod filter;
 mod klog;
 mod logger;
 mod reader;

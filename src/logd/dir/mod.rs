@@ -251,8 +251,9 @@ impl Logdir {
         }
         self.asked |= self.aged_at().is_some_and(|at| now >= at);
         if self.step.is_none() && !self.middle && self.size > 0 {
-            let is_wanted = self.asked && self.waiting() == 0;
-            if is_wanted || self.size >= self.settings.size.into() {
+            // What was too large at the start is rotated before the first line, and not while there is none.
+            let is_wanted = if self.waiting() == 0 { self.asked } else { self.size >= self.settings.size.into() };
+            if is_wanted {
                 self.begin();
                 return Ok(true);
             }

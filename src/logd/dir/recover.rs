@@ -82,6 +82,7 @@ fn recover(
             let _ = entry::remove(dir, c"newstate");
             fault_point!("log.newstate.removed");
             let processed = append::status(dir, c"processed").doing(&["stat", "/processed"])?;
+            let previous = append::status(dir, c"previous").doing(&["stat", "/previous"])?;
             if processed.is_some_and(|processed| is_complete(processed.mode)) {
                 let _ = entry::remove(dir, c"previous");
                 fault_point!("log.previous.removed");
@@ -92,8 +93,12 @@ fn recover(
                 let done = archiver.archive(place, c"previous", End::Unclean, settings, report);
                 done.doing(&["finish previous .u for logdir", "/"])?;
             }
-            let done = archiver.archive(place, c"current", End::Unclean, settings, report);
-            done.doing(&["finish current .u for logdir", "/"])?;
+            // A rotation had begun a new log, and had not ended: that it is empty is no log of its own.
+            let is_begun = left.is_some_and(|left| left.size == 0) && (previous.is_some() || processed.is_some());
+            if !is_begun {
+                let done = archiver.archive(place, c"current", End::Unclean, settings, report);
+                done.doing(&["finish current .u for logdir", "/"])?;
+            }
             fault_point!("log.recovered");
             file::truncate(dir, c"state").doing(&["open", "/state"])?;
             fault_point!("log.state.made");

@@ -2,12 +2,13 @@
 //!
 //! * [`options`], [`when`]: what is asked for.
 //! * [`places`]: where the logs of services are.
-//! * [`archive`], [`files`], [`unpack`]: a logdir's bytes in their order; [`round`]: a ring's.
+//! * [`archive`], [`files`], [`behind`], [`unpack`]: a logdir's bytes in their order; [`round`]: a ring's.
 //! * [`source`], [`line`]: the lines in those, and their times.
 //! * [`merge`], [`seen`]: all sources in the order of time, nothing twice.
 //! * [`print`]: how it looks; [`follow`]: waiting for more.
 
 mod archive;
+mod behind;
 mod feed;
 mod files;
 mod follow;

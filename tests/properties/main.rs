@@ -3,6 +3,7 @@
 mod answers;
 mod checks;
 mod handover;
+mod ring;
 mod scripts;
 mod session;
 mod zone;
@@ -268,5 +269,13 @@ fn any_death_tally_takes_one_more_death() {
     proptest!(cases(1000), |(limit: u8, records in 0usize..10, odd in 0usize..2, fill: u8)| {
         let data: Vec<u8> = std::iter::once(limit).chain(std::iter::repeat_n(fill, records * 14 + odd)).collect();
         checks::death_tally(&scratch, &data);
+    });
+}
+
+#[test]
+fn no_ring_harms_its_reader_or_the_next_writer() {
+    let small = prop_oneof![Just(0u8), Just(10), 1u8..30, any::<u8>()];
+    proptest!(cases(3000), |(head in prop::collection::vec(small, 12), rest in words(b"\n\nab", 200))| {
+        ring::ring(&[head, rest].concat());
     });
 }

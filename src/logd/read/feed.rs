@@ -43,6 +43,7 @@ pub enum Fill {
 }
 
 /// One of the two.
+#[allow(clippy::large_enum_variant)] // there is no heap to put one into
 pub enum Feed {
     /// Of a logdir.
     Files(Files),

@@ -1,31 +1,23 @@
 //! The bytes of a logdir, in the order in which they were written: archives by name, `previous`, `current`; and on, over
 //! rotations, without missing a file or reading one twice.
 //!
-//! What was read as `current` is an archive later: the same file, or another one that a processor has made of it. The first
-//! is recognised; of the second, the first line is compared.
+//! What was read as `current` is an archive later: see [`super::behind`].
 
 use super::archive::{self, Archive};
+use super::behind::{Behind, Identity};
 use super::feed::{Context, Fill};
-use super::line;
 use super::unpack::{self, Unpacker};
-use crate::applets::cli::Cli;
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
 use crate::text::newline;
 use crate::text::quote::Printable;
 use crate::text::tai::Stamp;
 use core::ffi::CStr;
-use heapless::Vec;
 use rustix::fs::OFlags;
 
 /// Files that may be skipped or vanish in a row, before it is looked again later: a directory's are fewer, or somebody makes
 /// them faster than they are looked at.
 const TRIES: usize = 100_000;
-/// How much of a file's beginning and end is looked at for its first and last line.
-const GLANCE: usize = 4096;
-
-/// st_dev and st_ino.
-type Identity = (u64, u64);
 
 /// What a file is in its directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,22 +32,6 @@ enum Stream {
     Nothing,
     Plain { fd: Fd, at: u64 },
     Unpacked { fd: Fd, by: Unpacker },
-}
-
-/// A file that was read before it was an archive. It is kept open, so that no other gets its number.
-struct Raw {
-    fd: Fd,
-    identity: Identity,
-    first: First,
-    /// The stamp of its last line.
-    last: Option<Stamp>,
-}
-
-/// How a file begins.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-struct First {
-    hash: u64,
-    stamp: Option<Stamp>,
 }
 
 /// Where reading begins, again and again.
@@ -82,18 +58,16 @@ pub struct Files {
     /// The end: so much of this file, which is kept open here, so that no other gets its number.
     stop: Option<(Identity, u64)>,
     stop_file: Fd,
-    /// Read, not seen as an archive yet; the oldest first.
-    behind: Vec<Raw, 3>,
+    /// Read, not seen as an archive yet.
+    behind: Behind,
+    /// The archive that was read or passed over last: it may have another name still. It is kept open too.
+    last: Option<(Identity, Fd)>,
     /// Reading ends with the file that is open.
     only: bool,
     /// It cannot be gone on with.
     failed: bool,
     /// It was said that something cannot be read.
     said: bool,
-}
-
-fn identity(fd: Fd) -> Result<Identity> {
-    rustix::fs::fstat(fd).map(|stat| (stat.st_dev as u64, stat.st_ino as u64))
 }
 
 fn open(dir: Fd, name: &CStr) -> Result<Fd> {
@@ -117,44 +91,6 @@ fn open_if_there(dir: Fd, name: &CStr) -> Result<Fd> {
     }
 }
 
-impl First {
-    fn of(bytes: &[u8]) -> First {
-        let line = bytes.get(..newline::find(bytes).unwrap_or(bytes.len())).unwrap_or_default();
-        let hash = line.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
-        First { hash: if line.is_empty() { 0 } else { hash }, stamp: line::label(line) }
-    }
-
-    fn of_file(cli: &Cli, fd: Fd) -> First {
-        let mut bytes = [0; GLANCE];
-        let n = match unpack::program(fd) {
-            None => file::read_at(fd, &mut bytes, 0).unwrap_or(0),
-            Some(program) => Unpacker::start(cli, program, fd).map_or(0, |by| {
-                let n = by.read(&mut bytes).unwrap_or(0);
-                let _ = by.finish(false);
-                n
-            }),
-        };
-        First::of(bytes.get(..n).unwrap_or_default())
-    }
-}
-
-impl Raw {
-    /// Takes the descriptor over.
-    fn of(fd: Fd) -> Option<Raw> {
-        let mut bytes = [0; GLANCE];
-        let size = file::size(fd).ok()?;
-        let n = file::read_at(fd, &mut bytes, size.saturating_sub(GLANCE as u64)).ok()?;
-        let text = bytes.get(..n).unwrap_or_default();
-        let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let last = text.get(newline::find_last(text).map_or(0, |at| at + 1)..).and_then(line::label);
-        let n = file::read_at(fd, &mut bytes, 0).ok()?;
-        let first = First::of(bytes.get(..n).unwrap_or_default());
-        Some(Raw { fd, identity: identity(fd).ok()?, first, last })
-    }
-}
-
 impl Files {
     /// The logdir `dir`, all of it.
     pub fn new(dir: Fd) -> Files {
@@ -167,7 +103,8 @@ impl Files {
             rotated: false,
             stop: None,
             stop_file: Fd::NONE,
-            behind: Vec::new(),
+            behind: Behind::new(),
+            last: None,
             only: false,
             failed: false,
             said: false,
@@ -179,7 +116,7 @@ impl Files {
         self.go_on();
         let fd = open_if_there(self.dir, c"current")?;
         self.stop_file = fd;
-        self.stop = if fd.is_some() { Some((identity(fd)?, file::size(fd)?)) } else { Some(((0, 0), 0)) };
+        self.stop = if fd.is_some() { Some((file::identity(fd)?, file::size(fd)?)) } else { Some(((0, 0), 0)) };
         Ok(())
     }
 
@@ -246,7 +183,7 @@ impl Files {
             let mut current = open_if_there(self.dir, c"current")?;
             let mut previous = open_if_there(self.dir, c"previous")?;
             let newest = archive::before(self.dir, None)?;
-            let of = |fd: Fd| if fd.is_some() { identity(fd).ok() } else { None };
+            let of = |fd: Fd| if fd.is_some() { file::identity(fd).ok() } else { None };
             let now = |name: &CStr| {
                 let mut fd = open_if_there(self.dir, name).unwrap_or(Fd::NONE);
                 let identity = of(fd);
@@ -284,13 +221,16 @@ impl Files {
     /// Begins there.
     pub fn begin(&mut self, context: &Context<'_>, start: Option<Start>) -> Result<()> {
         self.close();
-        self.forget();
+        self.behind.clear();
+        if let Some((_, mut fd)) = self.last.take() {
+            fd.close();
+        }
         self.after = start.and_then(|start| start.after);
         self.which = None;
         let Some(start) = start else { return Ok(()) };
         if let Some(passed) = start.passed {
             let copy = passed.duplicate(0)?;
-            self.put_behind(copy);
+            self.behind.push(copy);
         }
         if let Some((fd, which)) = start.file {
             let copy = fd.duplicate(0)?;
@@ -302,7 +242,7 @@ impl Files {
     fn begin_with(&mut self, context: &Context<'_>, fd: Fd, which: Which) {
         self.which = Some(which);
         self.rotated = false;
-        self.identity = identity(fd).unwrap_or_default();
+        self.identity = file::identity(fd).unwrap_or_default();
         if let Which::Archive(archive) = which {
             self.after = Some(archive);
         }
@@ -317,6 +257,7 @@ impl Files {
                     "{path}/{name} is left out: it is compressed, and {program} cannot be executed: {}",
                     Reason(e)
                 ));
+                context.trouble.set(true);
                 self.close();
             }
         }
@@ -357,12 +298,6 @@ impl Files {
                 let _ = by.finish(false);
                 fd.close();
             }
-        }
-    }
-
-    fn forget(&mut self) {
-        while let Some(mut raw) = self.behind.pop() {
-            raw.fd.close();
         }
     }
 
@@ -424,12 +359,13 @@ impl Files {
                 if n > 0 {
                     return Ok(Some(Fill::Bytes(n)));
                 }
-                if let Stream::Unpacked { mut fd, by } = core::mem::replace(&mut self.stream, Stream::Nothing) {
+                if let Stream::Unpacked { fd, by } = core::mem::replace(&mut self.stream, Stream::Nothing) {
                     let done = by.finish(true);
-                    fd.close();
+                    self.set_last(fd);
                     if done.is_err() {
                         let (path, name) = (Printable(context.path.to_bytes()), Printable(self.name().to_bytes()));
                         context.cli.warn(format_args!("{path}/{name} is damaged: not all of it could be unpacked"));
+                        context.trouble.set(true);
                     }
                 }
                 Ok(Some(Fill::Boundary))
@@ -440,8 +376,12 @@ impl Files {
                     Some((identity, size)) if identity == self.identity => size.saturating_sub(*at),
                     _ => u64::MAX,
                 };
+                if limit == 0 && self.only {
+                    self.close();
+                    return Ok(Some(Fill::Boundary));
+                }
                 if limit == 0 {
-                    return Ok(Some(if self.only { Fill::Boundary } else { Fill::Limit }));
+                    return Ok(Some(Fill::Limit));
                 }
                 let room = buf.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
                 let n = file::read_at(fd, buf.get_mut(..room).unwrap_or_default(), *at)?;
@@ -474,7 +414,7 @@ impl Files {
                 // In this order: what is an archive now is older than a file that is still `current` after that.
                 let newest = archive::before(self.dir, None)?;
                 let mut there = open_if_there(self.dir, c"current")?;
-                let is_same = there.is_some() && identity(there) == Ok(self.identity);
+                let is_same = there.is_some() && file::identity(there) == Ok(self.identity);
                 there.close();
                 if !is_same {
                     // What was written before it got its other name may not have been read.
@@ -483,7 +423,7 @@ impl Files {
                 }
                 if newest > self.after {
                     self.after = newest;
-                    self.forget();
+                    self.behind.clear();
                 }
                 if file::size(fd)? < at {
                     // Somebody has emptied it.
@@ -493,30 +433,23 @@ impl Files {
                 Ok(Some(self.nothing(context)))
             }
             Some(Which::Archive(_)) | None => {
-                self.close();
+                self.stream = Stream::Nothing;
+                self.set_last(fd);
                 Ok(Some(Fill::Boundary))
             }
             _ => {
                 self.stream = Stream::Nothing;
-                self.put_behind(fd);
+                self.behind.push(fd);
                 Ok(Some(Fill::Boundary))
             }
         }
-    }
-
-    fn put_behind(&mut self, mut fd: Fd) {
-        let Some(raw) = Raw::of(fd) else { return fd.close() };
-        if self.behind.is_full() {
-            self.behind.remove(0).fd.close();
-        }
-        let _ = self.behind.push(raw);
     }
 
     /// Opens what follows. False: nothing does, yet.
     fn open_next(&mut self, context: &Context<'_>) -> Result<bool> {
         for _ in 0..TRIES {
             if let Some(next) = archive::after(self.dir, self.after)? {
-                let mut fd = match open(self.dir, next.name()) {
+                let fd = match open(self.dir, next.name()) {
                     Ok(fd) => fd,
                     Err(e) => {
                         self.after = Some(next);
@@ -527,9 +460,9 @@ impl Files {
                         continue;
                     }
                 };
-                if self.has_been_read(context, fd) || self.is_too_old(context, fd, next) {
+                if self.behind.has(context.cli, fd, self.has_older()) || self.is_too_old(context, fd, next) {
                     self.after = Some(next);
-                    fd.close();
+                    self.set_last(fd);
                     continue;
                 }
                 self.begin_with(context, fd, Which::Archive(next));
@@ -547,7 +480,8 @@ impl Files {
                 previous.close();
                 continue;
             }
-            let is_current = current.is_some() && identity(previous).is_ok_and(|it| identity(current) == Ok(it));
+            let is_current =
+                current.is_some() && file::identity(previous).is_ok_and(|it| file::identity(current) == Ok(it));
             if previous.is_some() && !is_current && self.is_new(previous) {
                 current.close();
                 self.begin_with(context, previous, Which::Previous);
@@ -566,46 +500,21 @@ impl Files {
 
     /// Whether this is neither what was read last nor one of those before it that have no archive yet.
     fn is_new(&self, fd: Fd) -> bool {
-        let Ok(identity) = identity(fd) else { return false };
-        // One with two names: whoever was to take the old name away has died.
-        let is_archive = rustix::fs::fstat(fd).is_ok_and(|stat| stat.st_nlink > 1);
-        let is_last_archive = is_archive && matches!(self.which, Some(Which::Archive(_))) && identity == self.identity;
-        !is_last_archive && self.behind.iter().all(|raw| raw.identity != identity)
+        let Ok(identity) = file::identity(fd) else { return false };
+        self.last.is_none_or(|(last, _)| last != identity) && !self.behind.is_among(identity)
     }
 
-    /// Whether an archive is what was read before it was one. It is the oldest of those that have not been looked at.
-    fn has_been_read(&mut self, context: &Context<'_>, fd: Fd) -> bool {
-        if self.behind.is_empty() {
-            return false;
-        }
-        let Ok(identity) = identity(fd) else { return false };
-        if let Some(at) = self.behind.iter().position(|raw| raw.identity == identity) {
-            self.settle(at + 1);
-            return true;
-        }
-        // Another file: a processor has made it of one of them; or it is newer, and theirs have been trimmed already.
-        let first = First::of_file(context.cli, fd);
-        let has_older = self.after.is_none_or(|after| file::exists(self.dir, after.name()) == Ok(true));
-        while let Some(raw) = self.behind.first() {
-            let is_same = first.hash == raw.first.hash
-                || match (first.stamp, raw.last) {
-                    (Some(first), Some(last)) if first != last => first < last,
-                    // Archives are trimmed in their order: if an older one is there, so is this.
-                    _ => has_older,
-                };
-            self.settle(1);
-            if is_same {
-                return true;
-            }
-        }
-        false
+    /// Whether no archive has gone since the last one was looked at: they are trimmed in their order.
+    fn has_older(&self) -> bool {
+        self.after.is_none_or(|after| file::exists(self.dir, after.name()) == Ok(true))
     }
 
-    /// The first so many that were read are archives, or gone.
-    fn settle(&mut self, count: usize) {
-        for _ in 0..count.min(self.behind.len()) {
-            self.behind.remove(0).fd.close();
+    /// An archive was read, or passed over.
+    fn set_last(&mut self, fd: Fd) {
+        if let Some((_, mut fd)) = self.last.take() {
+            fd.close();
         }
+        self.last = file::identity(fd).ok().map(|identity| (identity, fd));
     }
 }
 

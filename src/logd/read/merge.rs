@@ -1,7 +1,7 @@
 //! All sources in the order of time.
 
 use super::feed::Context;
-use super::places::{Path, contents};
+use super::places::{Path, contents, name_of};
 use super::print::{Label, Printer};
 use super::seen::Seen;
 use super::source::{Filter, Head, Source, Taste, What};
@@ -22,11 +22,20 @@ use heapless::Vec;
 /// Lines that are shown before sources that had nothing are asked again.
 const ROUND: u32 = 1000;
 
+/// A service's name.
+type Name = Vec<u8, LOG_NAME>;
+
+fn short(name: &[u8]) -> Name {
+    Vec::from_slice(name.get(..name.len().min(LOG_NAME)).unwrap_or_default()).unwrap_or_default()
+}
+
 /// Sources, and what is known of them besides.
 pub struct Table {
     sources: Vec<Source, MANY>,
     places: Vec<Place, MANY>,
-    names: Vec<Vec<u8, LOG_NAME>, MANY>,
+    names: Vec<Name, MANY>,
+    /// Of services that have a directory that cannot be read.
+    unreadable: Vec<Name, MANY>,
 }
 
 struct Place {
@@ -39,7 +48,7 @@ struct Place {
 
 /// The only one: it is large.
 pub static SOURCES: TakeCell<Table> =
-    TakeCell::new(Table { sources: Vec::new(), places: Vec::new(), names: Vec::new() });
+    TakeCell::new(Table { sources: Vec::new(), places: Vec::new(), names: Vec::new(), unreadable: Vec::new() });
 /// See [`Seen`].
 pub static SEEN: TakeCell<Seen> = TakeCell::new(Seen::new());
 
@@ -95,8 +104,8 @@ impl<'a> Merge<'a> {
     }
 
     /// Adds what the directory `path` has of the service `name`, if it is not there yet. What is new: of each source, whether
-    /// it is a ring. `is_meant`: somebody named it, and is told if it cannot be read.
-    pub fn add(&mut self, name: &[u8], path: &CStr, is_meant: bool) -> [Option<bool>; 2] {
+    /// it is a ring.
+    pub fn add(&mut self, name: &[u8], path: &CStr) -> [Option<bool>; 2] {
         let mut added = [None; 2];
         let found = file::open_dir(Fd::CWD, path).and_then(|dir| {
             let mut dir = dir;
@@ -109,18 +118,12 @@ impl<'a> Merge<'a> {
         let (mut dir, identity, (has_files, has_ring)) = match found {
             Ok(found) => found,
             Err(e) => {
-                // Somebody who asked for all is told as well, but not again and again.
-                if is_meant || !self.has_begun {
-                    let first = !(self.has_begun || e == Errno::NOENT || e == Errno::NOTDIR);
-                    if first {
-                        self.cli.warn(format_args!(
-                            "unable to read {}: {}{}",
-                            Printable(path.to_bytes()),
-                            Reason(e),
-                            advice(e)
-                        ));
-                        self.trouble.set(true);
-                    }
+                // It is told once, not each time that is searched. What is not there may come.
+                if !self.has_begun && !matches!(e, Errno::NOENT | Errno::NOTDIR) {
+                    let path = Printable(path.to_bytes());
+                    self.cli.warn(format_args!("unable to read {path}: {}{}", Reason(e), advice(e)));
+                    self.trouble.set(true);
+                    let _ = self.table.unreadable.push(short(name));
                 }
                 return added;
             }
@@ -156,16 +159,16 @@ impl<'a> Merge<'a> {
             self.is_full = true;
             return Ok(());
         }
-        let name = name.get(..name.len().min(LOG_NAME)).unwrap_or_default();
-        let known = self.table.names.iter().position(|known| known == name);
+        let name = short(name);
+        let known = self.table.names.iter().position(|known| *known == name);
         let service = match known {
             Some(at) => at,
             None => {
-                let _ = self.table.names.push(Vec::from_slice(name).unwrap_or_default());
+                self.printer.make_room(name.len());
+                let _ = self.table.names.push(name);
                 self.table.names.len() - 1
             }
         } as u16;
-        self.printer.make_room(name.len());
         let ordinal = self.table.sources.iter().filter(|source| source.service == service).count() as u16;
         let source = Source::new(dir, is_ring, service, ordinal)?;
         let place = Place { path: Path::of(&[path.to_bytes()]), identity, is_ring, since: self.since };
@@ -180,19 +183,17 @@ impl<'a> Merge<'a> {
         Ok(())
     }
 
-    /// Whether there is a source that a word stands for.
+    /// Whether there is a source that a word stands for, or it was said why not.
     pub fn knows(&self, word: &CStr) -> bool {
-        let bytes = word.to_bytes();
-        let is_of = |place: &Place, source: &Source| {
-            let name = self.table.names.get(usize::from(source.service));
-            if bytes.contains(&b'/') {
-                let identity = file::with_dir(word, file::identity);
-                identity == Ok(Ok(place.identity))
-            } else {
-                name.is_some_and(|name| name == bytes.get(..bytes.len().min(LOG_NAME)).unwrap_or_default())
-            }
+        let name = short(name_of(word.to_bytes()));
+        let identity =
+            if word.to_bytes().contains(&b'/') { file::with_dir(word, file::identity) } else { Ok(Err(Errno::NOENT)) };
+        let is_of = |(place, source): (&Place, &Source)| match identity {
+            Ok(Ok(identity)) => place.identity == identity,
+            Ok(Err(_)) => self.table.names.get(usize::from(source.service)) == Some(&name),
+            Err(_) => false,
         };
-        self.table.places.iter().zip(&self.table.sources).any(|(place, source)| is_of(place, source))
+        self.table.unreadable.contains(&name) || self.table.places.iter().zip(&self.table.sources).any(is_of)
     }
 
     /// Whether there is no source.

@@ -2,12 +2,13 @@
 //!
 //! * [`options`], [`when`]: what is asked for.
 //! * [`places`]: where the logs of services are.
-//! * [`archive`], [`files`], [`unpack`]: a logdir's bytes in their order; [`round`]: a ring's.
+//! * [`archive`], [`files`], [`behind`], [`unpack`]: a logdir's bytes in their order; [`round`]: a ring's.
 //! * [`source`], [`line`]: the lines in those, and their times.
 //! * [`merge`], [`seen`]: all sources in the order of time, nothing twice.
 //! * [`print`]: how it looks; [`follow`]: waiting for more.
 
 mod archive;
+mod behind;
 mod feed;
 mod files;
 mod follow;
@@ -68,8 +69,8 @@ pub fn run(cli: &Cli) -> i32 {
     let mut merge = Merge::new(cli, filter, zone, printer, sources, seen, follow);
     let places = Places { scandir: options.scandir, directory: options.directory };
     let search = |merge: &mut Merge<'_>, watch: &mut Option<Watch>| {
-        let mut found = |name: &[u8], path: &CStr, is_meant: bool| {
-            let added = merge.add(name, path, is_meant);
+        let mut found = |name: &[u8], path: &CStr| {
+            let added = merge.add(name, path);
             for is_ring in added.into_iter().flatten() {
                 if let Some(watch) = watch {
                     watch.add(path, is_ring);
@@ -116,6 +117,9 @@ fn missing(cli: &Cli, merge: &Merge<'_>, places: &Places<'_>, options: &Options)
         let printed = Printable(name);
         let wait = if options.follow { "; waiting for it" } else { "" };
         match (name.contains(&b'/'), options.directory, places.scandir()) {
+            (true, ..) if file::exists(Fd::CWD, word) == Ok(false) => {
+                cli.warn(format_args!("there is no directory {printed}{wait}"));
+            }
             (true, ..) => cli.warn(format_args!("there are no logs in {printed}: no current, ring or archive{wait}")),
             (_, Some(parent), _) => {
                 cli.warn(format_args!("no logs of {printed} in {}{wait}", Printable(parent.to_bytes())));

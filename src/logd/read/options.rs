@@ -81,6 +81,10 @@ impl Options {
             }
         }
         let words = options.operands(0)?;
+        if let Some(word) = words.iter().find(|word| word.starts_with(b"-") && *word != b"-") {
+            let text = format_args!("{} is behind the name of a service: options come first", Printable(word));
+            return Err(End::Said(cli.refuse(text)));
+        }
         let utc_dates = Dates::utc();
         let zone = if utc { utc_dates.zone() } else { dates.zone() };
         let now = time::wall();

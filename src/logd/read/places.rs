@@ -25,25 +25,20 @@ pub struct Places<'a> {
     pub directory: Option<&'a CStr>,
 }
 
-/// What is told of each directory that is found: the service's name, the directory, and whether somebody meant this one, so
-/// that it matters if it cannot be read.
-pub type Found<'a> = &'a mut dyn FnMut(&[u8], &CStr, bool);
+/// What is told of each directory that is found: the service's name, and the directory.
+pub type Found<'a> = &'a mut dyn FnMut(&[u8], &CStr);
 
 impl Places<'_> {
     /// The directories of a service; of a word with a slash, the directory that it is.
     pub fn of_service(&self, word: &CStr, found: Found<'_>) {
         let bytes = word.to_bytes();
         if bytes.contains(&b'/') {
-            let trimmed = bytes.trim_ascii_end();
-            let end = trimmed.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
-            let path = trimmed.get(..end).unwrap_or_default();
-            let name = path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            return found(if name.is_empty() { bytes } else { name }, word, true);
+            return found(name_of(bytes), word);
         }
         let mut usual = |parent: &CStr| {
             let path = Path::of(&[parent.to_bytes(), b"/", bytes]);
             if let Some(path) = path.get().filter(|path| is_directory(Fd::CWD, path)) {
-                found(bytes, path, true);
+                found(bytes, path);
             }
         };
         match self.directory {
@@ -62,8 +57,9 @@ impl Places<'_> {
             let walked = dir::visit(Fd::CWD, parent, |name, kind| {
                 let path = Path::of(&[parent.to_bytes(), b"/", name.to_bytes()]);
                 let may_be = matches!(kind, FileType::Directory | FileType::Symlink | FileType::Unknown);
-                if let Some(path) = path.get().filter(|path| may_be && looks_like_logs(path)) {
-                    found(name.to_bytes(), path, false);
+                if let Some(path) = path.get().filter(|path| may_be && looks_like_logs(path, self.directory.is_none()))
+                {
+                    found(name.to_bytes(), path);
                 }
                 ControlFlow::Continue(())
             });
@@ -94,6 +90,13 @@ impl Places<'_> {
     }
 }
 
+/// The name of the service that a word stands for: of a directory, its last part.
+pub fn name_of(word: &[u8]) -> &[u8] {
+    let end = word.iter().rposition(|byte| *byte != b'/').map_or(0, |at| at + 1);
+    let path = word.get(..end).unwrap_or_default();
+    path.rsplit(|byte| *byte == b'/').next().filter(|name| !name.is_empty()).unwrap_or(word)
+}
+
 fn is_directory(dir: Fd, path: &CStr) -> bool {
     // Links are followed.
     let opened = file::open_dir(dir, path);
@@ -103,11 +106,12 @@ fn is_directory(dir: Fd, path: &CStr) -> bool {
     })
 }
 
-/// Whether a directory that nobody has named has logs: a logger has locked it once.
-fn looks_like_logs(path: &CStr) -> bool {
+/// Whether a directory has logs; if it `is_locked`, only if a logger has locked it once, for others may have a file of the
+/// same name. One of which that cannot be told has.
+fn looks_like_logs(path: &CStr, is_locked: bool) -> bool {
     let looked = file::with_dir(path, |dir| {
-        let is_there = |name: &CStr| file::exists(dir, name) != Ok(false);
-        is_there(c"lock") && [c"current", c"previous", c"ring"].iter().any(|name| is_there(name))
+        let has_lock = !is_locked || file::exists(dir, c"lock") != Ok(false);
+        has_lock && contents(dir) != Ok((false, false))
     });
     looked == Ok(true)
 }
@@ -125,7 +129,7 @@ fn of_logger(scandir: Fd, name: &CStr, found: Found<'_>) {
         status.map(|status| status.pid)
     });
     if let Some(pid) = pid {
-        let _ = of_process(pid, &mut |path| found(name.to_bytes(), path, false));
+        let _ = of_process(pid, &mut |path| found(name.to_bytes(), path));
     }
 }
 

@@ -309,7 +309,6 @@ impl Source {
             let n = self.feed.fill_beyond(room);
             self.end += n;
             if n == 0 {
-                self.is_done = true;
                 self.close_line();
             }
             return true;

@@ -21,6 +21,9 @@ const VERSION: u64 = 0x7269_6e67_0000_0001;
 const SLOTS: [usize; 2] = [64, 128];
 const WORDS: usize = 7;
 
+/// No ring has ever had so many bytes.
+const MANY: u64 = 1 << 62;
+
 /// What ends a line that is longer than the ring.
 pub const MARK: &[u8] = b"...\n";
 
@@ -118,12 +121,13 @@ impl Header {
         }
         let slots = SLOTS.iter().filter_map(|at| slot(bytes, *at));
         let (changes, state) = slots.max_by_key(|(changes, _)| *changes).ok_or(Fault::State)?;
-        let (bytes_there, lines_there) = match (state.end.checked_sub(state.start), state.lines.checked_sub(state.gone))
-        {
-            (Some(bytes), Some(lines)) => (bytes, lines),
-            _ => return Err(Fault::State),
+        let State { start, gone, end, lines, cut } = state;
+        let (Some(bytes_there), Some(lines_there)) = (end.checked_sub(start), lines.checked_sub(gone)) else {
+            return Err(Fault::State);
         };
-        if bytes_there > capacity || lines_there > bytes_there || (lines_there == 0) != (bytes_there == 0) {
+        let is_possible = (end | cut) < MANY && lines <= end && gone <= start;
+        let fits = bytes_there <= capacity && lines_there <= bytes_there;
+        if !is_possible || !fits || (lines_there == 0) != (bytes_there == 0) {
             return Err(Fault::State);
         }
         let capacity = usize::try_from(capacity).map_err(|_| Fault::Size)?;
@@ -257,17 +261,22 @@ impl<'a> Writer<'a> {
     /// Says that this is how far it is.
     fn become_(&mut self, state: State) {
         self.changes += 1;
-        let State { start, gone, end, lines, cut } = state;
-        let words = [self.changes, start, gone, end, lines, cut];
-        let at = SLOTS[self.changes as usize % 2];
         order(self.data);
         order(self.header);
-        for (i, value) in words.iter().chain([&sum(&words)]).enumerate() {
-            put(self.header, at + 8 * i, *value);
-        }
+        write_state(self.header, self.changes, state);
         order(self.header);
         order(self.data);
         self.state = state;
+    }
+}
+
+/// Puts a state into the slot whose turn it is.
+pub fn write_state(header: &mut [u8], changes: u64, state: State) {
+    let State { start, gone, end, lines, cut } = state;
+    let words = [changes, start, gone, end, lines, cut];
+    let at = SLOTS[changes as usize % 2];
+    for (i, value) in words.iter().chain([&sum(&words)]).enumerate() {
+        put(header, at + 8 * i, *value);
     }
 }
 

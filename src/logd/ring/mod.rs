@@ -13,7 +13,7 @@ use crate::text::quote::Printable;
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
 
-pub use layout::{Fault, HEADER, Header, MARK, State, Writer, pieces};
+pub use layout::{Fault, HEADER, Header, MARK, State, Writer, pieces, write_state};
 pub use view::{Got, Source, View, look};
 
 /// The ring's name in its directory.

@@ -130,7 +130,9 @@ fn told_to_end_while_nobody_reads_it_leaves_all_to_the_next() {
 fn a_message_that_finds_no_reader_is_there_for_the_next() {
     let both = Beside::new();
     let socket = held(&both);
+    // It is full: nothing can be written while another thread's child still has the other end for a moment.
     let (read, write) = small_pipe();
+    fill(&write);
     let server = Server::start(&both, Ours, &[], given(&socket), Stdio::from(write));
     drop(read);
     client(&both).send(b"<13>x").unwrap();

@@ -18,7 +18,6 @@ fn a_service_serves_the_socket_that_its_file_names_and_loses_nothing_when_it_die
         let mut expected = String::new();
         for death in 0..4 {
             let pid = svscan.pid_of("syslog");
-            // Some of these are sent while nobody serves it.
             for n in 0..5 {
                 client.send(format!("<30>{death}.{n}").as_bytes()).unwrap();
                 expected.push_str(&format!("daemon.info: {death}.{n}\n"));
@@ -27,7 +26,13 @@ fn a_service_serves_the_socket_that_its_file_names_and_loses_nothing_when_it_die
             // The last one is out of the queue when it waits for the next; before that it could come twice.
             eventually(|| content(format!("/proc/{pid}/stat").as_ref()).contains(") S "));
             linchpin::sys::process::kill(pid, if death % 2 == 0 { 9 } else { 15 }).unwrap();
-            eventually(|| svscan.try_status("syslog").is_some_and(|status| status.pid != pid));
+            // While nobody serves the socket.
+            for n in 5..8 {
+                client.send(format!("<30>{death}.{n}").as_bytes()).unwrap();
+                expected.push_str(&format!("daemon.info: {death}.{n}\n"));
+            }
+            eventually(|| svscan.try_status("syslog").is_some_and(|status| status.is_up() && status.pid != pid));
         }
+        eventually(|| content(&lines) == expected);
     }
 }

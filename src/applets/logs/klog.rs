@@ -8,8 +8,8 @@
 //! The kernel keeps the last lines, and overwrites older ones whether they were read or not. It is asked for no more than
 //! can be written, so while nobody reads our lines they wait in its memory; how many records were overwritten is told in
 //! their place. With `-s` it remembers in statefile how far it has come, and since which boot: the next one goes on there. That
-//! is written after the lines were, when they have come to rest or have not for a second. One that is killed may make the
-//! next one repeat the lines of that second; none is missing.
+//! is written after the lines were, when they have come to rest or have not for a second, and at a SIGTERM. One that is
+//! killed may make the next one repeat the lines of that second; none is missing.
 
 use super::whole::Whole;
 use crate::applets::cli::{Cli, Opt, WrongUsage};
@@ -76,7 +76,7 @@ pub fn run(cli: &Cli) -> i32 {
             };
         }
         let (memory, known) = Memory::open(cli, state);
-        let printer = Printer { cli, signals, output, kernel_only, details, front: None };
+        let printer = Printer { cli, signals, output, wrote: false, kernel_only, details, front: None };
         let mut reader = Reader { cli, source, path, printer, memory, next: known, resuming: known > 0, skipped: None };
         let done = reader.run(input);
         reader.memory.save();
@@ -156,16 +156,23 @@ impl Reader<'_> {
     }
 
     fn line(&mut self, line: &[u8]) -> Done {
-        let Some(record) = Record::parse(line) else { return self.printer.more(line) };
+        let Some(record) = Record::parse(line) else {
+            let done = self.printer.more(line);
+            self.printer.wrote = false;
+            return done;
+        };
         if self.resuming && record.sequence < self.next {
             self.skipped = Some(record.sequence);
             return self.printer.skip();
         }
         self.resuming = false;
-        if record.sequence > self.next {
-            self.printer.lost(record.sequence - self.next)?;
+        let done = self.printer.lost(record.sequence.saturating_sub(self.next));
+        let done = done.and_then(|()| self.printer.record(&record));
+        if core::mem::take(&mut self.printer.wrote) {
+            // All lines before this record's, which were whole.
+            self.memory.written = self.memory.seen;
         }
-        self.printer.record(&record)?;
+        done?;
         self.next = record.sequence.wrapping_add(1);
         self.memory.seen = Some(record.sequence);
         Ok(())
@@ -218,6 +225,8 @@ struct Printer<'c> {
     /// A signalfd for SIGTERM; `NONE`: a signal just ends us.
     signals: Fd,
     output: &'static mut Whole,
+    /// Something was written: all lines that were whole then.
+    wrote: bool,
     kernel_only: bool,
     details: bool,
     /// How the lines of the record begin whose first line came last; `None`: it is not printed.
@@ -226,8 +235,12 @@ struct Printer<'c> {
 
 impl Printer<'_> {
     fn put(&mut self, bytes: &[u8]) -> Done {
-        let Printer { cli, signals, .. } = *self;
-        self.output.put(bytes, &mut |piece| write(cli, signals, piece))
+        let Printer { cli, signals, output, wrote, .. } = self;
+        output.put(bytes, &mut |piece| {
+            write(cli, *signals, piece)?;
+            *wrote = true;
+            Ok(())
+        })
     }
 
     fn flush(&mut self) -> Done {
@@ -276,7 +289,11 @@ impl Printer<'_> {
         self.put(b"\n")
     }
 
+    /// So many records were not to be had.
     fn lost(&mut self, count: u64) -> Done {
+        if count == 0 {
+            return Ok(());
+        }
         let origin = Origin::SYSLOG_WARNING;
         for piece in [
             origin.facility_name().as_bytes(),

@@ -13,7 +13,7 @@ use tmp::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_linchpin");
 
 /// Largest stripped binary for armv7.
-const ARMV7_MAX: usize = 472 * 1024;
+const ARMV7_MAX: usize = 568 * 1024;
 
 /// Names that a libc, an allocator or an unwinder would bring.
 const FOREIGN: [&str; 12] = [
@@ -253,7 +253,7 @@ fn every_command_answers_wrong_usage_with_100_and_its_usage() {
     let dir = TempDir::new();
     assert!(run(BINARY, &["--install", dir.path().to_str().unwrap()]).status.success());
     // connlimit has no options: whatever stands behind it is a program.
-    for applet in applets::all().filter(|applet| !["init", "help", "connlimit"].contains(&applet.name)) {
+    for applet in applets::all().filter(|applet| !["init", "help", "connlimit", "tai64n"].contains(&applet.name)) {
         for prefix in applet.prefixes {
             let name = format!("{prefix}{}", applet.name);
             // No command knows this option.

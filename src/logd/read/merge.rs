@@ -153,8 +153,7 @@ impl<'a> Merge<'a> {
     fn add_source(&mut self, name: &[u8], path: &CStr, dir: Fd, identity: (u64, u64), is_ring: bool) -> Result<()> {
         if self.table.sources.is_full() {
             if !self.is_full {
-                let text = format_args!("there are more than {MANY} logs: name the services that you want to see");
-                self.cli.warn(text);
+                self.cli.warn(format_args!("there are more than {MANY} logs: name the services that you want to see"));
             }
             self.is_full = true;
             return Ok(());

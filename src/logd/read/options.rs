@@ -82,8 +82,9 @@ impl Options {
         }
         let words = options.operands(0)?;
         if let Some(word) = words.iter().find(|word| word.starts_with(b"-") && *word != b"-") {
-            let text = format_args!("{} is behind the name of a service: options come first", Printable(word));
-            return Err(End::Said(cli.refuse(text)));
+            return Err(End::Said(
+                cli.refuse(format_args!("{} is behind the name of a service: options come first", Printable(word))),
+            ));
         }
         let utc_dates = Dates::utc();
         let zone = if utc { utc_dates.zone() } else { dates.zone() };
@@ -91,8 +92,7 @@ impl Options {
         let time = |word: Option<&[u8]>| match word {
             None => Ok(None),
             Some(word) => when::parse(word, now, zone).map(Some).ok_or_else(|| {
-                let text = format_args!("{} is no time: give one like {}", Printable(word), when::FORMS);
-                End::Said(cli.refuse(text))
+                End::Said(cli.refuse(format_args!("{} is no time: give one like {}", Printable(word), when::FORMS)))
             }),
         };
         let (since, until) = (time(since)?, time(until)?);

@@ -120,6 +120,8 @@ fn since_and_until_include_their_moment() {
     assert!(times(&["--since", "2026-11-22 09:00:03"]).is_empty());
     assert!(times(&["--until", "2026-11-22 08:59:59.999999"]).is_empty());
     assert!(times(&["--since", "2026-11-22 09:00:02", "--until", "2026-11-22 09:00:01"]).is_empty());
+    let ran = place.run(&["--grep", "["]);
+    assert_eq!((ran.code, ran.err.as_str()), (100, "log: fatal: --grep: that is no extended regular expression\n"));
     for (option, word) in [("--since", "5m"), ("--until", "2026-11-31"), ("--since", "")] {
         let ran = place.run(&[option, word]);
         assert_eq!((ran.code, ran.out.as_str()), (100, ""));
@@ -285,7 +287,6 @@ fn a_line_may_have_any_length() {
         let last = expected.split_inclusive('\n').skip(13 - count).collect::<String>();
         assert!(place.show(&["-n", &count.to_string()]) == last, "-n {count}");
     }
-    // (Slow code, as tests have it, takes seconds for a megabyte.)
     let since = ["--since", &label(10_000_000)];
     assert!(place.show(&[&since[..], &["--grep", "^fx"]].concat()) == shown(10_000_000, "web  ", &texts[5]));
     assert_eq!(place.show(&[&since[..], &["--grep", "^short"]].concat()), shown(10_000_001, "web  ", "short"));

@@ -14,7 +14,7 @@ const KILLS: u64 = 200;
 fn text(n: u64, buf: &mut [u8; 300]) -> &[u8] {
     let length = 20 + (n.wrapping_mul(0x9e37_79b9) >> 7) as usize % 200;
     let mut rest = n;
-    for (at, byte) in buf[..length].iter_mut().enumerate() {
+    for (at, byte) in buf.iter_mut().enumerate().take(length) {
         *byte = if at < 18 { b'0' + (rest % 10) as u8 } else { b'a' + ((n + at as u64) % 26) as u8 };
         rest /= if at < 18 { 10 } else { 1 };
     }

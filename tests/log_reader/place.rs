@@ -108,7 +108,8 @@ impl Place {
         command
     }
 
-    /// All that a logdir has, in the order of its names.
+    /// All that a logdir has, in the order of its names. Half a line that a killed logger has left at the end of a file is
+    /// one.
     pub fn content(&self, logdir: &str) -> String {
         let dir = self.dir.path().join(logdir);
         let mut names: Vec<_> = std::fs::read_dir(&dir)
@@ -117,7 +118,14 @@ impl Place {
             .filter(|name| name.starts_with('@') || name == "current" || name == "previous")
             .collect();
         names.sort_by_key(|name| (name == "current", name == "previous", name.clone()));
-        names.iter().map(|name| std::fs::read_to_string(dir.join(name)).unwrap()).collect()
+        let content = |name: &String| {
+            let mut content = std::fs::read_to_string(dir.join(name)).unwrap();
+            if !content.is_empty() && !content.ends_with('\n') {
+                content.push('\n');
+            }
+            content
+        };
+        names.iter().map(content).collect()
     }
 }
 

@@ -29,6 +29,7 @@ use crate::logd::stamp::Dates;
 use crate::sys::{Errno, Fd, file};
 use crate::text::quote::Printable;
 use crate::text::tai::Stamp;
+use core::cell::RefCell;
 use core::ffi::CStr;
 use follow::Watch;
 use merge::{Merge, SEEN, SOURCES};
@@ -65,7 +66,7 @@ pub fn run(cli: &Cli) -> i32 {
     };
     let (Some(sources), Some(seen)) = (SOURCES.take(), SEEN.take()) else { return SYSTEM };
     let Options { follow, last, since, until, .. } = options;
-    let filter = Filter { since, until, grep: options.grep.take() };
+    let filter = Filter { since, until, grep: options.grep.take().map(RefCell::new) };
     let mut merge = Merge::new(cli, filter, zone, printer, sources, seen, follow);
     let places = Places { scandir: options.scandir, directory: options.directory };
     let search = |merge: &mut Merge<'_>, watch: &mut Option<Watch>| {

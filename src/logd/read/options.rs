@@ -3,14 +3,16 @@
 use super::print::Style;
 use super::when;
 use crate::applets::cli::{Cli, Opt, WrongUsage};
+use crate::limits::LOG_EXPRESSION;
 use crate::logd::stamp::Dates;
 use crate::sys::args::Args;
-use crate::sys::time;
+use crate::sys::{Errno, pages, time};
 use crate::text::number::parse_u64;
 use crate::text::quote::Printable;
-use crate::text::regex::{self, Regex};
+use crate::text::regex::{self, Automaton};
 use crate::text::tai::Stamp;
 use core::ffi::CStr;
+use zerocopy::FromBytes;
 
 /// Lines that `-f` begins with.
 const LAST: u64 = 10;
@@ -26,7 +28,7 @@ pub struct Options {
     /// `--until`
     pub until: Option<Stamp>,
     /// `--grep`
-    pub grep: Option<Regex>,
+    pub grep: Option<Automaton<'static>>,
     /// `-t`, `--json`
     pub style: Style,
     /// `-g`
@@ -96,13 +98,18 @@ impl Options {
             }),
         };
         let (since, until) = (time(since)?, time(until)?);
-        let grep = grep.map(Regex::new).transpose().map_err(|e| {
-            End::Said(match e {
-                regex::Error::Bad => cli.refuse("--grep: that is no extended regular expression"),
-                regex::Error::TooLarge => cli.refuse("--grep: the regular expression is too large"),
-            })
-        })?;
+        let grep = grep.map(|pattern| expression(cli, pattern)).transpose().map_err(End::Said)?;
         let last = last.unwrap_or(if follow { Some(LAST) } else { None });
         Ok(Options { follow, last, since, until, grep, style, utc, directory, scandir, words })
     }
+}
+
+/// Compiles an expression. The error is an exit code; why has been said.
+fn expression(cli: &Cli, pattern: &[u8]) -> Result<Automaton<'static>, i32> {
+    let memory = pages::reserve(LOG_EXPRESSION).map_err(|e| cli.unable("reserve memory", e))?;
+    let memory = <[u16]>::mut_from_bytes(memory).map_err(|_| cli.unable("reserve memory", Errno::NOMEM))?;
+    Automaton::new(pattern, memory).map_err(|e| match e {
+        regex::Error::Bad => cli.refuse("--grep: that is no extended regular expression"),
+        regex::Error::TooLarge => cli.refuse("--grep: the regular expression is too large"),
+    })
 }

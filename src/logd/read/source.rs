@@ -7,9 +7,10 @@ use super::round::Round;
 use crate::limits::{LOG_LINE_MAX, LOG_READ};
 use crate::sys::{Fd, Result, pages};
 use crate::text::newline;
-use crate::text::regex::Regex;
+use crate::text::regex::Automaton;
 use crate::text::tai::Stamp;
 use crate::text::zone::Zone;
+use core::cell::RefCell;
 
 /// Which lines are wanted.
 pub struct Filter {
@@ -18,7 +19,7 @@ pub struct Filter {
     /// Not after this.
     pub until: Option<Stamp>,
     /// With a match of this, behind the time.
-    pub grep: Option<Regex>,
+    pub grep: Option<RefCell<Automaton<'static>>>,
 }
 
 impl Filter {
@@ -30,7 +31,7 @@ impl Filter {
     fn wants(&self, key: Stamp, message: &[u8]) -> bool {
         self.since.is_none_or(|since| key >= since)
             && self.until.is_none_or(|until| key <= until)
-            && self.grep.as_ref().is_none_or(|grep| grep.is_match(message))
+            && self.grep.as_ref().is_none_or(|grep| grep.borrow_mut().is_match(message))
     }
 }
 
@@ -165,7 +166,8 @@ impl Source {
         let done = match &mut feed {
             Feed::Files(files) => {
                 let start = files.backwards(context, |files| {
-                    let fast = if taste.filter.is_open() { files.count(self.buffer) } else { None };
+                    let room = self.buffer.get_mut(..LOG_READ).unwrap_or_default();
+                    let fast = if taste.filter.is_open() { files.count(room) } else { None };
                     let lines = fast.unwrap_or_else(|| self.count_with(context, taste, files));
                     there = there.saturating_add(lines);
                     there < count

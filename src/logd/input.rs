@@ -6,7 +6,7 @@
 
 use crate::limits::{LOG_INPUT, LOG_LINE_MAX};
 use crate::sys::tee::Peek;
-use crate::sys::time::{self, Nanos, SECOND};
+use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, pages};
 use rustix::fs::OFlags;
 use rustix::net::RecvFlags;
@@ -20,9 +20,12 @@ const KEEP: usize = 4 * LOG_INPUT;
 /// The beginning of a line that may be left in a pipe: it is copied each time when something is added to it.
 const SHORT: usize = 4096;
 
-/// How long it is left there. Whoever writes a line in pieces seldom makes a longer pause. There are kernels that do not
-/// tell of the rest, and pipes that are full of very little.
+/// How long it is left there. Whoever writes a line in pieces seldom makes a longer pause.
 const SOON: Nanos = SECOND;
+
+/// How long it is before the pipe is looked at again although nobody has told of something new; twice as long each time.
+/// Who waits in the middle of a long write for a pipe that is full does not tell; and some kernels never do.
+const GLANCE: Nanos = MILLI / 50;
 
 /// What has come of a look at standard input.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,8 +51,8 @@ pub struct Input {
     scanned: usize,
     /// So many bytes at the beginning of what is in the pipe have been seen: no line ends in them.
     seen: usize,
-    /// Until then they may stay there.
-    until: Option<Nanos>,
+    /// Since when they are all that there is, and when to look again.
+    waiting: Option<(Nanos, Nanos)>,
     peek: Option<Peek>,
     /// Nobody can write to it any more, as far as is known.
     is_last: bool,
@@ -67,7 +70,7 @@ impl Input {
             fresh: 0,
             scanned: 0,
             seen: 0,
-            until: None,
+            waiting: None,
             // Where it is no pipe the first look fails.
             peek: Peek::new(Fd::STDIN, LOG_INPUT).ok(),
             is_socket: file::about(Fd::STDIN).is_ok_and(|about| about.is_socket),
@@ -103,13 +106,13 @@ impl Input {
 
     /// What can be read when there is something to look at.
     pub fn wanted(&self) -> &Fd {
-        let news = self.peek.as_ref().filter(|_| self.until.is_some()).map(Peek::news);
+        let news = self.peek.as_ref().filter(|_| self.waiting.is_some()).map(Peek::news);
         news.unwrap_or(&Fd::STDIN)
     }
 
     /// When it is to be looked at, even if nothing comes.
     pub fn deadline(&self) -> Option<Nanos> {
-        self.until
+        self.waiting.map(|(_, again)| again)
     }
 
     /// Whether it can be looked at without being taken off, as far as is known.
@@ -118,27 +121,29 @@ impl Input {
     }
 
     /// Looks at what there is: at most `most` bytes (no more than [`LOG_INPUT`]) that are new. What was there before must
-    /// have been dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The error is that of
-    /// a read.
+    /// have been dealt with ([`Input::take`]). Does not wait if there is something, or if it is a pipe or a socket. The
+    /// error is that of a read.
     pub fn look(&mut self, most: usize) -> Result<Came> {
         if let Some(peek) = &self.peek {
             let want = self.seen + most;
             let room = self.room.get_mut(self.held..).unwrap_or_default();
             let want = want.min(room.len());
-            self.is_last |= self.seen > 0 && peek.forget_news();
+            self.is_last |= self.waiting.is_some() && peek.forget_news();
             match peek.look(room.get_mut(..want).unwrap_or_default()) {
                 Ok(0) => return Ok(Came::End),
                 Ok(count) if count > self.seen => {
                     (self.fresh, self.end) = (self.held + self.seen, self.held + count);
-                    self.until = None;
+                    self.waiting = None;
                     return Ok(Came::Bytes);
                 }
                 Ok(count) => {
                     let now = time::boot();
-                    let until = *self.until.get_or_insert(now + SOON);
-                    if self.is_last || now >= until || !self.may_stay(count) {
-                        self.end = self.held + count;
-                        self.hold_all()?;
+                    match self.waiting.map(|(since, _)| (since, now.saturating_sub(since))) {
+                        _ if self.is_last || !self.may_stay(count) => self.hold_all(count)?,
+                        // At once, for something may have come since news were forgotten.
+                        None => self.waiting = Some((now, now)),
+                        Some((_, waited)) if waited >= SOON => self.hold_all(count)?,
+                        Some((since, waited)) => self.waiting = Some((since, now + waited.max(GLANCE))),
                     }
                     return Ok(Came::Nothing);
                 }
@@ -171,7 +176,7 @@ impl Input {
         if let Some(mut peek) = self.peek.take() {
             peek.close();
         }
-        (self.seen, self.until) = (0, None);
+        (self.seen, self.waiting) = (0, None);
     }
 
     /// Whether the beginning of a line, so many bytes, may stay in the pipe.
@@ -179,8 +184,9 @@ impl Input {
         self.held == 0 && count <= SHORT && self.peek.as_ref().is_some_and(|peek| peek.news().is_some())
     }
 
-    /// Takes what is in memory off the pipe.
-    fn hold_all(&mut self) -> Result<()> {
+    /// Takes the beginning of a line, so many bytes that are in memory behind what is held, off the pipe.
+    fn hold_all(&mut self, count: usize) -> Result<()> {
+        self.end = self.held + count;
         let more = self.room.get_mut(self.held..self.end).unwrap_or_default();
         if let Some(peek) = &self.peek {
             if !more.is_empty() {
@@ -188,7 +194,7 @@ impl Input {
             }
         }
         (self.held, self.scanned, self.seen) = (self.end, self.end, 0);
-        self.until = None;
+        self.waiting = None;
         Ok(())
     }
 
@@ -204,7 +210,7 @@ impl Input {
             return Ok(());
         }
         if count == 0 && !more && !self.may_stay(self.end) {
-            return self.hold_all();
+            return self.hold_all(self.end - self.held);
         }
         let (used, last) = (self.end, count.max(self.held));
         if count > 0 || !more {
@@ -230,7 +236,7 @@ impl Input {
     /// Takes the beginning of a line that was seen into memory, as if it had been read when it came.
     pub fn hold_seen(&mut self) -> Result<()> {
         let count = core::mem::take(&mut self.seen);
-        self.until = None;
+        self.waiting = None;
         if count == 0 {
             return Ok(());
         }

@@ -14,7 +14,9 @@ fn wait(fd: Fd, flags: PollFlags, deadline: Option<Nanos>) -> Result<()> {
 pub fn any(asked: &mut [PollFd<'_>], deadline: Option<Nanos>) -> Result<()> {
     loop {
         let limit = deadline.map(|deadline| {
-            let left = deadline.saturating_sub(time::boot()).next_multiple_of(MILLI);
+            let left = deadline.saturating_sub(time::boot());
+            // A deadline that is close is one that was meant so.
+            let left = if left < MILLI { left } else { left.next_multiple_of(MILLI) };
             Timespec { tv_sec: (left / SECOND) as _, tv_nsec: (left % SECOND) as _ }
         });
         match rustix::event::poll(asked, limit.as_ref()) {

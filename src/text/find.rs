@@ -10,42 +10,29 @@ const fn zeros(word: usize) -> usize {
     word.wrapping_sub(ONES) & !word & HIGHS
 }
 
-fn word(bytes: &[u8]) -> usize {
-    bytes.try_into().map_or(0, usize::from_le_bytes)
-}
-
-fn ends(byte: &u8) -> bool {
-    matches!(byte, b'\n' | 0)
+/// The place of the first byte that `found` marks in words, or that is `wanted`.
+#[inline(always)]
+fn search(bytes: &[u8], found: impl Fn(usize) -> usize, wanted: impl Fn(u8) -> bool) -> Option<usize> {
+    let mut rest = bytes;
+    while let Some((word, more)) = rest.split_first_chunk::<WORD>() {
+        let found = found(usize::from_le_bytes(*word));
+        if found != 0 {
+            // What is marked above the lowest one may be none.
+            return Some(bytes.len() - rest.len() + found.trailing_zeros() as usize / 8);
+        }
+        rest = more;
+    }
+    rest.iter().position(|byte| wanted(*byte)).map(|place| bytes.len() - rest.len() + place)
 }
 
 /// The place of the first `wanted`.
 pub fn first(bytes: &[u8], wanted: u8) -> Option<usize> {
-    let mut at = 0;
-    let mut words = bytes.chunks_exact(WORD);
-    for piece in &mut words {
-        let found = zeros(word(piece) ^ (ONES * usize::from(wanted)));
-        if found != 0 {
-            return Some(at + found.trailing_zeros() as usize / 8);
-        }
-        at += WORD;
-    }
-    words.remainder().iter().position(|byte| *byte == wanted).map(|place| at + place)
+    search(bytes, |word| zeros(word ^ (ONES * usize::from(wanted))), |byte| byte == wanted)
 }
 
 /// The place of the first newline or NUL.
 pub fn line_end(bytes: &[u8]) -> Option<usize> {
-    let mut at = 0;
-    // Two words a turn.
-    let mut pairs = bytes.chunks_exact(2 * WORD);
-    for pair in &mut pairs {
-        let (first, second) = pair.split_at(WORD);
-        let (first, second) = (word(first), word(second));
-        if (zeros(first) | zeros(first ^ NEWLINES) | zeros(second) | zeros(second ^ NEWLINES)) != 0 {
-            return pair.iter().position(ends).map(|place| at + place);
-        }
-        at += 2 * WORD;
-    }
-    pairs.remainder().iter().position(ends).map(|place| at + place)
+    search(bytes, |word| zeros(word) | zeros(word ^ NEWLINES), |byte| matches!(byte, b'\n' | 0))
 }
 
 #[cfg(test)]

@@ -35,6 +35,25 @@ pub fn line_end(bytes: &[u8]) -> Option<usize> {
     search(bytes, |word| zeros(word) | zeros(word ^ NEWLINES), |byte| matches!(byte, b'\n' | 0))
 }
 
+/// The place of the last `wanted`.
+pub fn last(bytes: &[u8], wanted: u8) -> Option<usize> {
+    bytes.iter().rposition(|byte| *byte == wanted)
+}
+
+/// How many bytes are `wanted`.
+pub fn count(bytes: &[u8], wanted: u8) -> usize {
+    const LOW: usize = !HIGHS;
+    let mut count = 0;
+    let mut rest = bytes;
+    while let Some((word, more)) = rest.split_first_chunk::<WORD>() {
+        let other = usize::from_le_bytes(*word) ^ (ONES * usize::from(wanted));
+        // Of exactly those bytes that are zero bit 7 is set: no byte carries into the next.
+        count += (!((other & LOW) + LOW | other | LOW)).count_ones() as usize;
+        rest = more;
+    }
+    count + rest.iter().filter(|byte| **byte == wanted).count()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +87,8 @@ mod tests {
             wanted in prop_oneof![Just(b'\n'), any::<u8>()],
         ) {
             prop_assert_eq!(first(&bytes, wanted), bytes.iter().position(|byte| *byte == wanted));
+            prop_assert_eq!(last(&bytes, wanted), bytes.iter().rposition(|byte| *byte == wanted));
+            prop_assert_eq!(count(&bytes, wanted), bytes.iter().filter(|byte| **byte == wanted).count());
         }
     }
 }

@@ -11,7 +11,6 @@ pub mod find;
 pub mod glob;
 pub mod hosts;
 pub mod kmsg;
-pub mod newline;
 pub mod notify;
 pub mod number;
 pub mod passwd;

@@ -137,12 +137,13 @@ fn signals_do_what_they_do_to_debians() {
         (libc::SIGQUIT, &["info: received SIGQUIT, sending SIGTERM+SIGCONT to all connections and quitting"], "over\n"),
         (libc::SIGABRT, &["info: received SIGABRT, sending SIGKILL to all connections and quitting"], ""),
     ] {
-        let theirs = signalled(Theirs, unix(), signal);
         for place in places() {
             let ours = signalled(Ours, place.clone(), signal);
             assert_eq!((ours.1, &*ours.2), (Some(0), left), "signal {signal}");
             if place == unix() {
-                assert_eq!(ours, theirs, "signal {signal}");
+                // Debian's may see the end of its child before it has ended itself.
+                let theirs = std::iter::repeat_with(|| signalled(Theirs, unix(), signal)).take(5);
+                assert!(theirs.into_iter().any(|theirs| theirs == ours), "signal {signal}: {ours:?}");
                 assert_eq!(ours.0[4..ours.0.len() - 1], *said);
             } else {
                 let first = said[0].replace("SIGTERM+SIGCONT", "SIGTERM and SIGCONT");

@@ -7,7 +7,7 @@ use super::line;
 use super::unpack::{self, Unpacker};
 use crate::applets::cli::Cli;
 use crate::sys::{Fd, file};
-use crate::text::newline;
+use crate::text::find;
 use crate::text::tai::Stamp;
 use heapless::Vec;
 
@@ -40,7 +40,7 @@ struct First {
 
 impl First {
     fn of(bytes: &[u8]) -> First {
-        let line = bytes.get(..newline::find(bytes).unwrap_or(bytes.len())).unwrap_or_default();
+        let line = bytes.get(..find::first(bytes, b'\n').unwrap_or(bytes.len())).unwrap_or_default();
         let hash = line.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
         });
@@ -68,7 +68,7 @@ impl Raw {
         let n = file::read_at(fd, &mut bytes, size.saturating_sub(GLANCE as u64)).ok()?;
         let text = bytes.get(..n).unwrap_or_default();
         let text = text.strip_suffix(b"\n").unwrap_or(text);
-        let last = text.get(newline::find_last(text).map_or(0, |at| at + 1)..).and_then(line::label);
+        let last = text.get(find::last(text, b'\n').map_or(0, |at| at + 1)..).and_then(line::label);
         let n = file::read_at(fd, &mut bytes, 0).ok()?;
         let first = First::of(bytes.get(..n).unwrap_or_default());
         Some(Raw { fd, identity: file::identity(fd).ok()?, first, last })

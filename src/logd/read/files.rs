@@ -9,7 +9,7 @@ use super::feed::{Context, Fill};
 use super::unpack::{self, Unpacker};
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::errno::Reason;
-use crate::text::newline;
+use crate::text::find;
 use crate::text::quote::Printable;
 use crate::text::tai::Stamp;
 use core::ffi::CStr;
@@ -310,7 +310,7 @@ impl Files {
             let room = buf.len().min(usize::try_from(limit - at).unwrap_or(usize::MAX));
             let n = file::read_at(fd, buf.get_mut(..room)?, at).ok()?;
             let Some(bytes) = buf.get(..n).filter(|bytes| !bytes.is_empty()) else { break };
-            lines += newline::count(bytes) as u64;
+            lines += find::count(bytes, b'\n') as u64;
             last = *bytes.last()?;
             at += n as u64;
         }

@@ -101,8 +101,8 @@ mod tests {
 
     #[test]
     fn a_line_begins_with_a_label_or_local_time_or_both() {
-        let stamp = Some(Stamp::from_unix(1_795_339_506, 988_537_991));
-        let label = String::from_utf8(stamp.unwrap().to_text().to_vec()).unwrap();
+        let time = Stamp::from_unix(1_795_339_506, 988_537_991);
+        let (stamp, label) = (Some(time), String::from_utf8(time.to_text().to_vec()).unwrap());
         let local = "2026-11-22 09:25:06.988537991";
         for (line, rest) in [
             (format!("{label} text"), "text"),

@@ -6,7 +6,7 @@ use super::line;
 use super::round::Round;
 use crate::limits::{LOG_LINE_MAX, LOG_READ};
 use crate::sys::{Fd, Result, pages};
-use crate::text::newline;
+use crate::text::find;
 use crate::text::regex::Automaton;
 use crate::text::tai::Stamp;
 use crate::text::zone::Zone;
@@ -244,7 +244,7 @@ impl Source {
     /// Where the next line's text ends, where the one after it begins, and whether it ends there.
     fn line(&mut self) -> Option<(usize, usize, bool)> {
         let fresh = self.buffer.get(self.searched..self.end)?;
-        if let Some(at) = newline::find(fresh) {
+        if let Some(at) = find::first(fresh, b'\n') {
             let to = self.searched + at;
             return Some((to, to + 1, true));
         }
@@ -283,7 +283,7 @@ impl Source {
     /// The time of lines at the beginning of a file that have none: that of the first that has one, else the file's.
     fn nearest(&self, taste: Taste<'_>) -> Stamp {
         let mut rest = self.buffer.get(self.start..self.end).unwrap_or_default();
-        while let Some(end) = newline::find(rest) {
+        while let Some(end) = find::first(rest, b'\n') {
             let (line, behind) = rest.split_at(end + 1);
             if let (Some(time), _) = line::time(line, taste.zone, self.last) {
                 return time;
@@ -366,7 +366,7 @@ impl Source {
     pub fn rest(&mut self, context: &Context<'_>, put: &mut dyn FnMut(&[u8])) {
         while self.is_inside {
             let fresh = self.buffer.get(self.start..self.end).unwrap_or_default();
-            let end = newline::find(fresh);
+            let end = find::first(fresh, b'\n');
             put(fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default());
             self.start = end.map_or(self.end, |at| self.start + at + 1);
             self.searched = self.start;

@@ -7,7 +7,7 @@
 //! says in the state that they are there. Whoever dies in between has lost the line that it was pushing, and nothing else.
 
 use crate::sys::ring::order;
-use crate::text::newline;
+use crate::text::find;
 
 /// Bytes in front of the data.
 pub const HEADER: usize = 4096;
@@ -177,7 +177,7 @@ impl<'a> Writer<'a> {
         }
         let there = pieces(data, state.start, state.end);
         let last = there.iter().rev().find_map(|piece| piece.last());
-        let newlines = there.iter().map(|piece| newline::count(piece) as u64).sum::<u64>();
+        let newlines = there.iter().map(|piece| find::count(piece, b'\n') as u64).sum::<u64>();
         if newlines != state.lines - state.gone || last.is_some_and(|byte| *byte != b'\n') {
             return Err(Fault::State);
         }
@@ -225,7 +225,7 @@ impl<'a> Writer<'a> {
     fn add(&mut self, state: &mut State, bytes: &[u8]) {
         self.store(state.end, bytes);
         state.end += bytes.len() as u64;
-        state.lines += newline::count(bytes) as u64;
+        state.lines += find::count(bytes, b'\n') as u64;
     }
 
     /// Stores bytes at a position; there is room for them.
@@ -248,9 +248,9 @@ impl<'a> Writer<'a> {
         };
         // The line that this byte belongs to is the last that goes.
         let least = end.min(start + excess) - 1;
-        let before: usize = pieces(self.data, start, least).iter().map(|piece| newline::count(piece)).sum();
+        let before: usize = pieces(self.data, start, least).iter().map(|piece| find::count(piece, b'\n')).sum();
         let [first, second] = pieces(self.data, least, end);
-        let last = newline::find(first).or_else(|| newline::find(second).map(|at| first.len() + at));
+        let last = find::first(first, b'\n').or_else(|| find::first(second, b'\n').map(|at| first.len() + at));
         let state = match last {
             Some(at) => State { start: least + at as u64 + 1, gone: gone + before as u64 + 1, ..self.state },
             None => State { start: end, gone: self.state.lines, ..self.state },

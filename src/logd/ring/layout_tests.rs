@@ -120,7 +120,7 @@ proptest! {
                     known += lines;
                 }
             }
-            while let Some(end) = newline::find(&text) {
+            while let Some(end) = find::first(&text, b'\n') {
                 prop_assert_eq!(std::str::from_utf8(&text[..end]).unwrap(), format!("line {known}"));
                 text.drain(..=end);
                 known += 1;

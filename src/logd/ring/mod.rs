@@ -8,7 +8,7 @@ use super::dir::{Report, Settings};
 use crate::sys::ring::{allocate, map, with_map};
 use crate::sys::{Errno, Fd, entry, file, random};
 use crate::text::errno::Reason;
-use crate::text::newline;
+use crate::text::find;
 use crate::text::quote::Printable;
 use core::ffi::CStr;
 use rustix::fs::{FileType, OFlags};
@@ -239,9 +239,9 @@ fn carry(old: Fd, state: State, writer: &mut Writer<'_>) -> Result<(), Trouble> 
             let mut at = state.start;
             while at < state.end {
                 let [first, second] = pieces(data, at, state.end);
-                let len = match newline::find(first) {
+                let len = match find::first(first, b'\n') {
                     Some(end) => end + 1,
-                    None => first.len() + newline::find(second).map_or(second.len(), |end| end + 1),
+                    None => first.len() + find::first(second, b'\n').map_or(second.len(), |end| end + 1),
                 };
                 let end = at + len as u64;
                 writer.push(&pieces(data, at, end));

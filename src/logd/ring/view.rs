@@ -3,7 +3,7 @@
 
 use super::layout::{Fault, HEADER, Header, State, USED};
 use crate::sys::{Fd, file};
-use crate::text::newline;
+use crate::text::find;
 use core::sync::atomic::{Ordering, fence};
 
 /// How often a header is read that is being written at that moment: with a writer at full speed every second time.
@@ -108,7 +108,7 @@ impl View {
             return Ok(self.skip(state));
         }
         self.position += wanted as u64;
-        self.line += newline::count(buf.get(..wanted).unwrap_or_default()) as u64;
+        self.line += find::count(buf.get(..wanted).unwrap_or_default(), b'\n') as u64;
         Ok(Got::Bytes(wanted))
     }
 

@@ -80,7 +80,7 @@ pub fn run(cli: &Cli) -> i32 {
         let begun = sockets(cli, source, notify).and_then(|(sockets, held)| {
             take_on(cli, wanted)?;
             let size = syslog::FRONT + limit + 1 + syslog::BACK;
-            let room = pages::reserve(size).map_err(|e| cli.unable("allocate memory", e))?;
+            let room = pages::reserve(size).map_err(|e| cli.unable("reserve memory", e))?;
             let signals = SignalSet::of(&[sig::TERM]);
             SignalSet::blocked().union(signals).union(SignalSet::of(&[sig::PIPE])).block();
             let signals = open_signalfd(signals).map_err(|e| cli.unable("trap signals", e))?;

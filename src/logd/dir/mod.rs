@@ -146,7 +146,7 @@ impl Logdir {
     /// Makes the directory if it is not there, locks it and recovers what is in it. The error is an exit code; why has
     /// been said: 111, with EBUSY if another logger has it.
     pub fn open(settings: Settings, report: &Report<'_>) -> Result<Logdir, i32> {
-        let pending = Pending::new().map_err(|e| report.cli.unable("allocate memory", e))?;
+        let pending = Pending::new().map_err(|e| report.cli.unable("reserve memory", e))?;
         let mut archiver = Archiver::new();
         let recover::Start { place, current, size } = recover::start(&settings, &mut archiver, report)?;
         Ok(Logdir {

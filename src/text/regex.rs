@@ -80,19 +80,22 @@ impl Regex {
     /// Looks at what the text has grown by; says whether there is a match in it as it is now.
     pub fn go_on(&self, search: &mut Search, grown: &[u8]) -> bool {
         let (program, stack): (_, &mut Stack) = (self.program(), &mut [0; REGEX_CODE]);
-        let mut next = [0; REGEX_CODE / 16];
+        // The places that there are.
+        let width = self.len.div_ceil(16);
+        let (places, next): (_, &mut Places) = (&mut search.places, &mut [0; REGEX_CODE / 16]);
+        let (Some(places), Some(next)) = (places.get_mut(..width), next.get_mut(..width)) else { return false };
         for byte in grown {
             if search.found {
                 break;
             }
             search.fresh = false;
             next.fill(0);
-            search.found |= program.step(&search.places, *byte, &mut next, stack);
+            search.found |= program.step(places, *byte, next, stack);
             // A match may begin behind this byte.
-            search.found |= program.reach(&mut next, stack, 0, false, false);
-            search.places = next;
+            search.found |= program.reach(next, stack, 0, false, false);
+            program::copy(next, places);
         }
-        search.found || program.ends(&search.places, &mut next, stack, search.fresh)
+        search.found || program.ends(places, next, stack, search.fresh)
     }
 }
 

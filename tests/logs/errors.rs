@@ -1,7 +1,8 @@
 //! What is no script.
 
 use crate::compare::differ;
-use crate::stage::Stage;
+use crate::stage::{Stage, how};
+use std::process::Stdio;
 
 /// Scripts, each with one line of input.
 fn scripts(stage: &mut Stage, scripts: &[&[&str]]) {
@@ -117,6 +118,19 @@ fn options_that_are_none() {
             stage,
             &[&["-x", "1"], &["-bar", "1"], &["-l", "1"], &["-lx", "1"], &["-d", "x", "1"], &["-l-1", "1"], &["-l"]],
         );
+    });
+}
+
+#[test]
+fn options_and_directives_that_debians_does_not_have() {
+    differ(|stage| {
+        for words in [&["-t", "300", "1"][..], &["R5", "1"], &["c5s", "c64k", "1"], &["ram:64k", "ram:0", "1"]] {
+            let mut command = stage.command(words);
+            command.stdin(stage.input(b"line\n")).stdout(Stdio::piped());
+            let done = command.output().unwrap();
+            let said = format!("{}: {}", how(done.status), String::from_utf8_lossy(&done.stdout));
+            stage.note(&words.join(" "), said);
+        }
     });
 }
 

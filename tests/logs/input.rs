@@ -118,6 +118,19 @@ fn without_a_limit_a_line_of_half_a_megabyte_is_whole() {
     differ(|stage| both(stage, &["-l0"], [even_lines(1, 500_000), even_lines(10, 10)].concat()));
 }
 
+/// It must be in memory as a whole until it is known where it goes.
+#[test]
+fn without_a_limit_a_line_of_more_than_a_mebibyte() {
+    differ(|stage| {
+        let input = [even_lines(1, 1_048_577), even_lines(1, 2_500_001), b"short\n".to_vec()].concat();
+        stage.feed(&["-l0", "s99999999", "./d"], input);
+        let log = stage.content("d/current");
+        let lengths = log.split_inclusive(|byte| *byte == b'\n').map(|line| (line.len() - 1).to_string());
+        let lengths = lengths.collect::<Vec<_>>().join(", ");
+        stage.note("lengths of lines", lengths);
+    });
+}
+
 #[test]
 fn pieces_of_a_split_line_are_selected_and_stamped_one_by_one() {
     differ(|stage| {

@@ -31,6 +31,7 @@ const TWO: &str = "4.1: Debian's gives two archives the same name, and dies";
 const FUTURE: &str = "own: a new archive is later than all that there are, whatever the clock says";
 const FLAGS: &str = "2: who shares standard input finds it as it was";
 const WORDS: &str = "own: a directory is opened before anything in it is";
+const OWN: &str = "own: for flash and for memory; s6 has no such directive";
 
 /// All of them.
 pub const KNOWN: &[Known] = &[
@@ -71,6 +72,35 @@ pub const KNOWN: &[Known] = &[
         "s6-log: fatal: unable to open_append ./currentdir/current: Is a directory",
         "s6-log: fatal: unable to open ./currentdir/current: Is a directory",
         WORDS,
+    ),
+    known(
+        "errors::options_and_directives_that_debians_does_not_have",
+        "-t 300 1",
+        "exit 100: ",
+        "exit 0: line",
+        "8: there is -t",
+    ),
+    known(
+        "errors::options_and_directives_that_debians_does_not_have",
+        "R5 1",
+        "exit 100: ",
+        "exit 0: line",
+        "8: there is R",
+    ),
+    known("errors::options_and_directives_that_debians_does_not_have", "c5s c64k 1", "exit 100: ", "exit 0: line", OWN),
+    known(
+        "errors::options_and_directives_that_debians_does_not_have",
+        "ram:64k ram:0 1",
+        "exit 100: ",
+        "exit 0: line",
+        OWN,
+    ),
+    known(
+        "input::without_a_limit_a_line_of_more_than_a_mebibyte",
+        "lengths of lines",
+        "1048576, 2500000, 5",
+        "1048576, 1048576, 1048576, 402848, 5",
+        "own: memory is bounded, and no line is longer than a mebibyte",
     ),
     known(
         "errors::the_usage_is_told",

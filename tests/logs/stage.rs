@@ -120,11 +120,15 @@ impl Stage {
         std::fs::write(self.dir.path().join("err"), "").unwrap();
     }
 
-    /// The same, where the same line over and over again counts once.
+    /// The same, where a line that comes again and again counts once.
     pub fn complaints_once(&mut self, label: &str) {
         let text = self.told();
-        let mut lines: Vec<&str> = text.lines().collect();
-        lines.dedup();
+        let mut lines: Vec<&str> = Vec::new();
+        for line in text.lines() {
+            if !lines.contains(&line) {
+                lines.push(line);
+            }
+        }
         self.note(label, lines.join("\n"));
         std::fs::write(self.dir.path().join("err"), "").unwrap();
     }

@@ -3,6 +3,7 @@
 mod answers;
 mod checks;
 mod handover;
+mod scripts;
 mod session;
 mod zone;
 
@@ -113,7 +114,7 @@ proptest! {
 
     #[test]
     fn a_file_of_a_time_zone_leads_nowhere_else(
-        version in prop::sample::select(&[b'\0', b'2', b'3', b'4', b'5']),
+        version in prop::sample::select(b"\x002345".as_slice()),
         counts in prop::array::uniform6(0u32..4),
         numbers in prop::collection::vec(prop_oneof![-100_000i64..100_000, any::<i64>()], 0..12),
         ordered: bool,
@@ -137,6 +138,42 @@ proptest! {
     #[test]
     fn any_board_config_can_be_read(data in words(b"[]board=\"\n.#socketnamemountdir'0 /\\", 200)) {
         checks::board(&data);
+    }
+}
+
+/// A word of a script, most of them good.
+fn directive() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop_oneof![
+        4 => "[+-][ab^$.]{0,3}",
+        2 => "[+-][ab(|)*?\\[\\]{},1]{0,8}",
+        4 => prop::sample::select(vec!["1", "2", "f", "t", "T", "=st", "./d", "/d", "p", "px", "!", "!x", "?y", "n5", "l0"])
+            .prop_map(str::to_owned),
+        2 => "[nsSlrRE^]([0-9]{1,6}|4294967295|99999999999|x?)",
+        1 => "(c|ram:)[0-9]{1,7}(k|M|s|ms|m|)",
+        1 => "[a-z0-9]{1,3}",
+    ];
+    word.prop_map(String::into_bytes)
+}
+
+proptest! {
+    #![proptest_config(cases(4000))]
+
+    #[test]
+    fn lines_go_where_the_words_of_a_script_say(
+        words in prop::collection::vec(directive(), 1..12),
+        lines in prop::collection::vec("[ab]{0,4}", 0..6),
+    ) {
+        scripts::script(&[words.join(&0), b"\0\0".to_vec(), lines.join("\n").into_bytes()].concat());
+    }
+
+    #[test]
+    fn no_words_of_a_script_do_harm(data in words(b"\0\0\0+-fnsl1./t=ab\n([*0", 60)) {
+        scripts::script(&data);
+    }
+
+    #[test]
+    fn both_matchers_say_the_same_whatever_they_are_given(data in words(b"\n\nab(|)*+?{1,2}[^$].\\", 60)) {
+        scripts::regex(&data);
     }
 }
 

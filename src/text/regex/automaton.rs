@@ -37,6 +37,9 @@ const LEAST: usize = 8;
 /// So many bytes are worth the making of a state.
 const WORTH: u64 = 10;
 
+/// So often in a text there may be little to skip until it is not tried any more.
+const PATIENCE: u32 = 4;
+
 /// A compiled pattern, with the memory that it was given.
 pub struct Automaton<'m> {
     /// Program, sets, classes, lists, four sets of places, the machine's stack: [`Parts`]. Then states.
@@ -185,14 +188,17 @@ impl<'m> Automaton<'m> {
         let (parts, states) = self.memory.split_at_checked(self.parts).unwrap_or_default();
         let classes = parts.get(self.code + self.sets * SET..).unwrap_or_default().as_bytes();
         let Some(classes) = classes.first_chunk::<256>() else { return Walk::Known(false) };
-        let skips_at = if self.skip == Skip::Nothing { UNKNOWN } else { self.idle };
+        let mut skips_at = if self.skip == Skip::Nothing { UNKNOWN } else { self.idle };
+        let mut patience = PATIENCE;
         while let Some(byte) = text.get(at) {
             let mut byte = *byte;
             if row == skips_at {
-                match self.skip.find(text, at) {
-                    Some(next) => at = next,
-                    None => return Walk::Ended(row),
+                let Some(next) = self.skip.find(text, at) else { return Walk::Ended(row) };
+                if next < at + 8 {
+                    patience -= 1;
+                    skips_at = if patience == 0 { UNKNOWN } else { skips_at };
                 }
+                at = next;
                 byte = text.get(at).copied().unwrap_or(0);
             }
             let class = classes.get(usize::from(byte)).copied().unwrap_or(0);
@@ -302,6 +308,7 @@ impl<'m> Automaton<'m> {
 
     /// The rest of a text, from where the machine is.
     fn go_on_without_memory(&mut self, text: &[u8]) -> bool {
+        self.made.bytes += text.len() as u64;
         let p = self.parts();
         for byte in text {
             copy(p.to, p.from);

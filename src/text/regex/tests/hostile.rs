@@ -73,13 +73,27 @@ fn states_that_do_not_last_are_not_made_for_each_byte() {
     // Nearly every byte of this text leads to a state that has not been before.
     let (pattern, text) = ("[ab]*a[ab]{60}c", unruly(50_000));
     let regex = Regex::new(pattern.as_bytes()).unwrap();
+    for len in [100, text.len()] {
+        let mut memory = vec![0; 4_000];
+        let mut automaton = Automaton::new(pattern.as_bytes(), &mut memory).unwrap();
+        let found = |is_match: &mut dyn FnMut(&[u8]) -> bool| text.chunks(len).filter(|line| is_match(line)).count();
+        let (with, ours) = steps(|| found(&mut |line| automaton.is_match(line)));
+        let (without, expected) = steps(|| found(&mut |line| regex.is_match(line)));
+        assert_eq!(ours, expected);
+        assert!(with <= without + without / 4, "{with} steps, {without} without memory");
+        assert!(automaton.used() <= 4_000);
+    }
+}
+
+#[test]
+fn memory_that_is_full_of_what_does_not_come_again_is_used_for_what_does() {
     let mut memory = vec![0; 4_000];
-    let mut automaton = Automaton::new(pattern.as_bytes(), &mut memory).unwrap();
-    let (with, found) = steps(|| automaton.is_match(&text));
-    let (without, expected) = steps(|| regex.is_match(&text));
-    assert_eq!(found, expected);
-    assert!(with <= without + without / 4, "{with} steps, {without} without memory");
-    assert!(automaton.used() <= 4_000);
+    let mut automaton = Automaton::new(b"[ab]*a[ab]{60}c", &mut memory).unwrap();
+    unruly(50_000).chunks(100).for_each(|line| assert!(!automaton.is_match(line)));
+    let line = b"ab".repeat(30);
+    assert!(steps(|| automaton.is_match(&line)).0 > 0);
+    let learns = |_: &u32| steps(|| automaton.is_match(&line)).0 == 0;
+    assert!((0..1000).find(learns).is_some());
 }
 
 #[test]

@@ -1,0 +1,8 @@
+//! See `scripts::script`.
+#![no_main]
+
+#[allow(dead_code)] // another target uses the rest
+#[path = "../../tests/properties/scripts.rs"]
+mod scripts;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| scripts::script(data));

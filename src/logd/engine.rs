@@ -234,6 +234,8 @@ impl Engine<'_> {
         let most = match self.phase {
             // As little as s6-log takes into memory before it waits.
             Phase::Reading if self.settings.waits => LOG_CHUNK,
+            // Half of a pipe: whoever writes to it fills the other half meanwhile, and neither waits for the other.
+            Phase::Reading if self.input.leaves() => LOG_INPUT / 2,
             Phase::Reading => LOG_INPUT,
             // Of what cannot be looked at, nothing is read beyond the last line.
             _ if !self.input.leaves() => 1,

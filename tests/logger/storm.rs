@@ -128,7 +128,7 @@ fn all_storms(kills: usize) {
         storm(Theirs, libc::SIGTERM, kills, block);
         let found = storm(Ours, libc::SIGKILL, kills, block);
         assert_eq!((found.missing, found.broken, found.disordered), (0, 0, 0));
-        let batch = linchpin::limits::LOG_INPUT / LINE + 1;
+        let batch = linchpin::limits::LOG_INPUT / 2 / LINE + 1;
         assert!(found.most <= batch && found.repeated <= kills * batch && found.torn <= kills, "{batch} lines a batch");
         storm(Theirs, libc::SIGKILL, kills, block);
     }

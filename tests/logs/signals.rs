@@ -4,18 +4,19 @@ use crate::compare::differ;
 use crate::stage::{Signal, Stage};
 use std::time::Duration;
 
-/// A logger with one line in its log.
+/// A logger with one line in its log, at rest.
 fn running(stage: &mut Stage, words: &[&str]) {
     stage.start(words);
     stage.say("one\n");
     stage.until("d/current", "one\n");
+    stage.at_rest();
 }
 
 /// The same, with a partial line in its hands.
 fn holding(stage: &mut Stage, words: &[&str]) {
     running(stage, words);
     stage.say("part");
-    stage.eventually("it is read", || stage.unread() == 0);
+    stage.at_rest();
 }
 
 /// Notes the logger's end, what it has left unread, and what it has written.

@@ -47,7 +47,12 @@ fn best(dir: Fd, mut is_better: impl FnMut(Archive, Option<Archive>) -> bool) ->
 
 /// The oldest that is newer than this one; of all, if it is `None`.
 pub fn after(dir: Fd, last: Option<Archive>) -> Result<Option<Archive>> {
-    best(dir, |archive, best| Some(archive) > last && best.is_none_or(|best| archive < best))
+    let next = || best(dir, |archive, best| Some(archive) > last && best.is_none_or(|best| archive < best));
+    match next()? {
+        None => Ok(None),
+        // Of two that appear while the directory is read, only the later one may have been seen. Both are there now.
+        Some(_) => next(),
+    }
 }
 
 /// The newest that is older than this one; of all, if it is `None`.

@@ -114,12 +114,14 @@ impl Behind {
         // Another file: a processor has made it of one of them; or it is newer, and theirs have been trimmed already.
         let first = First::of_file(cli, archive);
         while let Some(raw) = self.files.first() {
-            let is_same = first.hash == raw.first.hash
-                || match (first.stamp, raw.last) {
-                    (Some(first), Some(last)) if first != last => first < last,
-                    // Archives are trimmed in their order: if an older one is there, so is this.
-                    _ => has_older,
-                };
+            let is_same = match (first.stamp, raw.last) {
+                // An empty one may have become none at all.
+                _ if raw.first == First::default() => false,
+                _ if raw.first.hash == first.hash => true,
+                (Some(first), Some(last)) if first != last => first < last,
+                // Archives are trimmed in their order: if an older one is there, so is this.
+                _ => has_older,
+            };
             self.settle(1);
             if is_same {
                 return true;

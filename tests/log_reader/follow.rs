@@ -336,17 +336,17 @@ fn a_logger_that_gathers_lines_and_a_ring_are_followed_without_showing_lines_twi
     }
     let follower = Follower::start(place.command(&["-f", "-n", "all", "-t", "both"]));
     let started = Instant::now();
-    for n in 0..300 {
+    for n in 0..60 {
         logger.feed(&format!("line {n}\nline {n}\n"));
         assert_eq!(text(&follower.next()), format!("line {n}"));
         assert_eq!(text(&follower.next()), format!("line {n}"));
     }
-    println!("{} ms a line", started.elapsed().as_millis() / 600);
+    println!("{} ms until two lines are shown", started.elapsed().as_millis() / 60);
     logger.end();
     let follower_end = follower.end();
     assert_eq!(follower_end, (vec![], String::new()));
     // Nor are they when all is over.
     let out = place.show(&["both"]);
-    assert_eq!(out.lines().count(), 600);
+    assert_eq!(out.lines().count(), 120);
     assert_eq!(place.show(&["-n", "5", "both"]).lines().count(), 5);
 }

@@ -78,8 +78,13 @@ DAEMONS=$CACHE/trees/daemons # a root with daemons for the tests, for the machin
 tree_root() { echo "$CACHE/trees/root-$1"; }
 tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
 tree_module() { echo "$CACHE/trees/kernel-$1/veth.ko"; }
+# A kernel package's kernel, dtb/ and lib/modules, for images; firmware packages as they are.
+tree_files() { echo "$CACHE/trees/files-$1"; }
+tree_firmware() { echo "$CACHE/trees/firmware-$1"; }
 tree_network() { echo "$CACHE/trees/network-$1"; } # a root with daemons for the check of the network
 
+# File systems are made by commands that an ordinary user's PATH lacks.
+PATH=$PATH:/usr/sbin:/sbin
 # rustup puts cargo where only login shells look.
 if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH=$PATH:$HOME/.cargo/bin

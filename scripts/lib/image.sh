@@ -113,6 +113,11 @@ part_root() {
     "$ROOT/scripts/rootfs" --tree="$tree" "$ARCH"
     rm "$tree/init" # that is the initramfs's
     mkdir "$tree/data"
+    if [ -d "$BOARD_DIR/root" ]; then
+        cp -RP "$BOARD_DIR/root" "$PARTS/root.more"
+        chmod -R u=rwX,go=rX "$PARTS/root.more"
+        cp -RP "$PARTS/root.more/." "$tree/"
+    fi
     cp "$BOARD_DIR/board.toml" "$tree/etc/linchpin/board.toml"
     chmod 644 "$tree/etc/linchpin/board.toml"
     if [ -n "$ROOT_MODULES" ]; then
@@ -148,7 +153,7 @@ boot_tree() {
         */*) mkdir -p "$tree/$(dirname "${pair%%=*}")" ;;
         esac
         cp "$from" "$tree/${pair%%=*}"
-        row "  ${pair%%=*}" "${pair#*=}" "$(size_of "$from")" -
+        row "  ${pair%%=*}" "${pair##*[=/]}" "$(size_of "$from")" -
     done
     [ -d "$BOARD_DIR/boot" ] || return 0
     # Texts, in which the command line has its place.
@@ -240,7 +245,7 @@ assemble() {
     DISK_UUID=$(board_uuid disk)
     DISK_ID=0x$(echo "$DISK_UUID" | cut -c1-8)
     BOOT_UUID=$(board_uuid boot) ROOT_UUID=$(board_uuid root) DATA_UUID=$(board_uuid data)
-    export BOARD DISK_UUID DISK_ID BOOT_UUID ROOT_UUID DATA_UUID
+    export BOARD BOOT_SIZE DATA_SIZE DISK_UUID DISK_ID BOOT_UUID ROOT_UUID DATA_UUID
     genimage --config "$BOARD_DIR/genimage.cfg" --rootpath "$PARTS/genimage.root" --tmppath "$PARTS/genimage.tmp" \
         --inputpath "$PARTS" --outputpath "$PARTS/disk" >"$PARTS/genimage.log" 2>&1 ||
         die "genimage failed for board/$BOARD/genimage.cfg: $(tail -n 5 "$PARTS/genimage.log")"

@@ -79,6 +79,17 @@ same_dates() {
     find "$1" -exec touch -h -d @0 {} +
 }
 
+# sources_there: is everything there that the board wants on its disk? Asked before anything is made.
+sources_there() {
+    [ -r "$MODULES/modules.dep" ] || die "files are missing. Run: scripts/setup $BOARD"
+    [ -x "$OUT/$ARCH/linchpin" ] || die "linchpin is not built. Run: scripts/build $ARCH"
+    for pair in $BOOT $RAW; do
+        [ "${pair#*=}" != initramfs ] || continue
+        from=$(board_file "${pair#*=}")
+        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
+    done
+}
+
 # part_initramfs: process 1, what it needs to know, and the modules that the root needs. Nothing else: no shell.
 part_initramfs() {
     tree=$PARTS/initramfs.tree
@@ -148,7 +159,6 @@ boot_tree() {
     mkdir -p "$tree"
     for pair in $BOOT; do
         from=$(board_file "${pair#*=}")
-        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
         case ${pair%%=*} in
         */*) mkdir -p "$tree/$(dirname "${pair%%=*}")" ;;
         esac
@@ -183,7 +193,7 @@ part_boot() {
     # In the order of their names, one after the other: so is the order on the disk.
     (cd "$PARTS/boot.tree" && find . -mindepth 1 -type d | LC_ALL=C sort) >"$PARTS/folders"
     (cd "$PARTS/boot.tree" && find . -type f | LC_ALL=C sort) >"$PARTS/files"
-    export TZ=UTC SOURCE_DATE_EPOCH=$EPOCH MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
+    export SOURCE_DATE_EPOCH=$EPOCH MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
     while read -r folder; do
         mmd -i "$PARTS/boot.vfat" "::${folder#.}" || die "mmd failed for ${folder#./}"
     done <"$PARTS/folders"
@@ -191,7 +201,7 @@ part_boot() {
         mcopy -m -i "$PARTS/boot.vfat" "$PARTS/boot.tree/$file" "::${file#.}" </dev/null ||
             die "board/$BOARD: ${file#./} does not fit onto the boot partition: raise BOOT_SIZE, which is ${BOOT_SIZE} MiB"
     done <"$PARTS/files"
-    unset TZ SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK MTOOLSRC
+    unset SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK MTOOLSRC
 }
 
 # part_data: an ext4 for what the board writes. Its features are named here: those of this machine's configuration
@@ -226,7 +236,6 @@ CONF
 part_raw() {
     for pair in $RAW; do
         from=$(board_file "${pair#*=}")
-        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
         cp "$from" "$PARTS/${from##*/}"
     done
 }
@@ -248,7 +257,7 @@ assemble() {
     export BOARD BOOT_SIZE DATA_SIZE DISK_UUID DISK_ID BOOT_UUID ROOT_UUID DATA_UUID
     genimage --config "$BOARD_DIR/genimage.cfg" --rootpath "$PARTS/genimage.root" --tmppath "$PARTS/genimage.tmp" \
         --inputpath "$PARTS" --outputpath "$PARTS/disk" >"$PARTS/genimage.log" 2>&1 ||
-        die "genimage failed for board/$BOARD/genimage.cfg: $(tail -n 5 "$PARTS/genimage.log")"
+        die "genimage failed for board/$BOARD/genimage.cfg: $(grep -v '^INFO' "$PARTS/genimage.log" | head -n 1)"
     [ -r "$PARTS/disk/$BOARD.img" ] || die "board/$BOARD/genimage.cfg makes no \${BOARD}.img"
     # An SD card of another size is one that QEMU does not take.
     size=$(size_of "$PARTS/disk/$BOARD.img")

@@ -340,3 +340,7 @@ pub const SYSLOG_LEFT: usize = 4096;
 /// Longest record of the kernel's log as /dev/kmsg has it: its CONSOLE_EXT_LOG_MAX. It tells nothing of a record to who
 /// has less room.
 pub const KMSG_RECORD: usize = 8192;
+
+/// Modules that a board loads at boot, `[boot] modules`: what an array of the board config holds. A board whose disk, file
+/// systems, network and watchdog are all modules needs about twenty.
+pub const BOARD_MODULES: usize = BOARD_ARRAY;

@@ -26,7 +26,7 @@ board_load() {
     BOARD=$1
     BOARD_DIR=$BOARDS/$1
     ARCH='' DTB='' FIRMWARE='' CMDLINE='' BOOT='' RAW='' ROOT_MODULES='' SD=no
-    BOOT_SIZE=48 DATA_SIZE=16 QEMU='' QEMU_VARS=''
+    BOOT_SIZE=48 DATA_SIZE=16 QEMU='' QEMU_VARS='' POWEROFF=yes
     # Once for the architecture, whose values it may then replace.
     # shellcheck disable=SC1091
     . "$BOARD_DIR/board.conf"

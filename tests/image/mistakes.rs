@@ -43,7 +43,7 @@ fn refuses((dir, place): (TempDir, PathBuf), complaint: &str) {
 fn refuses_at((dir, place): (TempDir, PathBuf), step: &str, complaint: &str) {
     let parts = dir.path().join("parts");
     fs::create_dir(&parts).unwrap();
-    for name in ["initramfs", "boot.vfat", "root.squashfs", "data.ext4"] {
+    for name in ["initramfs", "initramfs.cpio", "boot.vfat", "root.squashfs", "data.ext4"] {
         fs::write(parts.join(name), "x").unwrap();
     }
     let said =

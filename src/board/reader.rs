@@ -23,7 +23,8 @@ const LEFT_OUT: &str = "it is left out";
 /// Longest host name, gethostname(2).
 const HOST_NAME: usize = 64;
 
-/// Longest path of the directory of access rules, and of the rescue command: what the arena has room for.
+/// Longest path of the directory of access rules, of the rescue command and of the shutdown script: what the arena has
+/// room for.
 const KEPT_PATH: usize = 255;
 
 /// Reads a board config into `board` (which is cleared first). Strings with escapes are decoded into `scratch`
@@ -358,7 +359,7 @@ impl<'a> Reader<'a, '_> {
             Key::Mode => "the socket keeps 0600",
             Key::DirectoryMode => "they keep 0755",
             Key::Owner => "the socket is root's",
-            Key::Init => "no script is run",
+            Key::Init | Key::Script => "no script is run",
             Key::Rules => "there are no rules",
             Key::Name | Key::Hostname | Key::Source | Key::Type | Key::Options | Key::Dumps(_) => IGNORED,
             _ => DEFAULT_KEPT,
@@ -453,6 +454,14 @@ impl<'a> Reader<'a, '_> {
             Key::Rescue => kept_path(value).map(|path| board.fault.rescue = path),
             Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
             Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
+            Key::Script => kept_path(value).map(|path| board.script = Some(path)),
+            Key::ScriptTimeout => match duration(value)? {
+                0 => Err("is no time"),
+                nanos => {
+                    board.script_timeout = Some(nanos);
+                    Ok(())
+                }
+            },
         }
     }
 }

@@ -1,10 +1,10 @@
 ################################################################################
 #
-# linchpin-common: what linchpin and linchpin-bin do alike
+# linchpin-common
 #
 ################################################################################
 
-# Only one of them is ever in an image.
+# What linchpin and linchpin-bin do alike. Only one of them is ever in an image.
 
 LINCHPIN_COMMON_DIR = $(BR2_EXTERNAL_LINCHPIN_PATH)/package/linchpin
 
@@ -71,6 +71,7 @@ define LINCHPIN_COMMON_FINALIZE
 	$(LINCHPIN_COMMON_INTERFACES)
 	LINCHPIN_MODE=$(LINCHPIN_COMMON_MODE) \
 	LINCHPIN_GROUPS="$(LINCHPIN_COMMON_GROUPS)" \
+	LINCHPIN_SHORT_NAMES=$(BR2_PACKAGE_LINCHPIN_SHORT_NAMES) \
 	LINCHPIN_SERVICES="$(strip $(LINCHPIN_COMMON_SERVICES))" \
 	LINCHPIN_SERVICES_DIR="$(call qstrip,$(BR2_PACKAGE_LINCHPIN_SERVICES_DIR))" \
 	LINCHPIN_BOARD_TOML="$(call qstrip,$(BR2_PACKAGE_LINCHPIN_BOARD_TOML))" \

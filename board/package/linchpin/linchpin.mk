@@ -9,9 +9,10 @@ LINCHPIN_ARCHIVE = $(filter %.tar %.tar.gz %.tar.bz2 %.tar.xz %.tgz,$(LINCHPIN_L
 
 ifneq ($(LINCHPIN_ARCHIVE),)
 # A tarball, by its path or URL. Its crates are vendored as those of any cargo
-# package, unless it has them; its hash is the user's to give, in
-# BR2_GLOBAL_PATCH_DIR.
+# package, unless it has them. Only the user can know its hash: if hashes are
+# enforced, it is looked for in BR2_GLOBAL_PATCH_DIR.
 LINCHPIN_SOURCE = $(notdir $(LINCHPIN_ARCHIVE))
+BR_NO_CHECK_HASH_FOR += $(LINCHPIN_SOURCE)
 LINCHPIN_VERSION = $(or $(shell echo '$(LINCHPIN_SOURCE)' | \
 	sed -n 's/^linchpin-\(.*\)\.\(tar\|tgz\).*/\1/p'),custom)
 LINCHPIN_SITE = $(if $(findstring ://,$(LINCHPIN_ARCHIVE)),,file://)$(patsubst %/,%,$(dir $(LINCHPIN_ARCHIVE)))

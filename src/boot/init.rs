@@ -1,7 +1,9 @@
 //! Process 1, from the kernel's hands to the engine and back. Each step says what it could not do and goes on: a
 //! machine with a broken config still boots as far as it can.
 
-use super::{Progress, catch_all, cmdline, console, mounts, policy, rescue, run_image, scandir, shutdown, sockets};
+use super::{
+    Progress, catch_all, cmdline, console, hostname, mounts, policy, rescue, run_image, scandir, shutdown, sockets,
+};
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
@@ -121,11 +123,7 @@ fn settle(args: Args, tables: &mut Tables) -> Option<CPath<512>> {
 /// be done again, or that knows how far it came.
 fn prepare(board: &Board<'_>, tables: &mut Tables) {
     progress(tables, Progress::Mounted);
-    if let Some(name) = board.hostname() {
-        if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
-            warning!("cannot set the host name {name}: {}", Reason(e));
-        }
-    }
+    hostname::set(board);
     mounts::mount_board(board.mounts(), &mut tables.header.mounts_done);
     let place = scandir::prepare(board, &mut tables.header);
     policy::take(board, &mut tables.header);
@@ -193,7 +191,7 @@ fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::
     }
     let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
-    let started = engine.start_job(JobKind::InitScript, path, root, true);
+    let started = engine.start_job(JobKind::InitScript, &[path], root, true, 0);
     fault_point!("boot.script");
     engine.note_started_init();
     root.close();

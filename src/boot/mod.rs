@@ -4,13 +4,14 @@
 //!
 //! * [`mounts`]: the kernel's file systems. * [`console`]: where lines can be read. * [`cmdline`]: what the kernel was told.
 //! * [`scandir`]: where services and the fd-holder live. * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
-//! * [`catch_all`]: the pipe of what nobody else logs.
+//! * [`catch_all`]: the pipe of what nobody else logs. * [`hostname`].
 //! * [`fault`]: panics. * [`rescue`]: when process 1 has failed too often to go on.
 
 pub mod catch_all;
 pub mod cmdline;
 pub mod console;
 pub mod fault;
+pub mod hostname;
 pub mod init;
 pub mod mounts;
 pub mod policy;

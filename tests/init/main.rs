@@ -20,5 +20,6 @@ mod pty;
 mod rules;
 mod shutdown;
 mod sockets;
+mod stop_script;
 mod table;
 mod world;

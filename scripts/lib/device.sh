@@ -120,7 +120,7 @@ device_holds() (
         return
     fi
     blkid -p -o export -s TYPE -s LABEL -s PTTYPE -- "$node" 2>/dev/null | awk -F= '
-        { value = $0; sub(/^[^=]*=/, "", value) }
+        { value = $0; sub(/^[^=]*=/, "", value); gsub(/\\/, "", value) }
         $1 == "TYPE" { type = value }
         $1 == "LABEL" { label = value }
         $1 == "PTTYPE" { table = value }

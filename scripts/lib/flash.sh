@@ -1,5 +1,5 @@
 # Reads a block map, checks an image against it, writes it and reads it back. Sourced by flash.
-# shellcheck shell=sh disable=SC2034,SC2154  # variables of flash
+# shellcheck shell=sh disable=SC2034,SC2154  # variables that flash sets, or uses
 
 # A list of ranges has lines OFFSET LENGTH SHA256, in bytes and in order; nothing outside of them is written.
 PIECE=$((16 << 20)) # of an image without a block map: what is checked at a time
@@ -63,7 +63,7 @@ progress_end() {
 # dd_said: the bytes that the last dd has copied, and its complaint, as $copied and $reason.
 dd_said() {
     copied=$(sed -n 's/^\([0-9][0-9]*\) bytes.*/\1/p' "$tmp/dd")
-    reason=$(sed -n 's/^dd: //p' "$tmp/dd" | head -n 1)
+    reason=$(sed -n 's/^[^ ]*dd: //p' "$tmp/dd" | head -n 1)
     copied=${copied:-0}
     [ "${1:-0}" -le 128 ] || reason="dd was ended by the signal $(kill -l "$1" 2>/dev/null || echo "$1")"
 }
@@ -141,9 +141,9 @@ is_number() {
 bmap_ranges() {
     : >"$tmp/expected"
     next=0 count=0
-    while read -r name sum text; do
-        [ "$name" = Range ] || continue
-        first=${text%%-*} last=${text##*-}
+    while read -r element sum text; do
+        [ "$element" = Range ] || continue
+        first=${text%%-*} last=${text#*-}
         if ! is_number "$first" || ! is_number "$last" || [ "$first" -lt $next ] || [ "$last" -lt "$first" ] ||
             [ "$last" -ge "$blocks" ]; then
             bad_image "$1 is damaged: it has a range '$text' of $blocks blocks. Fetch or make it again"
@@ -310,13 +310,18 @@ write_failed() {
     *) reason=${reason##*: } ;;
     esac
     ! [ -t 2 ] || printf '\r\033[K' >&2
-    say "error: writing $target failed at byte $at, after $(megabytes $((written + copied))) of $(megabytes "$mapped_bytes") MB: $reason"
+    say "error: writing $device failed at byte $at, after $(megabytes $((written + copied))) of $(megabytes "$mapped_bytes") MB: $reason"
     lost
     exit 5
 }
 
 lost() {
-    say "what was on $target before is lost, and the image is not complete there: it is not to be used before it is written again"
+    if [ "$create" = yes ]; then
+        rm -f -- "$target"
+        say "$device is removed again"
+        return
+    fi
+    say "what was on $device before is lost, and the image is not complete there: it is not to be used before it is written again"
 }
 
 # target_read OFFSET LENGTH DONE: prints so much of it, from the device and not from memory.
@@ -360,8 +365,8 @@ verify_failed() {
     ! [ -t 2 ] || printf '\r\033[K' >&2
     dd_said
     case $reason in
-    '' | *"writing 'standard output'"*) say "error: bytes $offset to $((offset + length - 1)) of $target read back differently from what was written" ;;
-    *) say "error: bytes $offset to $((offset + length - 1)) of $target cannot be read back: ${reason##*: }" ;;
+    '' | *"writing 'standard output'"*) say "error: bytes $offset to $((offset + length - 1)) of $device read back differently from what was written" ;;
+    *) say "error: bytes $offset to $((offset + length - 1)) of $device cannot be read back: ${reason##*: }" ;;
     esac
     say "it may be worn out, or smaller than it tells, or badly connected: try another one, and another reader"
     lost

@@ -253,9 +253,7 @@ mount_disks() {
 # system_names MOUNTS SWAPS: all devices, of any kind, that this machine's own system lives on.
 system_names() (
     {
-        for place in $SYSTEM_PLACES; do
-            awk -v place="$place" '$2 == place' "$1" | mount_disks "$1" 0
-        done
+        awk -v places=" $SYSTEM_PLACES " 'index(places, " " $2 " ")' "$1" | mount_disks "$1" 0
         while read -r swap; do
             case $swap in
             /*) path_name "$swap" "$1" ;;

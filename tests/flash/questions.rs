@@ -18,7 +18,7 @@ fn a_wrong_answer_ends_it_with_nothing_written() {
     let machine = Machine::new();
     let old = machine.fill("sdb");
     machine.image();
-    for answer in ["sda\n", "no\n", "\n", "y\n", "YES\n", "sdb1\n", "sdb yes\n"] {
+    for answer in ["sda\n", "\n", "YES\n", "sdb yes\n"] {
         answered(&machine, answer).is(4, &["type sdb to overwrite it", "neither sdb nor yes: nothing was written"]);
         assert!(machine.content("sdb") == old, "{answer:?}");
     }

@@ -344,3 +344,9 @@ pub const KMSG_RECORD: usize = 8192;
 /// Modules that a board loads at boot, `[boot] modules`: what an array of the board config holds. A board whose disk, file
 /// systems, network and watchdog are all modules needs about twenty.
 pub const BOARD_MODULES: usize = BOARD_ARRAY;
+
+/// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
+pub const COMMAND_FILE: usize = 16384;
+
+/// Words of such a command line, those that the command itself is given included.
+pub const COMMAND_WORDS: usize = 512;

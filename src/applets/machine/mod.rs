@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod exec;
 mod init;
 mod shutdown;
 pub(super) mod sockets;
@@ -22,5 +23,7 @@ pub(super) static APPLETS: &[Applet] = &[
     ),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
+    own("exec", exec::USAGE, "runs the command line that is written in a file, without a shell", exec::run)
+        .chains_once(),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

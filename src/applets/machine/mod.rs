@@ -3,6 +3,7 @@
 mod candidate;
 mod check;
 mod columns;
+mod failed;
 mod init;
 mod reexec;
 mod shutdown;
@@ -22,6 +23,7 @@ pub(super) static APPLETS: &[Applet] = &[
         "shows what process 1 has survived, all services, and what each waits for",
         status::status,
     ),
+    own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec),
     own("check", check::USAGE, "tells what is wrong with a board config, or with a binary to go on as", check::check),

@@ -3,6 +3,7 @@
 mod check;
 mod columns;
 mod exec;
+mod failed;
 mod init;
 mod shutdown;
 pub(super) mod sockets;
@@ -21,6 +22,7 @@ pub(super) static APPLETS: &[Applet] = &[
         "shows what process 1 has survived, all services, and what each waits for",
         status::status,
     ),
+    own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
     own("exec", exec::USAGE, "runs the command line that is written in a file, without a shell", exec::run)

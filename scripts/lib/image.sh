@@ -104,8 +104,7 @@ part_initramfs() {
     chmod 755 "$tree/init"
     (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$PARTS/initramfs.cpio"
     gzip -9n <"$PARTS/initramfs.cpio" >"$PARTS/initramfs"
-    row initramfs "linchpin, board.toml, $(find "$tree/lib/modules" -name '*.ko' | wc -l) modules" \
-        "$(size_of "$PARTS/initramfs.cpio")" "$(size_of "$PARTS/initramfs") gzip"
+    modules=$(find "$tree/lib/modules" -name '*.ko' | wc -l)
 }
 
 # root_modules: those that wait for the root, with what they depend on, as modprobe would look for them.
@@ -150,7 +149,7 @@ part_root() {
         -comp "$SQUASHFS" -b 128K -no-progress -quiet >"$PARTS/mksquashfs.log" ||
         die "mksquashfs failed: $(cat "$PARTS/mksquashfs.log")"
     files=$(find "$tree" -type f -exec cat {} + | wc -c)
-    row root "read-only root, $(find "$tree" ! -type d | wc -l) files" "$files" "$(size_of "$PARTS/root.squashfs") $SQUASHFS"
+    row root root.squashfs "$(find "$tree" ! -type d | wc -l) files" "$files" "$(size_of "$PARTS/root.squashfs") $SQUASHFS"
 }
 
 # boot_tree: what goes onto the FAT partition, as a folder.
@@ -163,7 +162,14 @@ boot_tree() {
         */*) mkdir -p "$tree/$(dirname "${pair%%=*}")" ;;
         esac
         cp "$from" "$tree/${pair%%=*}"
-        row "  ${pair%%=*}" "${pair##*[=/]}" "$(size_of "$from")" -
+        case ${pair#*=} in
+        initramfs)
+            row boot "${pair%%=*}" "linchpin, board.toml, $modules modules" "$(size_of "$PARTS/initramfs.cpio")" \
+                "$(size_of "$from") gzip" ;;
+        kernel) row boot "${pair%%=*}" "Linux $VERSION" "$(size_of "$from")" "$(size_of "$from")" ;;
+        dtb) row boot "${pair%%=*}" "${DTB##*/}" "$(size_of "$from")" "$(size_of "$from")" ;;
+        *) row boot "${pair%%=*}" "${pair##*/}" "$(size_of "$from")" "$(size_of "$from")" ;;
+        esac
     done
     [ -d "$BOARD_DIR/boot" ] || return 0
     # Texts, in which the command line has its place.
@@ -176,7 +182,7 @@ boot_tree() {
             esac
             printf '%s\n' "$line"
         done <"$BOARD_DIR/boot/$file" >"$tree/$file"
-        row "  ${file#./}" text "$(size_of "$tree/$file")" -
+        row boot "${file#./}" text "$(size_of "$tree/$file")" "$(size_of "$tree/$file")"
     done <"$PARTS/texts"
 }
 
@@ -237,6 +243,7 @@ part_raw() {
     for pair in $RAW; do
         from=$(board_file "${pair#*=}")
         cp "$from" "$PARTS/${from##*/}"
+        row raw "${from##*/}" "at $((${pair%%=*} / 1024)) KiB" "$(size_of "$from")" "$(size_of "$from")"
     done
 }
 
@@ -274,5 +281,5 @@ assemble() {
 
 size_of() { wc -c <"$1"; }
 
-# row PART FILE BYTES PACKED: a line of the table.
-row() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$PARTS/table"; }
+# row GROUP FILE WHAT BYTES PACKED: a line of the table, below the partition GROUP.
+row() { printf '%s\t%s\t%s\t%s\n' "$2" "$3" "$4" "$5" >>"$PARTS/table.$1"; }

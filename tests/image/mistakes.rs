@@ -46,8 +46,10 @@ fn refuses_at((dir, place): (TempDir, PathBuf), step: &str, complaint: &str) {
     for name in ["initramfs", "initramfs.cpio", "boot.vfat", "root.squashfs", "data.ext4"] {
         fs::write(parts.join(name), "x").unwrap();
     }
-    let said =
-        sh_in(&place, &format!("PARTS={}\nboard_load mine\n({step}) 2>&1 || echo \"status $?\"", parts.display()));
+    let said = sh_in(
+        &place,
+        &format!("PARTS={} VERSION=1 modules=0\nboard_load mine\n({step}) 2>&1 || echo \"status $?\"", parts.display()),
+    );
     assert!(said.contains(complaint) && said.ends_with("status 1\n"), "{said}");
 }
 

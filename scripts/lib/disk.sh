@@ -108,6 +108,7 @@ start() {
     log=$logs/check-$1.log
     say "checking $BOARD ($1) in QEMU ($how), at most $limit s ..."
     began=$(date +%s)
+    rm -f "$log"
     : >"$log"
     rm -f "$work/console" "$work/pid" "$work/status"
     mkfifo "$work/console"

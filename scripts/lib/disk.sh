@@ -119,7 +119,7 @@ start() {
         (qemu timeout --foreground -k 5 "$limit") <"$work/console" 2>&1 8>&- || code=$?
         echo $code >"$work/status.new"
         mv "$work/status.new" "$work/status"
-    } | tee "$log" | report 8>&- &
+    } 2>/dev/null | tee "$log" | report 8>&- &
     running=$!
 }
 

@@ -79,6 +79,17 @@ same_dates() {
     find "$1" -exec touch -h -d @0 {} +
 }
 
+# sources_there: is everything there that the board wants on its disk? Asked before anything is made.
+sources_there() {
+    [ -r "$MODULES/modules.dep" ] || die "files are missing. Run: scripts/setup $BOARD"
+    [ -x "$OUT/$ARCH/linchpin" ] || die "linchpin is not built. Run: scripts/build $ARCH"
+    for pair in $BOOT $RAW; do
+        [ "${pair#*=}" != initramfs ] || continue
+        from=$(board_file "${pair#*=}")
+        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
+    done
+}
+
 # part_initramfs: process 1, what it needs to know, and the modules that the root needs. Nothing else: no shell.
 part_initramfs() {
     tree=$PARTS/initramfs.tree
@@ -93,8 +104,7 @@ part_initramfs() {
     chmod 755 "$tree/init"
     (cd "$tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc -R 0:0 --reproducible) >"$PARTS/initramfs.cpio"
     gzip -9n <"$PARTS/initramfs.cpio" >"$PARTS/initramfs"
-    row initramfs "linchpin, board.toml, $(find "$tree/lib/modules" -name '*.ko' | wc -l) modules" \
-        "$(size_of "$PARTS/initramfs.cpio")" "$(size_of "$PARTS/initramfs") gzip"
+    modules=$(find "$tree/lib/modules" -name '*.ko' | wc -l)
 }
 
 # root_modules: those that wait for the root, with what they depend on, as modprobe would look for them.
@@ -139,7 +149,7 @@ part_root() {
         -comp "$SQUASHFS" -b 128K -no-progress -quiet >"$PARTS/mksquashfs.log" ||
         die "mksquashfs failed: $(cat "$PARTS/mksquashfs.log")"
     files=$(find "$tree" -type f -exec cat {} + | wc -c)
-    row root "read-only root, $(find "$tree" ! -type d | wc -l) files" "$files" "$(size_of "$PARTS/root.squashfs") $SQUASHFS"
+    row root root.squashfs "$(find "$tree" ! -type d | wc -l) files" "$files" "$(size_of "$PARTS/root.squashfs") $SQUASHFS"
 }
 
 # boot_tree: what goes onto the FAT partition, as a folder.
@@ -148,12 +158,18 @@ boot_tree() {
     mkdir -p "$tree"
     for pair in $BOOT; do
         from=$(board_file "${pair#*=}")
-        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
         case ${pair%%=*} in
         */*) mkdir -p "$tree/$(dirname "${pair%%=*}")" ;;
         esac
         cp "$from" "$tree/${pair%%=*}"
-        row "  ${pair%%=*}" "${pair##*[=/]}" "$(size_of "$from")" -
+        case ${pair#*=} in
+        initramfs)
+            row boot "${pair%%=*}" "linchpin, board.toml, $modules modules" "$(size_of "$PARTS/initramfs.cpio")" \
+                "$(size_of "$from") gzip" ;;
+        kernel) row boot "${pair%%=*}" "Linux $VERSION" "$(size_of "$from")" "$(size_of "$from")" ;;
+        dtb) row boot "${pair%%=*}" "${DTB##*/}" "$(size_of "$from")" "$(size_of "$from")" ;;
+        *) row boot "${pair%%=*}" "${pair##*/}" "$(size_of "$from")" "$(size_of "$from")" ;;
+        esac
     done
     [ -d "$BOARD_DIR/boot" ] || return 0
     # Texts, in which the command line has its place.
@@ -166,7 +182,7 @@ boot_tree() {
             esac
             printf '%s\n' "$line"
         done <"$BOARD_DIR/boot/$file" >"$tree/$file"
-        row "  ${file#./}" text "$(size_of "$tree/$file")" -
+        row boot "${file#./}" text "$(size_of "$tree/$file")" "$(size_of "$tree/$file")"
     done <"$PARTS/texts"
 }
 
@@ -183,7 +199,7 @@ part_boot() {
     # In the order of their names, one after the other: so is the order on the disk.
     (cd "$PARTS/boot.tree" && find . -mindepth 1 -type d | LC_ALL=C sort) >"$PARTS/folders"
     (cd "$PARTS/boot.tree" && find . -type f | LC_ALL=C sort) >"$PARTS/files"
-    export TZ=UTC SOURCE_DATE_EPOCH=$EPOCH MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
+    export SOURCE_DATE_EPOCH=$EPOCH MTOOLS_SKIP_CHECK=1 MTOOLSRC=/dev/null
     while read -r folder; do
         mmd -i "$PARTS/boot.vfat" "::${folder#.}" || die "mmd failed for ${folder#./}"
     done <"$PARTS/folders"
@@ -191,7 +207,7 @@ part_boot() {
         mcopy -m -i "$PARTS/boot.vfat" "$PARTS/boot.tree/$file" "::${file#.}" </dev/null ||
             die "board/$BOARD: ${file#./} does not fit onto the boot partition: raise BOOT_SIZE, which is ${BOOT_SIZE} MiB"
     done <"$PARTS/files"
-    unset TZ SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK MTOOLSRC
+    unset SOURCE_DATE_EPOCH MTOOLS_SKIP_CHECK MTOOLSRC
 }
 
 # part_data: an ext4 for what the board writes. Its features are named here: those of this machine's configuration
@@ -226,8 +242,8 @@ CONF
 part_raw() {
     for pair in $RAW; do
         from=$(board_file "${pair#*=}")
-        [ -r "$from" ] || die "board/$BOARD/board.conf: there is no ${pair#*=} ($from)"
         cp "$from" "$PARTS/${from##*/}"
+        row raw "${from##*/}" "at $((${pair%%=*} / 1024)) KiB" "$(size_of "$from")" "$(size_of "$from")"
     done
 }
 
@@ -248,7 +264,7 @@ assemble() {
     export BOARD BOOT_SIZE DATA_SIZE DISK_UUID DISK_ID BOOT_UUID ROOT_UUID DATA_UUID
     genimage --config "$BOARD_DIR/genimage.cfg" --rootpath "$PARTS/genimage.root" --tmppath "$PARTS/genimage.tmp" \
         --inputpath "$PARTS" --outputpath "$PARTS/disk" >"$PARTS/genimage.log" 2>&1 ||
-        die "genimage failed for board/$BOARD/genimage.cfg: $(tail -n 5 "$PARTS/genimage.log")"
+        die "genimage failed for board/$BOARD/genimage.cfg: $(grep -v '^INFO' "$PARTS/genimage.log" | head -n 1)"
     [ -r "$PARTS/disk/$BOARD.img" ] || die "board/$BOARD/genimage.cfg makes no \${BOARD}.img"
     # An SD card of another size is one that QEMU does not take.
     size=$(size_of "$PARTS/disk/$BOARD.img")
@@ -265,5 +281,5 @@ assemble() {
 
 size_of() { wc -c <"$1"; }
 
-# row PART FILE BYTES PACKED: a line of the table.
-row() { printf '%s\t%s\t%s\t%s\n' "$1" "$2" "$3" "$4" >>"$PARTS/table"; }
+# row GROUP FILE WHAT BYTES PACKED: a line of the table, below the partition GROUP.
+row() { printf '%s\t%s\t%s\t%s\n' "$2" "$3" "$4" "$5" >>"$PARTS/table.$1"; }

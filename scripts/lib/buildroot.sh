@@ -32,6 +32,12 @@ tools_are_there() {
             /usr/bin/python3 -c "import $module" 2>/dev/null || missing="$missing python3-$module"
         done
     fi
+    if [ "$action" = test ]; then
+        have qemu-system-arm || missing="$missing qemu-system-arm"
+        for module in nose2 pexpect; do
+            /usr/bin/python3 -c "import $module" 2>/dev/null || missing="$missing python3-$module"
+        done
+    fi
     [ -z "$missing" ] || die "programs are missing. Run: sudo apt-get install --no-install-recommends$missing"
 }
 
@@ -137,9 +143,30 @@ stub_is_true() {
     ' "$checks/menus" "$checks/stub"
 }
 
+# run_tests: the classes that are named, or all. Buildroot's program takes modules that python finds.
+run_tests() {
+    out=${output:-$BUILDROOT_OUT/tests}
+    downloads=${BR2_DL_DIR:-$BUILDROOT_OUT/dl}
+    mkdir -p "$out" "$downloads"
+    classes=$(cd "$EXTERNAL/testing/linchpin" && sed -n 's/^class \(Test[A-Za-z0-9]*\)(.*/\1/p' test_*.py)
+    # shellcheck disable=SC2086  # word lists
+    set -- ${name:-$classes}
+    for class in "$@"; do
+        module=$(cd "$EXTERNAL/testing/linchpin" && grep -l "^class $class(" test_*.py) ||
+            die "there is no test $class. There are: $(echo "$classes" | tr '\n' ' ')"
+        set -- "$@" "linchpin.${module%.py}.$class"
+        shift
+    done
+    # What it says is about each test; what make and the emulator say is in files.
+    PYTHONPATH="$EXTERNAL/testing" PYTHONDONTWRITEBYTECODE=1 /usr/bin/python3 "$tree/support/testing/run-tests" \
+        -o "$out" -d "$downloads" --timeout-multiplier "${TIMEOUT_MULTIPLIER:-1}" "$@" ||
+        die "tests failed. What was built and said: $out"
+}
+
 # defconfig_find: sets `file` and `out` for the configuration that was named.
 defconfig_find() {
     case $name in
+    *' '*) die "one DEFCONFIG at a time: $name" ;;
     */*)
         [ -f "$name" ] || die "there is no file $name"
         file=$(cd "$(dirname "$name")" && pwd)/$(basename "$name")
@@ -179,8 +206,9 @@ make_it() {
     say "building in $out; the log is $out/build.log ..."
     began=$(date +%s)
     status=$out/.status
-    # What it is at is told: each step is a line that begins so.
-    { br "$@" 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee "$out/build.log" | grep -a --line-buffered '>>> ' || true
+    # What it is at is told: a line for each package and each file system.
+    { br "$@" 2>&1 && echo 0 >"$status" || echo 1 >"$status"; } | tee "$out/build.log" |
+        sed -nu -e 's/\x1b\[[0-9]*m//g' -e '/^>>> .*\(Building$\|Finalizing\|Generating\|Executing\)/s/^>>> */  /p'
     [ "$(cat "$status")" = 0 ] || {
         tail -n 30 "$out/build.log"
         die "the build failed. The whole log: $out/build.log"

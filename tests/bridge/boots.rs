@@ -37,10 +37,8 @@ fn an_image_of_buildroots_boots_with_its_start_scripts_and_is_what_it_was() {
         // The respawn line is a service, without the comment behind it.
         eventually(|| machine.sh("linchpin svstat -o up /run/service/sleep").stdout == b"true\n");
         let pid = machine.text("linchpin svstat -o pid /run/service/sleep").trim().to_owned();
-        assert_eq!(
-            machine.text(&format!("tr '\\0' ' ' </proc/{pid}/cmdline; readlink /proc/{pid}/cwd")),
-            "/bin/sleep 1000 /\n"
-        );
+        let is = format!("tr '\\0' ' ' </proc/{pid}/cmdline; readlink /proc/{pid}/cwd");
+        eventually(|| machine.text(&is) == "/bin/sleep 1000 /\n");
         assert_eq!(machine.text("linchpin failed"), "");
         let complaints = machine.log.complaints();
         assert!(complaints.is_empty(), "{shell:?}: {complaints:?}");

@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod failed;
 mod init;
 mod shutdown;
 pub(super) mod sockets;
@@ -20,6 +21,7 @@ pub(super) static APPLETS: &[Applet] = &[
         "shows what process 1 has survived, all services, and what each waits for",
         status::status,
     ),
+    own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),

@@ -295,6 +295,24 @@ fn what_is_run_at_boot_is_executable() {
 }
 
 #[test]
+fn the_bridge_takes_init_and_leaves_busybox_the_rest() {
+    for layout in [Layout::Separate, Layout::MergedUsr, Layout::MergedBin] {
+        let target = Target::new(layout).set("MODE", "bridge");
+        for _ in 0..2 {
+            target.finalize();
+            assert!(target.leads_to("sbin/init", "sbin/linchpin"));
+            assert!(target.leads_to("sbin/poweroff", "bin/busybox"));
+            assert!(target.leads_to("sbin/halt", "sbin/linchpin"), "this BusyBox has none");
+            assert!(!target.has("etc/linchpin/service"));
+            let board = target.board();
+            assert!(board.contains("/usr/lib/linchpin/inittab") && board.contains("busybox"), "{board}");
+            let runner = fs::metadata(target.root().join("usr/lib/linchpin/inittab")).unwrap();
+            assert_eq!(runner.permissions().mode() & 0o777, 0o755);
+        }
+    }
+}
+
+#[test]
 fn no_crates_are_fetched_where_that_is_forbidden() {
     let tmp = TempDir::new();
     for name in ["Cargo.toml", "Cargo.lock"] {

@@ -340,3 +340,19 @@ pub const SYSLOG_LEFT: usize = 4096;
 /// Longest record of the kernel's log as /dev/kmsg has it: its CONSOLE_EXT_LOG_MAX. It tells nothing of a record to who
 /// has less room.
 pub const KMSG_RECORD: usize = 8192;
+
+/// Modules that a board loads at boot, `[boot] modules`: what an array of the board config holds. A board whose disk, file
+/// systems, network and watchdog are all modules needs about twenty.
+pub const BOARD_MODULES: usize = BOARD_ARRAY;
+
+/// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
+pub const KERNEL_WORDS: usize = 4096;
+
+/// Longest line of modules.dep: forty dependencies with their long paths. The longest of Debian's has a third of that.
+pub const MODULES_DEP_LINE: usize = 4096;
+
+/// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
+pub const COMMAND_FILE: usize = 16384;
+
+/// Words of such a command line, those that the command itself is given included.
+pub const COMMAND_WORDS: usize = 512;

@@ -1,7 +1,8 @@
 //! What a board config says. Strings are those of the file; what it does not say has its default.
 
+use super::root::Root;
 use crate::fdholder::rights::Use;
-use crate::limits::{BOARD_GLOBS, BOARD_MOUNTS, BOARD_SOCKETS, FDHOLDER_ALLOWS};
+use crate::limits::{BOARD_GLOBS, BOARD_MODULES, BOARD_MOUNTS, BOARD_SOCKETS, FDHOLDER_ALLOWS};
 use crate::socket::Address;
 use crate::socket::options::{FREEBIND, V6ONLY, Values};
 use crate::socket::pending::Wanted;
@@ -21,6 +22,8 @@ pub struct Board<'a> {
     pub(super) scandir: Option<&'a str>,
     pub(super) init: Option<&'a str>,
     pub(super) signals: Signals,
+    pub(super) modules: Vec<&'a str, BOARD_MODULES>,
+    pub(super) root: Root<'a>,
     pub(super) fdholder: Option<&'a str>,
     pub(super) rules: Option<&'a str>,
     pub(super) fault: Fault<'a>,
@@ -90,6 +93,8 @@ pub struct Mount<'a> {
     pub kind: &'a str,
     /// Options as mount(8) has them, separated by commas. Default: none.
     pub options: &'a str,
+    /// How long its source may take to appear. Default: 0, it is there or it is not.
+    pub wait: Nanos,
     /// Line of its header in the file.
     pub line: u32,
 }
@@ -255,6 +260,8 @@ impl<'a> Board<'a> {
             scandir: None,
             init: None,
             signals: Signals::S6,
+            modules: Vec::new(),
+            root: Root::DEFAULT,
             fdholder: None,
             rules: None,
             fault: Fault::DEFAULT,
@@ -277,6 +284,8 @@ impl<'a> Board<'a> {
         self.scandir = None;
         self.init = None;
         self.signals = Signals::S6;
+        self.modules.clear();
+        self.root = Root::DEFAULT;
         self.fdholder = None;
         self.rules = None;
         self.fault = Fault::DEFAULT;
@@ -318,6 +327,17 @@ impl<'a> Board<'a> {
     /// `[boot] signals`.
     pub fn signals(&self) -> Signals {
         self.signals
+    }
+
+    /// `[boot] modules`: modules of the kernel, each with its parameters, in the order in which they are loaded
+    /// ([`module`](super::root::module)).
+    pub fn modules(&self) -> &[&'a str] {
+        &self.modules
+    }
+
+    /// `[root]`.
+    pub fn root(&self) -> Root<'a> {
+        self.root
     }
 
     /// `[[mount]]`, in the order of the file.

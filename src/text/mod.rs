@@ -10,7 +10,9 @@ pub mod fdname;
 pub mod find;
 pub mod glob;
 pub mod hosts;
+pub mod kernel_words;
 pub mod kmsg;
+pub mod modules;
 pub mod notify;
 pub mod number;
 pub mod passwd;
@@ -18,6 +20,7 @@ pub mod quote;
 pub mod regex;
 pub mod syslog;
 pub mod tai;
+pub mod words;
 pub mod zone;
 
 pub use cpath::CPath;

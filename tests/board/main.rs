@@ -1,6 +1,7 @@
 //! The board config: what is read, what is said about mistakes, and that a mistake costs no more than it must.
 
 mod entries;
+mod root;
 
 use linchpin::board::{Board, Fault, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom, load};
 use linchpin::fdholder::rights::{GETDUMP, Use};
@@ -124,9 +125,9 @@ fn everything_a_board_can_say_is_read() {
         assert_eq!(board.signals(), Signals::Busybox);
         let [data, tmp] = board.mounts() else { panic!("{:?}", board.mounts()) };
         let expected =
-            Mount { target: "/data", source: "/dev/mmcblk0p3", kind: "ext4", options: "noatime,ro", line: 8 };
+            Mount { target: "/data", source: "/dev/mmcblk0p3", kind: "ext4", options: "noatime,ro", wait: 0, line: 8 };
         assert_eq!(*data, expected);
-        assert_eq!(*tmp, Mount { target: "/tmp", source: "tmpfs", kind: "tmpfs", options: "", line: 13 });
+        assert_eq!(*tmp, Mount { target: "/tmp", source: "tmpfs", kind: "tmpfs", options: "", wait: 0, line: 13 });
         let [unix, tcp, udp, web, scoped, uevents] = board.sockets() else { panic!("{:?}", board.sockets()) };
         assert_eq!((unix.name, unix.address), ("unix:/run/hello.sock", Address::Path(b"/run/hello.sock")));
         assert_eq!((unix.mode, unix.backlog, unix.kind, unix.line), (0o660, 128, Kind::SeqPacket, 18));

@@ -2,6 +2,7 @@
 
 mod check;
 mod columns;
+mod exec;
 mod failed;
 mod init;
 mod shutdown;
@@ -24,5 +25,7 @@ pub(super) static APPLETS: &[Applet] = &[
     own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
+    own("exec", exec::USAGE, "runs the command line that is written in a file, without a shell", exec::run)
+        .chains_once(),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

@@ -62,6 +62,27 @@ pub fn start_script(name: &str) -> String {
 
 /// An image with this /etc/inittab; without one if it is empty.
 pub fn image(shell: Shell, inittab: &str) -> World {
+    let world = base(shell);
+    for file in ["inittab", "bridge.toml"] {
+        let mode = if file == "inittab" { 0o755 } else { 0o644 };
+        let text = fs::read_to_string(format!("{OURS}/{file}")).unwrap();
+        world.file(&format!("usr/lib/linchpin/{file}"), mode, &text);
+    }
+    world.file("etc/fstab", 0o644, FSTAB);
+    world.file("etc/hostname", 0o644, "buildroot\n");
+    world.file("etc/init.d/rcS", 0o755, RC_S);
+    world.file("etc/init.d/rcK", 0o755, RC_K);
+    world.file("etc/init.d/S01first", 0o755, &start_script("S01first"));
+    world.file("etc/init.d/S40second", 0o755, &start_script("S40second"));
+    if !inittab.is_empty() {
+        world.file("etc/inittab", 0o644, inittab);
+    }
+    let board = fs::read_to_string(format!("{OURS}/bridge.toml")).unwrap();
+    world.board(&board)
+}
+
+/// A root with a shell, BusyBox for everything else, and linchpin.
+pub fn base(shell: Shell) -> World {
     let world = World::new().with_console().with_setup("umount \"$root/usr\"; node /dev/tty tty");
     for folder in ["usr/bin", "usr/sbin", "usr/lib", "usr/lib64", "etc/init.d", "root", "var"] {
         fs::create_dir_all(world.path(folder)).unwrap();
@@ -81,35 +102,24 @@ pub fn image(shell: Shell, inittab: &str) -> World {
     }
     if shell == Shell::Dash {
         fs::remove_file(world.path("usr/bin/sh")).unwrap();
-        take_from_host(&world, Path::new("/usr/bin/dash"));
+        take(&world, Path::new("/usr/bin/dash"));
         symlink("dash", world.path("usr/bin/sh")).unwrap();
     }
-    for file in ["inittab", "bridge.toml"] {
-        let mode = if file == "inittab" { 0o755 } else { 0o644 };
-        let text = fs::read_to_string(format!("{OURS}/{file}")).unwrap();
-        world.file(&format!("usr/lib/linchpin/{file}"), mode, &text);
-    }
-    world.file("etc/fstab", 0o644, FSTAB);
-    world.file("etc/hostname", 0o644, "buildroot\n");
-    world.file("etc/init.d/rcS", 0o755, RC_S);
-    world.file("etc/init.d/rcK", 0o755, RC_K);
-    world.file("etc/init.d/S01first", 0o755, &start_script("S01first"));
-    world.file("etc/init.d/S40second", 0o755, &start_script("S40second"));
-    if !inittab.is_empty() {
-        world.file("etc/inittab", 0o644, inittab);
-    }
-    let board = fs::read_to_string(format!("{OURS}/bridge.toml")).unwrap();
-    world.board(&board)
+    world
 }
 
-/// A program of the host and its libraries.
-fn take_from_host(world: &World, program: &Path) {
-    let listed = Command::new("ldd").arg(program).output().unwrap();
+/// A program of the host, or of the tree of daemons, and the libraries that it needs.
+pub fn take(world: &World, program: &Path) {
+    let tree = crate::root::root();
+    let libraries = ["usr/lib", "lib"].map(|dir| tree.join(dir).join(crate::root::multiarch()).display().to_string());
+    let listed = Command::new("ldd").arg(program).env("LD_LIBRARY_PATH", libraries.join(":")).output().unwrap();
     let text = String::from_utf8(listed.stdout).unwrap();
-    let libraries = text.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new);
-    for file in libraries.chain([program]) {
-        let target = world.path(file.strip_prefix("/").unwrap().to_str().unwrap());
+    for file in text.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new).chain([program]) {
+        let place = file.strip_prefix(&tree).or_else(|_| file.strip_prefix("/")).unwrap();
+        let target = world.path(place.to_str().unwrap());
         fs::create_dir_all(target.parent().unwrap()).unwrap();
+        // One that others have, or a link to BusyBox, is replaced.
+        let _ = fs::remove_file(&target);
         fs::copy(file, target).unwrap();
     }
 }

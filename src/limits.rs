@@ -344,3 +344,9 @@ pub const KMSG_RECORD: usize = 8192;
 /// Modules that a board loads at boot, `[boot] modules`: what an array of the board config holds. A board whose disk, file
 /// systems, network and watchdog are all modules needs about twenty.
 pub const BOARD_MODULES: usize = BOARD_ARRAY;
+
+/// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
+pub const KERNEL_WORDS: usize = 4096;
+
+/// Longest line of modules.dep: forty dependencies with their long paths. The longest of Debian's has a third of that.
+pub const MODULES_DEP_LINE: usize = 4096;

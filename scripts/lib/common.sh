@@ -15,20 +15,20 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # help: prints the comment block at the top of the script itself.
 help() { sed -n '2,$ { /^#/!q; s/^# \{0,1\}//p; }' "$0"; }
 
-# arch_set NAME: sets what depends on the target. Board names of `boot` are accepted too. MACHINE is QEMU's command for
+# arch_set NAME: sets what depends on the target. MACHINE is QEMU's command for
 # a machine like it, to be split into words.
 arch_set() {
     case $1 in
-    arm | armv7 | qemu-arm)
+    arm | armv7)
         ARCH=arm TRIPLE=armv7-unknown-linux-gnueabihf
         DEB=armhf MULTIARCH=arm-linux-gnueabihf KERNEL=linux-image-armmp
         # highmem=off: with it, a 32-bit kernel finds no PCI bus.
         MACHINE="qemu-system-arm -M virt,highmem=off -cpu cortex-a7" CONSOLE=ttyAMA0 ;;
-    aarch64 | arm64 | qemu-aarch64)
+    aarch64 | arm64)
         ARCH=aarch64 TRIPLE=aarch64-unknown-linux-gnu
         DEB=arm64 MULTIARCH=aarch64-linux-gnu KERNEL=linux-image-arm64
         MACHINE="qemu-system-aarch64 -M virt -cpu cortex-a53" CONSOLE=ttyAMA0 ;;
-    x86_64 | amd64 | qemu-x86_64)
+    x86_64 | amd64)
         ARCH=x86_64 TRIPLE=x86_64-unknown-linux-gnu
         DEB=amd64 MULTIARCH=x86_64-linux-gnu KERNEL=linux-image-cloud-amd64
         MACHINE="qemu-system-x86_64 -M q35" CONSOLE=ttyS0 ;;

@@ -108,6 +108,7 @@ start() {
     log=$logs/check-$1.log
     say "checking $BOARD ($1) in QEMU ($how), at most $limit s ..."
     began=$(date +%s)
+    rm -f "$log"
     : >"$log"
     rm -f "$work/console" "$work/pid" "$work/status"
     mkfifo "$work/console"
@@ -118,7 +119,7 @@ start() {
         (qemu timeout --foreground -k 5 "$limit") <"$work/console" 2>&1 8>&- || code=$?
         echo $code >"$work/status.new"
         mv "$work/status.new" "$work/status"
-    } | tee "$log" | report 8>&- &
+    } 2>/dev/null | tee "$log" | report 8>&- &
     running=$!
 }
 

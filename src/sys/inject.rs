@@ -118,6 +118,13 @@ pub const POINTS: &[&[&str]] = &[
     &[
         "boot.arena",
         "boot.early",
+        "boot.module",
+        "boot.root",
+        "boot.upper",
+        "boot.overlay",
+        "boot.moved",
+        "boot.switched",
+        "boot.emptied",
         "boot.mounting",
         "boot.mount",
         "scandir.dir",

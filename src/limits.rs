@@ -351,16 +351,8 @@ pub const COMMAND_FILE: usize = 16384;
 /// Words of such a command line, those that the command itself is given included.
 pub const COMMAND_WORDS: usize = 512;
 
-
 /// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
 pub const KERNEL_WORDS: usize = 4096;
 
 /// Longest line of modules.dep: forty dependencies with their long paths. The longest of Debian's has a third of that.
 pub const MODULES_DEP_LINE: usize = 4096;
-
-
-/// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
-pub const COMMAND_FILE: usize = 16384;
-
-/// Words of such a command line, those that the command itself is given included.
-pub const COMMAND_WORDS: usize = 512;

@@ -340,3 +340,9 @@ pub const SYSLOG_LEFT: usize = 4096;
 /// Longest record of the kernel's log as /dev/kmsg has it: its CONSOLE_EXT_LOG_MAX. It tells nothing of a record to who
 /// has less room.
 pub const KMSG_RECORD: usize = 8192;
+
+/// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
+pub const COMMAND_FILE: usize = 16384;
+
+/// Words of such a command line, those that the command itself is given included.
+pub const COMMAND_WORDS: usize = 512;

@@ -79,9 +79,10 @@ fn serves_pages(mut machine: Machine, name: &str) {
     machine.text("ifconfig lo up");
     let page = "wget -q -O - http://127.0.0.1/index.html";
     eventually(|| machine.sh(page).stdout == b"a page of the image\n");
-    for _ in 0..3 {
+    for _ in 0..2 {
         let pid = pid_of(&mut machine, name);
-        machine.text(&format!("kill -9 {pid}"));
+        // All of its processes: one that lives a moment longer might still accept somebody.
+        machine.text(&format!("kill -9 -{pid}"));
         assert_eq!(machine.text(page), "a page of the image\n");
         eventually(|| pid_of(&mut machine, name) != pid);
     }
@@ -227,8 +228,8 @@ fn getty_asks_for_a_login_on_the_terminal_of_its_conf_and_says_if_there_is_none(
     world.file("etc/hostname", 0o644, "buildroot\n");
     let mut machine = world.boot().up();
     let mut screen = Screen::of(machine.console.take().unwrap());
-    screen.until("there is no terminal /dev/ttyS9");
     screen.until("buildroot login: ");
+    screen.until("there is no terminal /dev/ttyS9"); // again and again, ever later
     screen.say("root\n");
     screen.until("# ");
     // A service that ends when it is told to, shell and all.

@@ -1,12 +1,8 @@
 //! Buildroot's rules for the text of files, as far as tests/buildroot/lint.py knows them: ours keep them, and a file that
 //! does not is found out.
 
-use crate::{files, python, root, text};
+use crate::{files, python, root, text, tmp};
 use std::path::PathBuf;
-
-#[allow(dead_code)] // other tests use the rest
-#[path = "../common/tmp.rs"]
-mod tmp;
 
 /// What is said about the files, without the count at the end.
 fn lint(paths: &[PathBuf]) -> (bool, String) {

@@ -160,7 +160,7 @@ def dialogue(console, judge, options):
     console.run("dmesg -n 1; stty columns 29999")
     judge.command(console, f"cmp /proc/1/exe {options.init}", f"process 1 is {options.init}")
     # The prompt may be there before the last service is.
-    judge.command(console, "linchpin failed", "no service has failed", silent=True, patience=30)
+    judge.command(console, "linchpin failed", "no service has failed", silent=True, patience=options.limit / 6)
     for command in options.run:
         judge.command(console, command, f"`{command}`")
     console.type("poweroff")

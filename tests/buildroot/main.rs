@@ -3,6 +3,10 @@
 
 mod choices;
 mod lints;
+mod login;
+#[allow(dead_code)] // other tests use the rest
+#[path = "../common/tmp.rs"]
+mod tmp;
 mod tree;
 
 use std::path::{Path, PathBuf};

@@ -1,9 +1,8 @@
 //! The tables and keys that a board config may have. What they mean: [`model`](super::model). A socket has the keys of
-//! [`KNOWN`] too.
+//! [`KNOWN`](crate::socket::options::KNOWN) too.
 
 use super::syntax::Path;
 use crate::fdholder::rights::{GETDUMP, SETDUMP, Use};
-use crate::socket::options::KNOWN;
 
 /// The tables.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -210,10 +209,6 @@ pub const KEYS: [(Table, &str, Key); 49] = [
     (Table::Shutdown, "script", Key::Script),
     (Table::Shutdown, "script-timeout", Key::ScriptTimeout),
 ];
-
-/// A bit for each of [`KEYS`], then for each of [`KNOWN`].
-pub type Seen = u128;
-const _: () = assert!(KEYS.len() + KNOWN.len() <= Seen::BITS as usize);
 
 /// The row of [`TABLES`] with this name.
 pub fn table(path: &Path<'_>) -> Option<&'static (&'static str, Table, bool)> {

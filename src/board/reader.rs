@@ -4,7 +4,7 @@
 
 use super::diagnostic::{Diagnostic, Mistake, position};
 use super::entries::{self, Place};
-use super::keys::{KEYS, Key, Seen, TABLES, Table, table};
+use super::keys::{KEYS, Key, TABLES, Table, table};
 use super::model::{Allow, Board, FAULTS_KEPT, Glob, Mount, Owner, Signals, Socket, Then, Whom};
 use super::root::module;
 use super::syntax::{Item, List, Parser, Path, Value};
@@ -43,7 +43,7 @@ pub fn load<'a>(
         mistakes: 0,
         table: Table::Root,
         entry_at: 0,
-        seen: 0,
+        seen: [false; PLACES],
         spoilt: false,
         mount: entries::MOUNT,
         socket: entries::SOCKET,
@@ -87,7 +87,7 @@ struct Reader<'a, 'r> {
     /// Where the header of the current entry is.
     entry_at: usize,
     /// Keys that have been read; those of entries are cleared with each entry.
-    seen: Seen,
+    seen: [bool; PLACES],
     /// What makes the current entry unusable has been said.
     spoilt: bool,
     mount: Mount<'a>,
@@ -151,11 +151,11 @@ impl<'a> Reader<'a, '_> {
         self.places = [None; PLACES];
         for (bit, (table, ..)) in KEYS.iter().enumerate() {
             if *table == self.table {
-                self.seen &= !(1 << bit);
+                self.seen[bit] = false;
             }
         }
         if self.table == Table::Socket {
-            self.seen &= (1 << KEYS.len()) - 1;
+            self.seen[KEYS.len()..].fill(false);
         }
     }
 
@@ -364,7 +364,7 @@ impl<'a> Reader<'a, '_> {
         let Some(bit) = row.or(option.map(|option| KEYS.len() + option)) else {
             return self.wrong("the key", key, table.not_its_key(), IGNORED);
         };
-        if self.seen & 1 << bit != 0 {
+        if core::mem::replace(&mut self.seen[bit], true) {
             if !matches!(table, Table::Mount | Table::Socket | Table::Allow) {
                 return self.wrong("the key", key, "is there twice", "the first one counts");
             }
@@ -372,7 +372,6 @@ impl<'a> Reader<'a, '_> {
             self.wrong("the key", key, "is there twice", "it and the lines up to the next header are ignored");
             return self.end_entry();
         }
-        self.seen |= 1 << bit;
         if let Some(place) = self.places.get_mut(bit) {
             *place = Some(at);
         }

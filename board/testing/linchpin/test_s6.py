@@ -43,12 +43,13 @@ class TestLinchpinS6(ScanTest):
         _, exit_code = self.emulator.run("s6-svscan -h")
         self.assertEqual(exit_code, 100)
 
-        # Set up scanning and service directories
+        # Set up scanning and service directories. A run file is given its service's name, which the command line gets as
+        # its last word: the shell takes it as its own name.
         self.make_service("testsv", """
             #!/sbin/linchpin exec
             s6-ipcserver-socketbinder /tmp/socket
             s6-ipcserverd
-            cat
+            sh -c cat
             """)
         _, exit_code = self.emulator.run("s6-svok source/testsv")
         self.assertEqual(exit_code, 1)
@@ -93,7 +94,7 @@ class TestLinchpinS6Rc(ScanTest):
         # The one waits for the other, and says so
         self.emulator.run("s6-svscan source &")
         self.wait_for("s6-svok source/testsv2")
-        self.wait_for("linchpin status source | grep 'testsv2.*testsv1'")
+        self.wait_for("linchpin status ./source | grep 'testsv2.*testsv1'")
         self.assertRunNotOk("test -e /tmp/order")
 
         # It is started after it

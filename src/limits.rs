@@ -345,6 +345,12 @@ pub const KMSG_RECORD: usize = 8192;
 /// systems, network and watchdog are all modules needs about twenty.
 pub const BOARD_MODULES: usize = BOARD_ARRAY;
 
+/// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
+pub const COMMAND_FILE: usize = 16384;
+
+/// Words of such a command line, those that the command itself is given included.
+pub const COMMAND_WORDS: usize = 512;
+
 /// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
 pub const KERNEL_WORDS: usize = 4096;
 

@@ -13,7 +13,7 @@ use tmp::TempDir;
 const BINARY: &str = env!("CARGO_BIN_EXE_linchpin");
 
 /// Largest stripped binary for armv7.
-const ARMV7_MAX: usize = 568 * 1024;
+const ARMV7_MAX: usize = 600 * 1024;
 
 /// Names that a libc, an allocator or an unwinder would bring.
 const FOREIGN: [&str; 12] = [
@@ -34,6 +34,8 @@ const FOREIGN: [&str; 12] = [
 /// What the tests want to know of an ELF file.
 struct Elf {
     bytes: Vec<u8>,
+    /// The same, to be searched, which is many times faster than bytes are.
+    text: String,
     wide: bool,
 }
 
@@ -42,7 +44,7 @@ impl Elf {
         let bytes = fs::read(path).unwrap();
         assert_eq!(&bytes[..4], b"\x7fELF", "{}", path.display());
         assert_eq!(bytes[5], 1, "little-endian");
-        Elf { wide: bytes[4] == 2, bytes }
+        Elf { wide: bytes[4] == 2, text: String::from_utf8_lossy(&bytes).into_owned(), bytes }
     }
 
     fn number(&self, at: usize, size: usize) -> u64 {
@@ -70,7 +72,7 @@ impl Elf {
     }
 
     fn contains(&self, text: &str) -> bool {
-        self.bytes.windows(text.len()).any(|window| window == text.as_bytes())
+        self.text.contains(text)
     }
 }
 
@@ -273,4 +275,54 @@ fn init_is_for_process_1() {
         let said = "init: fatal: init is for process 1; to supervise a directory, use svscan\n";
         assert_eq!(text(&output.stderr), said);
     }
+}
+
+/// Where the lists lie that tell image builders, who cannot run what they have built, which links to make.
+fn lists() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("board/package/linchpin/commands")
+}
+
+/// A list: every name of every command of a group, one a line.
+fn list(group: &applets::Group) -> String {
+    let names = |applet: &'static applets::Applet| {
+        applet.prefixes.iter().map(|prefix| format!("{prefix}{}\n", applet.name)).collect::<String>()
+    };
+    group.applets.iter().map(names).collect()
+}
+
+#[test]
+fn the_lists_for_image_builders_have_the_commands_of_each_group() {
+    const HOW: &str = "run: cargo test --test binary -- --ignored write_the_lists";
+    for group in applets::GROUPS {
+        let written = fs::read_to_string(lists().join(group.name)).unwrap_or_default();
+        assert_eq!(written, list(group), "the list {} is out of date; {HOW}", group.name);
+    }
+    let mut files: Vec<String> =
+        fs::read_dir(lists()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    files.sort();
+    let mut groups: Vec<&str> = applets::GROUPS.iter().map(|group| group.name).collect();
+    groups.sort();
+    assert_eq!(files, groups, "there are lists of no group, or none of some; {HOW}");
+}
+
+#[test]
+#[ignore = "writes to the source tree"]
+fn write_the_lists() {
+    let _ = fs::remove_dir_all(lists());
+    fs::create_dir_all(lists()).unwrap();
+    for group in applets::GROUPS {
+        fs::write(lists().join(group.name), list(group)).unwrap();
+    }
+}
+
+#[test]
+fn every_group_but_the_first_is_a_feature_that_is_on_unless_somebody_says_otherwise() {
+    let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
+    let line = manifest.lines().find(|line| line.starts_with("default = ")).unwrap();
+    let mut features: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+    features.sort();
+    let mut groups: Vec<&str> = applets::GROUPS.iter().map(|group| group.name).collect();
+    assert_eq!(groups.remove(0), "machine");
+    groups.sort();
+    assert_eq!(features, groups);
 }

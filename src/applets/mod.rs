@@ -1,18 +1,31 @@
 //! The commands: one small file each, which turns options into calls of the room that does the work. They lie in
 //! groups, each with its table; this file puts those together and picks the command that was asked for.
 
+#[cfg(feature = "chain")]
 mod chain;
 pub mod cli;
+#[cfg(feature = "connections")]
 mod connections;
+#[cfg(feature = "descriptors")]
 mod descriptors;
 mod enter;
+#[cfg(feature = "events")]
 mod events;
 mod help;
+pub mod identity;
 mod install;
+#[cfg(feature = "instances")]
 mod instances;
+#[cfg(feature = "logs")]
 mod logs;
 mod machine;
+#[cfg(feature = "services")]
 mod services;
+#[cfg(feature = "upgrade")]
+mod upgrade;
+#[cfg(not(feature = "upgrade"))]
+#[path = "upgrade/none.rs"]
+mod upgrade;
 
 pub(crate) use help::usage;
 
@@ -43,47 +56,62 @@ pub struct Applet {
 
 impl Applet {
     /// The same, as one that chains: see [`Applet::chains`].
-    const fn chains(self) -> Applet {
+    pub const fn chains(self) -> Applet {
         Applet { chains: true, ..self }
     }
 
     /// The same, as one that chains, and of which only one runs in a process: see [`Applet::once`].
-    const fn chains_once(self) -> Applet {
+    pub const fn chains_once(self) -> Applet {
         Applet { once: true, ..self.chains() }
     }
 }
 
-const fn s6(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
+/// A command that s6 has too, by its short name and by its s6 name.
+pub const fn s6(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
     Applet { name, prefixes: &["", "s6-"], usage, summary, chains: false, once: false, run }
 }
 
-const fn own(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
+/// A command that only linchpin has.
+pub const fn own(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
     Applet { name, prefixes: &[""], usage, summary, chains: false, once: false, run }
 }
 
 /// One that has its s6 name only: its short name is another command.
-const fn s6_only(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
+pub const fn s6_only(name: &'static str, usage: &'static str, summary: &'static str, run: fn(&Cli) -> i32) -> Applet {
     Applet { name, prefixes: &["s6-"], usage, summary, chains: false, once: false, run }
 }
 
-/// Commands of one kind, which have a folder of their own here.
+/// Commands of one kind, which have a folder of their own here and, but for the first, a feature of that name in
+/// `Cargo.toml`: a build without it has none of them.
 pub struct Group {
+    /// The name of the folder, and of the feature.
+    pub name: &'static str,
     /// How `help` heads them.
     pub title: &'static str,
     /// The commands.
     pub applets: &'static [Applet],
 }
 
-/// Every group, in the order in which `help` lists them.
+/// Every group that this build has, in the order in which `help` lists them.
+#[rustfmt::skip] // one a line
 pub static GROUPS: &[Group] = &[
-    Group { title: "The machine", applets: machine::APPLETS },
-    Group { title: "Services", applets: services::APPLETS },
-    Group { title: "Instances of a service", applets: instances::APPLETS },
-    Group { title: "Events", applets: events::APPLETS },
-    Group { title: "Held descriptors and sockets", applets: descriptors::APPLETS },
-    Group { title: "Connections", applets: connections::APPLETS },
-    Group { title: "Logs", applets: logs::APPLETS },
-    Group { title: "Chain loaders", applets: chain::APPLETS },
+    Group { name: "machine", title: "The machine", applets: machine::APPLETS },
+    #[cfg(feature = "upgrade")]
+    Group { name: "upgrade", title: "Going on as another binary", applets: upgrade::APPLETS },
+    #[cfg(feature = "services")]
+    Group { name: "services", title: "Services", applets: services::APPLETS },
+    #[cfg(feature = "instances")]
+    Group { name: "instances", title: "Instances of a service", applets: instances::APPLETS },
+    #[cfg(feature = "events")]
+    Group { name: "events", title: "Events", applets: events::APPLETS },
+    #[cfg(feature = "descriptors")]
+    Group { name: "descriptors", title: "Held descriptors and sockets", applets: descriptors::APPLETS },
+    #[cfg(feature = "connections")]
+    Group { name: "connections", title: "Connections", applets: connections::APPLETS },
+    #[cfg(feature = "logs")]
+    Group { name: "logs", title: "Logs", applets: logs::APPLETS },
+    #[cfg(feature = "chain")]
+    Group { name: "chain", title: "Chain loaders", applets: chain::APPLETS },
 ];
 
 /// Every command.

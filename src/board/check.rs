@@ -49,6 +49,9 @@ impl Display for Summary<'_, '_> {
         let signals = if board.signals() == Signals::S6 { "s6" } else { "busybox" };
         row(f, "signals", signals, format_args!(""))?;
         writeln!(f, "{:<9} {}", "fault", After(board.fault()))?;
+        if let Some(script) = board.script() {
+            row(f, "stop", script, format_args!("first, {} ms at most", board.script_timeout() / MILLI))?;
+        }
         let (stop, kill) = (board.timeout() / MILLI, board.kill_timeout() / MILLI);
         writeln!(f, "{:<9} {stop} ms for services, {kill} ms for what is left", "shutdown")
     }

@@ -152,10 +152,14 @@ pub enum Key {
     Timeout,
     /// `shutdown.kill-timeout`
     KillTimeout,
+    /// `shutdown.script`
+    Script,
+    /// `shutdown.script-timeout`
+    ScriptTimeout,
 }
 
 /// Table and name of every key.
-pub const KEYS: [(Table, &str, Key); 47] = [
+pub const KEYS: [(Table, &str, Key); 49] = [
     (Table::Board, "name", Key::Name),
     (Table::Board, "hostname", Key::Hostname),
     (Table::Boot, "services", Key::Services),
@@ -203,6 +207,8 @@ pub const KEYS: [(Table, &str, Key); 47] = [
     (Table::Fault, "rescue", Key::Rescue),
     (Table::Shutdown, "timeout", Key::Timeout),
     (Table::Shutdown, "kill-timeout", Key::KillTimeout),
+    (Table::Shutdown, "script", Key::Script),
+    (Table::Shutdown, "script-timeout", Key::ScriptTimeout),
 ];
 
 /// A bit for each of [`KEYS`], then for each of [`KNOWN`].

@@ -29,6 +29,8 @@ pub struct Board<'a> {
     pub(super) fault: Fault<'a>,
     pub(super) timeout: Option<Nanos>,
     pub(super) kill_timeout: Option<Nanos>,
+    pub(super) script: Option<&'a str>,
+    pub(super) script_timeout: Option<Nanos>,
     pub(super) mounts: Vec<Mount<'a>, BOARD_MOUNTS>,
     pub(super) sockets: Vec<Socket<'a>, BOARD_SOCKETS>,
     pub(super) allows: Vec<Allow<'a>, FDHOLDER_ALLOWS>,
@@ -265,6 +267,8 @@ impl<'a> Board<'a> {
             fault: Fault::DEFAULT,
             timeout: None,
             kill_timeout: None,
+            script: None,
+            script_timeout: None,
             mounts: Vec::new(),
             sockets: Vec::new(),
             allows: Vec::new(),
@@ -287,6 +291,8 @@ impl<'a> Board<'a> {
         self.fault = Fault::DEFAULT;
         self.timeout = None;
         self.kill_timeout = None;
+        self.script = None;
+        self.script_timeout = None;
         self.mounts.clear();
         self.sockets.clear();
         self.allows.clear();
@@ -298,7 +304,7 @@ impl<'a> Board<'a> {
         self.name
     }
 
-    /// `[board] hostname`. Default: none, the kernel's stays.
+    /// `[board] hostname`. Default: none; that of /etc/hostname is taken, else the kernel's stays.
     pub fn hostname(&self) -> Option<&'a str> {
         self.hostname
     }
@@ -382,6 +388,16 @@ impl<'a> Board<'a> {
     pub fn kill_timeout(&self) -> Nanos {
         self.kill_timeout.unwrap_or(3 * SECOND)
     }
+
+    /// `[shutdown] script`: what is run before anything is stopped. Default: none.
+    pub fn script(&self) -> Option<&'a str> {
+        self.script
+    }
+
+    /// `[shutdown] script-timeout`: how long that may take. Default: 30 s.
+    pub fn script_timeout(&self) -> Nanos {
+        self.script_timeout.unwrap_or(30 * SECOND)
+    }
 }
 
 impl Default for Board<'_> {
@@ -411,6 +427,7 @@ mod tests {
         assert_eq!(board.scandir(), "/run/service");
         assert_eq!(board.fdholder().get(), Some(c"/run/service/fdholder/s"));
         assert_eq!((board.timeout(), board.kill_timeout()), (10 * SECOND, 3 * SECOND));
+        assert_eq!((board.script(), board.script_timeout()), (None, 30 * SECOND));
         let fault = Fault { limit: 5, within: 60 * SECOND, then: Then::Reboot, rescue: "/bin/sh" };
         assert_eq!(board.fault(), fault);
     }

@@ -414,7 +414,7 @@ impl<'a> Reader<'a, '_> {
             Key::Mode => "the socket keeps 0600",
             Key::DirectoryMode => "they keep 0755",
             Key::Owner => "the socket is root's",
-            Key::Init => "no script is run",
+            Key::Init | Key::Script => "no script is run",
             Key::RootDevice => "root= of the kernel's command line counts",
             Key::Overlay => "nothing lies over the root",
             Key::RootType | Key::RootOptions | Key::OverlayType | Key::OverlayOptions | Key::Wait => IGNORED,
@@ -521,6 +521,14 @@ impl<'a> Reader<'a, '_> {
             Key::Rescue => kept_path(value).map(|path| board.fault.rescue = path),
             Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
             Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
+            Key::Script => kept_path(value).map(|path| board.script = Some(path)),
+            Key::ScriptTimeout => match duration(value)? {
+                0 => Err("is no time"),
+                nanos => {
+                    board.script_timeout = Some(nanos);
+                    Ok(())
+                }
+            },
         }
     }
 }

@@ -4,7 +4,8 @@
 use super::cmdline::Cmdline;
 use super::modules::Modules;
 use super::{
-    Progress, catch_all, cmdline, console, mounts, policy, rescue, root, run_image, scandir, shutdown, sockets, switch,
+    Progress, catch_all, cmdline, console, hostname, mounts, policy, rescue, root, run_image, scandir, shutdown,
+    sockets, switch,
 };
 use crate::board::{self, Board, Signals};
 use crate::limits::{SERVICE_NAME, SERVICES};
@@ -140,11 +141,7 @@ fn find_root(board: &Board<'_>, cmdline: &Cmdline, args: Args, nofile: Option<Rl
 /// All that is there before the first process. An earlier incarnation may have done a part of it: each step is one that can
 /// be done again, or that knows how far it came.
 fn prepare(board: &Board<'_>, tables: &mut Tables) {
-    if let Some(name) = board.hostname() {
-        if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
-            warning!("cannot set the host name {name}: {}", Reason(e));
-        }
-    }
+    hostname::set(board);
     mounts::mount_board(board.mounts(), &mut tables.header.mounts_done);
     let place = scandir::prepare(board, &mut tables.header);
     sockets::take_rights(board, tables);
@@ -212,7 +209,7 @@ fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::
     }
     let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
-    let started = engine.start_job(JobKind::InitScript, path, root, true);
+    let started = engine.start_job(JobKind::InitScript, &[path], root, true, 0);
     fault_point!("boot.script");
     engine.note_started_init();
     root.close();

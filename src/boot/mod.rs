@@ -5,7 +5,7 @@
 //! * [`mounts`]: the kernel's file systems. * [`console`]: where lines can be read. * [`cmdline`]: what the kernel was told.
 //! * [`modules`]: what the kernel needs. * [`device`]: disks, and waiting for them. * [`root`], [`switch`]: from an initramfs to the root file system.
 //! * [`scandir`]: where services and the fd-holder live. * [`sockets`]: bound before any process exists. * [`run_image`]: service templates to the scan directory.
-//! * [`catch_all`]: the pipe of what nobody else logs.
+//! * [`catch_all`]: the pipe of what nobody else logs. * [`hostname`].
 //! * [`fault`]: panics. * [`rescue`]: when process 1 has failed too often to go on.
 
 pub mod catch_all;
@@ -13,6 +13,7 @@ pub mod cmdline;
 pub mod console;
 pub mod device;
 pub mod fault;
+pub mod hostname;
 pub mod init;
 pub mod modules;
 pub mod mounts;

@@ -10,7 +10,7 @@ use super::switch::{self, Next};
 use crate::board::{Board, Root, Source};
 use crate::sys::args::Env;
 use crate::sys::process::Rlimit;
-use crate::sys::time::{Nanos, SECOND};
+use crate::sys::time::{MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file, lines};
 use crate::text::CPath;
 use crate::text::errno::Reason;
@@ -70,9 +70,9 @@ impl fmt::Display for Trouble<'_> {
             Trouble::BadName(word, wrong) => write!(f, "root: {} {wrong}", Printable(word)),
             Trouble::Late(word, waited) => write!(
                 f,
-                "root: {} did not appear within {} s: is its name right, and its driver among [boot] modules?",
+                "root: {} did not appear within {} ms: its name is wrong, or its driver is not among [boot] modules",
                 Printable(word),
-                waited / SECOND
+                waited / MILLI
             ),
             Trouble::Mount(word, kind, why) => {
                 write!(f, "root: cannot mount {}", Printable(word))?;
@@ -103,7 +103,7 @@ impl fmt::Display for Trouble<'_> {
             Trouble::NoInit(word) => {
                 write!(
                     f,
-                    "root: {} has neither /sbin/init nor a board config: is it the right device?",
+                    "root: {} has neither /sbin/init nor a board config: it is another device, or not complete",
                     Printable(word)
                 )
             }
@@ -412,6 +412,6 @@ mod tests {
         let sentence = Trouble::Mount(b"/dev/x", b"squashfs", Errno::NODEV).to_string();
         assert!(sentence.starts_with("root: cannot mount /dev/x as squashfs: No such device: "), "{sentence}");
         let sentence = Trouble::Late(b"/dev/x", 3 * SECOND).to_string();
-        assert!(sentence.starts_with("root: /dev/x did not appear within 3 s: "), "{sentence}");
+        assert!(sentence.starts_with("root: /dev/x did not appear within 3000 ms: "), "{sentence}");
     }
 }

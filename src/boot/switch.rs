@@ -109,8 +109,8 @@ pub fn execute(next: &Next, binary: Fd, nofile: Option<Rlimit>, started: Nanos) 
         let why = again::exec_program(path, variable);
         let shown = Printable(path.to_bytes());
         let hint = match why {
-            Errno::NOENT => " (is what it needs there, a library or an interpreter?)",
-            Errno::NOEXEC => " (is it made for this processor?)",
+            Errno::NOENT => " (a library or an interpreter that it needs is not there)",
+            Errno::NOEXEC => " (it is made for another processor)",
             _ => "",
         };
         error!("root: cannot execute {shown}: {}{hint}; process 1 goes on itself", Reason(why));

@@ -1,5 +1,7 @@
 //! The process's arguments and environment as the kernel left them on the stack.
 
+use super::{Errno, Result};
+use crate::limits::COMMAND_WORDS;
 use core::ffi::{CStr, c_char};
 use core::ptr;
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering::Relaxed};
@@ -89,7 +91,7 @@ pub fn take_next() -> Option<(Args, Env)> {
 pub fn always_fit(words: Args, env: Env) -> bool {
     const BYTES: usize = 64 * 1024;
     const COUNT: usize = 4096;
-    if original().is_some_and(|given| ptr::eq(given.envp, env.0)) {
+    if original().is_some_and(|given| given.ends_with(words) && ptr::eq(given.envp, env.0)) {
         return true; // words are a part of those that were given
     }
     let mut left = (BYTES, COUNT);
@@ -146,6 +148,26 @@ impl Args {
     /// The environment.
     pub fn env(self) -> Env {
         Env(self.envp)
+    }
+
+    /// Whether these are the last ones of our words: the same array.
+    fn ends_with(self, words: Args) -> bool {
+        ptr::eq(self.skip(self.argc.saturating_sub(words.argc)).argv, words.argv)
+    }
+
+    /// The words in `text`, each of which ends with a NUL, and then ours, with our environment. E2BIG: that are more than
+    /// [`COMMAND_WORDS`], or it was asked for before. EINVAL: the last word has no NUL.
+    pub fn behind(self, text: &'static [u8]) -> Result<Args> {
+        let room = JOINED.take().ok_or(Errno::TOOBIG)?;
+        let mut argc = 0;
+        let texts = text.split_inclusive(|byte| *byte == 0).map(|word| CStr::from_bytes_with_nul(word).ok());
+        for word in texts.chain(self.words().map(Some)) {
+            // The last place stays null.
+            let place = room.0.get_mut(argc).filter(|_| argc < COMMAND_WORDS).ok_or(Errno::TOOBIG)?;
+            *place = word.ok_or(Errno::INVAL)?.as_ptr();
+            argc += 1;
+        }
+        Ok(Args { argc, argv: room.0.as_ptr(), envp: self.envp })
     }
 
     /// The same words with another environment.
@@ -239,6 +261,10 @@ struct ExtendedEnv([*const c_char; EXTENDED_ENV_SIZE]);
 static EXTENDED_ENV: super::cell::TakeCell<ExtendedEnv> =
     super::cell::TakeCell::new(ExtendedEnv([ptr::null(); EXTENDED_ENV_SIZE]));
 
+/// For [`Args::behind`].
+struct Joined([*const c_char; COMMAND_WORDS + 1]);
+static JOINED: super::cell::TakeCell<Joined> = super::cell::TakeCell::new(Joined([ptr::null(); COMMAND_WORDS + 1]));
+
 struct EmptyEnv([*const c_char; 1]);
 // SAFETY: a constant null pointer.
 unsafe impl Sync for EmptyEnv {}
@@ -306,6 +332,19 @@ mod tests {
         let many = |number: usize| vec![string(1); number];
         assert!(fit(&many(96), &many(4000)));
         assert!(!fit(&many(97), &many(4000)));
+    }
+
+    #[test]
+    fn words_that_were_read_stand_in_front_of_those_that_were_given() {
+        let given = [c"x".to_owned(), c"".to_owned()];
+        let args = Args { argc: 2, argv: array(&given), envp: array(&[c"A=1".to_owned()]) };
+        let joined = args.behind(b"a\0\0b c\0").unwrap();
+        assert_eq!(joined.words().collect::<Vec<_>>(), [c"a", c"", c"b c", c"x", c""]);
+        assert_eq!(joined.env().get(b"A"), Some(c"1"));
+        // SAFETY: as many as there are words, and one more.
+        assert!(unsafe { (*joined.argv.add(5)).is_null() });
+        assert!(args.ends_with(args.skip(1)) && args.ends_with(args) && !args.ends_with(joined));
+        assert_eq!(args.behind(b"a\0").err(), Some(Errno::TOOBIG));
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub mod quote;
 pub mod regex;
 pub mod syslog;
 pub mod tai;
+pub mod words;
 pub mod zone;
 
 pub use cpath::CPath;

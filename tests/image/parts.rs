@@ -220,7 +220,9 @@ fn the_root_is_the_demos_with_the_boards_config_and_a_place_for_data() {
         let toml = fs::read(project().join("board").join(&board).join("board.toml")).unwrap();
         assert!(fs::read(tree.join("etc/linchpin/board.toml")).unwrap() == toml, "{board}");
         for file in below(&project().join("rootfs")) {
-            let (ours, theirs) = (project().join("rootfs").join(&file), tree.join(&file));
+            let of_board = project().join("board").join(&board).join("root").join(&file);
+            let ours = if of_board.exists() { of_board } else { project().join("rootfs").join(&file) };
+            let theirs = tree.join(&file);
             if ours.is_file() && file != "etc/linchpin/board.toml" {
                 assert!(fs::read(ours).unwrap() == fs::read(theirs).unwrap(), "{board}: {file}");
             }

@@ -22,5 +22,6 @@ mod root;
 mod rules;
 mod shutdown;
 mod sockets;
+mod stop_script;
 mod table;
 mod world;

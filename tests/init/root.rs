@@ -181,7 +181,8 @@ fn an_init_that_cannot_be_executed_is_said_and_process_1_goes_on_itself() {
     let complaints = machine.log.complaints();
     assert_eq!(complaints.len(), 1, "{complaints:?}");
     assert!(
-        complaints[0].starts_with("root: cannot execute /broken: No such file or directory (is what it needs there")
+        complaints[0]
+            .starts_with("root: cannot execute /broken: No such file or directory (a library or an interpreter that")
     );
     assert_eq!(machine.log.with("version ").len(), 2);
     goes_down(machine);
@@ -224,7 +225,7 @@ fn stays(board: &str) -> Vec<String> {
 #[test]
 fn a_device_that_never_comes_is_said_and_the_initramfs_goes_on() {
     let said = stays("[root]\ndevice = \"/dev/never\"\ntype = \"ext4\"\ntimeout = \"50ms\"\n");
-    let sentence = "root: /dev/never did not appear within 0 s: is its name right, and its driver among [boot] modules?; \
+    let sentence = "root: /dev/never did not appear within 50 ms: its name is wrong, or its driver is not among [boot] modules; \
                     process 1 goes on in the initramfs";
     assert_eq!(said, [sentence]);
     let said = stays("[root]\ndevice = \"PARTLABEL=never\"\ntimeout = \"50ms\"\n");
@@ -236,7 +237,7 @@ fn other_troubles_are_said_in_one_sentence_each() {
     for (board, sentence) in [
         (
             "device = \"x\"\ntype = \"tmpfs\"",
-            "root: x has neither /sbin/init nor a board config: is it the right device?",
+            "root: x has neither /sbin/init nor a board config: it is another device, or not complete",
         ),
         (
             "device = \"x\"\ntype = \"nofs\"",

@@ -1,7 +1,7 @@
 //! Looking people up for the chain loaders: messages and exit codes are s6's.
 
-use super::applyuidgid::{Groups, Identity};
 use crate::applets::cli::{Cli, SYSTEM};
+use crate::applets::identity::{Groups, Identity};
 use crate::board::users;
 use crate::limits::ACCOUNT_GROUPS;
 use crate::text::quote::Printable;

@@ -6,8 +6,8 @@
 //! gets the values of `-D`; without it (`-i`) the exit code is 1.
 
 use super::accounts::{self, UNKNOWN};
-use super::applyuidgid::{Groups, Identity, VARIABLES, parse_groups};
 use crate::applets::cli::{Cli, Opt, WrongUsage};
+use crate::applets::identity::{Groups, Identity, VARIABLES, parse_groups};
 use crate::sys::environment::Environment;
 use crate::sys::{Errno, Result};
 use crate::text::number::{Decimal, parse_u32};

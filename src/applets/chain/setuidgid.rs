@@ -5,8 +5,8 @@
 //! is not known: exit 1.
 
 use super::accounts;
-use super::applyuidgid::{Groups, Identity, VARIABLES, take_on};
 use crate::applets::cli::{Cli, WrongUsage};
+use crate::applets::identity::{Groups, Identity, VARIABLES, take_on};
 use crate::text::number::parse_u32;
 
 /// What follows the name on a command line.

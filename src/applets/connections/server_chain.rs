@@ -12,8 +12,8 @@
 //! something in it that is no number is refused (s6 drops the rest of the list), and `-b 0`, with which nobody could
 //! connect, is `-b 1` for both (s6's tcpserver hands it on, and its super-server then spins).
 
-use crate::applets::chain::applyuidgid::{Groups, parse_groups};
 use crate::applets::cli::{Cli, Opt, Options as Given, WrongUsage, unable_to_exec_named};
+use crate::applets::identity::{Groups, parse_groups};
 use crate::limits::{ACCOUNT_GROUPS, SERVER_WORDS};
 use crate::sys::args::{Args, Argv};
 use crate::text::CPath;

@@ -7,8 +7,8 @@
 
 use super::fdholderd::{Wanted, serve};
 use super::socketbinder::{bind_to_stdin, failed};
-use crate::applets::chain::applyuidgid::{Identity, VARIABLES, from_environment, parse_groups, take_on};
 use crate::applets::cli::{Cli, Opt, WrongUsage};
+use crate::applets::identity::{Identity, VARIABLES, from_environment, parse_groups, take_on};
 use crate::socket::address::Address;
 use crate::socket::bind::Options as Binding;
 use crate::text::quote::Printable;

@@ -17,8 +17,8 @@
 //! with it, it prints what is in the queue. Empty datagrams, at which s6's ends, say nothing and are passed over.
 
 use super::datagrams::{Server, Socket, Sockets};
-use crate::applets::chain::applyuidgid::{Identity, from_environment, parse_groups, take_on};
 use crate::applets::cli::{Cli, Opt, WrongUsage};
+use crate::applets::identity::{Identity, from_environment, parse_groups, take_on};
 use crate::limits::{SYSLOG_MESSAGE, SYSLOG_SOCKETS};
 use crate::socket::address::{Address, Host, parse_port};
 use crate::socket::bind::{self, Failure};

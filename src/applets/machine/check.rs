@@ -1,46 +1,27 @@
 //! `check file`: reads a board config as PID 1 does. Mistakes go to standard error, `FILE:LINE:COLUMN: sentence`; what
 //! was understood to standard output. Exit 0: no mistake; 1: some; 111: the file cannot be read.
 //!
-//! `check --binary PATH`: whether this binary could take the place of the running one (`reexec`); it reads, on trial, what
-//! that has at this moment, or, where none runs, a hand-over in which there is nothing. Exit 0: it could; 1: it would lose
-//! something; 100: it is not fit; 111.
+//! Every option is about a binary to go on as: see [`upgrade`].
 
-use super::candidate::{self, Said};
-use super::reexec;
-use super::sockets::find_socket;
-use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
+use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
+use crate::applets::upgrade;
 use crate::board::check::Summary;
 use crate::board::{Diagnostic, with_file};
 use crate::log::Line;
-use crate::state::handover;
 use crate::sys::{Fd, file};
 use crate::text::quote::Printable;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
 
-/// Usage line.
-pub const USAGE: &str = "file | --binary path [-s socket|scandir]";
-
 /// The command.
 pub fn check(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
-        let (mut binary, mut place) = (None, None);
-        while let Some(option) = options.option()? {
-            match option {
-                Opt::Long(b"binary") => binary = Some(options.text()?),
-                Opt::Short(b's') => place = Some(options.text()?),
-                Opt::Long(b"hand-over") => return Ok(candidate::answer(cli)),
-                _ => return Err(WrongUsage),
-            }
+        if let Some(option) = options.option()? {
+            return upgrade::check(cli, option, options);
         }
-        let words = options.operands(usize::from(binary.is_none()))?;
+        let words = options.operands(1)?;
         match words.get(0) {
-            None => match binary {
-                Some(binary) => Ok(check_binary(cli, binary, place).unwrap_or_else(|code| code)),
-                None => Err(WrongUsage),
-            },
-            Some(_) if binary.is_some() || place.is_some() => Err(WrongUsage),
             Some(path) if words.len() == 1 => Ok(check_file(cli, path)),
             _ => Err(WrongUsage),
         }
@@ -60,27 +41,6 @@ fn check_file(cli: &Cli, path: &CStr) -> i32 {
         Ok(_) => SYSTEM,
     });
     checked.unwrap_or(SYSTEM)
-}
-
-/// The error is an exit code; what went wrong has been said.
-fn check_binary(cli: &Cli, path: &CStr, place: Option<&'static CStr>) -> Result<i32, i32> {
-    let binary = candidate::open(cli, path)?;
-    let handover = match find_socket(place) {
-        Some(socket) => {
-            let mut live = reexec::connect(cli, &socket, None)?;
-            live.hand_over().map_err(|e| reexec::refused(cli, "get a hand-over", e))?
-        }
-        None if place.is_some() => return Err(reexec::nobody(cli)),
-        None => handover::make_empty().map_err(|e| cli.unable("make a hand-over", e))?,
-    };
-    let mut said = Said::new();
-    let whole = candidate::try_out(cli, path, binary, handover, candidate::PATIENCE, &mut said)?;
-    let line = writeln!(Stdout, "{}: {}", Printable(path.to_bytes()), Printable(&said));
-    Ok(match line {
-        Ok(()) if whole => 0,
-        Ok(()) => candidate::LOSES,
-        Err(_) => SYSTEM,
-    })
 }
 
 struct Stdout;

@@ -1,15 +1,15 @@
 //! The machine: process 1, and what asks things of it.
 
-mod candidate;
 mod check;
 mod columns;
+mod exec;
+mod failed;
 mod init;
-mod reexec;
 mod shutdown;
-mod sockets;
+pub(super) mod sockets;
 mod status;
 
-use super::{Applet, own};
+use super::{Applet, own, upgrade};
 
 pub(super) static APPLETS: &[Applet] = &[
     own("init", "[linchpin.board=PATH]", "process 1: boots the board, supervises, holds its sockets", init::init),
@@ -22,8 +22,10 @@ pub(super) static APPLETS: &[Applet] = &[
         "shows what process 1 has survived, all services, and what each waits for",
         status::status,
     ),
+    own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
-    own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec),
-    own("check", check::USAGE, "tells what is wrong with a board config, or with a binary to go on as", check::check),
+    own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
+    own("exec", exec::USAGE, "runs the command line that is written in a file, without a shell", exec::run)
+        .chains_once(),
     own("help", "[command]", "lists the commands, or tells the usage of one", super::help::help),
 ];

@@ -5,8 +5,8 @@
 //! process gets it as an open file, so that what was asked is what is executed.
 
 use super::candidate::{self, Said};
-use super::sockets::{Path, find_socket};
 use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
+use crate::applets::machine::sockets::{Path, find_socket};
 use crate::fdholder::client::Connection;
 use crate::sys::time::{self, MILLI, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, file};

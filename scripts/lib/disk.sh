@@ -12,6 +12,9 @@ image_ready() {
     image=$logs/$BOARD.img
     [ "$as_is" = yes ] || "$ROOT/scripts/image" "$BOARD" >&2
     [ -r "$image" ] || die "there is no $image. Run: scripts/image $BOARD"
+    # This very file, even if another one takes its name meanwhile.
+    exec 7<"$image"
+    image=/proc/self/fd/7
     : "${limit:=400}"
     work=$(mktemp -d)
     trap 'clean_up' EXIT
@@ -39,7 +42,7 @@ machine_new() {
 
 # disk_new: a copy of the image.
 disk_new() {
-    cp --sparse=always "$image" "$disk" || die "cannot copy $image to $disk"
+    cp --sparse=always "$image" "$disk" || die "cannot copy the image to $disk"
 }
 
 # qemu COMMAND...: the machine with the disk, run by COMMAND if there is one. It takes the place of the shell: to be called
@@ -74,11 +77,11 @@ console() {
 
 # data_place: where the data partition, which is the last one, begins, and its size, in MiB.
 data_place() {
-    sfdisk --dump "$image" >"$work/table" 2>/dev/null || die "$image has no partition table"
+    sfdisk --dump "$image" >"$work/table" 2>/dev/null || die "$BOARD.img has no partition table"
     place=$(sed -n 's/.*start= *\([0-9]*\), *size= *\([0-9]*\),.*/\1 \2/p' "$work/table" | sort -n | tail -n 1)
     data_start=$((${place% *} / 2048)) data_size=$((${place#* } / 2048))
     [ "$place" = "$((data_start * 2048)) $((data_size * 2048))" ] ||
-        die "$image: the last partition is no whole number of MiB: sectors $place"
+        die "$BOARD.img: the last partition is no whole number of MiB: sectors $place"
 }
 
 # disk_with_checks: a copy of the image, on whose data partition the checks' files are as well.
@@ -96,7 +99,7 @@ disk_with_checks() {
     modules_named | while read -r module _; do module_key "${module##*/}"; done | sed 's/\.ko$//' >"$tree/modules"
     part_data
     [ "$(size_of "$PARTS/data.ext4")" -eq $((data_size * MIB)) ] ||
-        die "$image: its data partition is of $data_size MiB, and board/$BOARD says $DATA_SIZE. Run: scripts/image $BOARD"
+        die "$BOARD.img: its data partition is of $data_size MiB, and board/$BOARD says $DATA_SIZE. Run: scripts/image $BOARD"
     dd if="$PARTS/data.ext4" of="$disk" bs=$MIB seek="$data_start" conv=notrunc status=none
 }
 
@@ -147,6 +150,7 @@ ended() {
 at_prompt() {
     if ! wait_for '~ # '; then
         ended
+        ! grep -q 'Kernel panic' "$log" || fail "the kernel panicked before there was a shell on the console"
         [ "$status" -ne 124 ] || fail "there was no shell on the console within $limit s"
         fail "QEMU ended with status $status before there was a shell on the console"
     fi

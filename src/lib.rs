@@ -13,6 +13,7 @@
 //! * [`fdholder`]: the descriptor store: wire codec, table, server, client.
 //! * [`access`]: access rules of users and groups.
 //! * [`board`]: the board config: model, TOML reader, checker.
+//! * [`disk`]: ids and names of partitions and file systems.
 //! * [`state`]: the arena, in which everything lives that must outlive a crash.
 //! * [`log`]: the logger. [`text`]: words and numbers. [`limits`]: every capacity.
 //! * [`sys`]: Linux, made safe. [`arch`]: the machine. The only rooms with `unsafe`.
@@ -24,6 +25,7 @@ pub mod applets;
 pub mod arch;
 pub mod board;
 pub mod boot;
+pub mod disk;
 pub mod fdholder;
 pub mod limits;
 pub mod log;
@@ -48,6 +50,8 @@ pub mod has {
     pub const UPGRADE: bool = cfg!(feature = "upgrade");
     /// Notification sockets.
     pub const NOTIFY: bool = cfg!(feature = "notify");
+    /// Loading modules, finding devices, and going from an initramfs to the root file system.
+    pub const ROOT: bool = cfg!(feature = "root");
     /// Access rules of a fd-holder.
     pub const RULES: bool = cfg!(feature = "rules");
 }

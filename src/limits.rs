@@ -341,6 +341,10 @@ pub const SYSLOG_LEFT: usize = 4096;
 /// has less room.
 pub const KMSG_RECORD: usize = 8192;
 
+/// Modules that a board loads at boot, `[boot] modules`: what an array of the board config holds. A board whose disk, file
+/// systems, network and watchdog are all modules needs about twenty.
+pub const BOARD_MODULES: usize = BOARD_ARRAY;
+
 /// Longest file that `linchpin exec` takes a command line from: a run file with a page of comments.
 pub const COMMAND_FILE: usize = 16384;
 
@@ -349,3 +353,9 @@ pub const COMMAND_WORDS: usize = 512;
 
 /// Most that `linchpin kmsg` writes into one record of the kernel's log: its own limit was 992 bytes once, and is 1024.
 pub const KMSG_LINE: usize = 960;
+
+/// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
+pub const KERNEL_WORDS: usize = 4096;
+
+/// Longest line of modules.dep: forty dependencies with their long paths. The longest of Debian's has a third of that.
+pub const MODULES_DEP_LINE: usize = 4096;

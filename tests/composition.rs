@@ -209,6 +209,7 @@ const USES: &[&[&str]] = &[
     &["s6-envdir", "-I", "nowhere"],
     &["s6-softlimit", "-o", "100", "-c", "0"],
     &["s6-permafailon", "1", "1", "1"],
+    &["exec", "line"],
     &["s6-fdholder-retrieve", "store", "null"],
     &["s6-fdholder-retrieve", "--listen-fds", "store", "null", "file=name", "--"],
     &["s6-fdholder-retrieve", "--s6-fds", "store", "file", "null", "null", "--"],
@@ -237,6 +238,7 @@ fn each_command_that_chains_is_entered_and_so_is_the_next_one() {
     }
     let mut make = stage.command(&["s6-accessrules-cdb-from-fs", "access.cdb", "access"]);
     assert!(make.status().unwrap().success());
+    stage.file("line", "s6-setsid -q\n");
     for words in USES {
         for chain in [
             [&["s6-setsid", "-q"], *words].concat(),
@@ -250,7 +252,8 @@ fn each_command_that_chains_is_entered_and_so_is_the_next_one() {
                 let _ = std::fs::remove_file(stage.path(name));
             }
             let changes = |word: &&&str| {
-                ["s6-envdir", "s6-envuidgid", "--listen-fds", "--s6-fds"].contains(word) || word.contains("-access")
+                ["s6-envdir", "s6-envuidgid", "--listen-fds", "--s6-fds", "exec"].contains(word)
+                    || word.contains("-access")
             };
             let (one, always) = {
                 let words = [&chain[..], &["sh", "dump", "last", "word"]].concat();
@@ -263,8 +266,10 @@ fn each_command_that_chains_is_entered_and_so_is_the_next_one() {
             };
             assert_eq!((one.code, one.err.as_str()), (0, ""), "{chain:?}");
             let commands = chain.iter().filter(|word| applets::find(word.as_bytes()).is_some()).count();
-            assert_eq!(always.len(), commands + 1, "{chain:?}: {always:?}");
-            // A process has room for two environments.
+            // Each file names one more.
+            let in_files = chain.iter().filter(|word| **word == "exec").count();
+            assert_eq!(always.len(), commands + in_files + 1, "{chain:?}: {always:?}");
+            // A process has room for two environments, and for one file.
             if chain.iter().filter(changes).count() <= 1 {
                 assert_eq!(
                     one.executed,

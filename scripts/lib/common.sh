@@ -15,20 +15,20 @@ have() { command -v "$1" >/dev/null 2>&1; }
 # help: prints the comment block at the top of the script itself.
 help() { sed -n '2,$ { /^#/!q; s/^# \{0,1\}//p; }' "$0"; }
 
-# arch_set NAME: sets what depends on the target. Board names of `boot` are accepted too. MACHINE is QEMU's command for
+# arch_set NAME: sets what depends on the target. MACHINE is QEMU's command for
 # a machine like it, to be split into words.
 arch_set() {
     case $1 in
-    arm | armv7 | qemu-arm)
+    arm | armv7)
         ARCH=arm TRIPLE=armv7-unknown-linux-gnueabihf
         DEB=armhf MULTIARCH=arm-linux-gnueabihf KERNEL=linux-image-armmp
         # highmem=off: with it, a 32-bit kernel finds no PCI bus.
         MACHINE="qemu-system-arm -M virt,highmem=off -cpu cortex-a7" CONSOLE=ttyAMA0 ;;
-    aarch64 | arm64 | qemu-aarch64)
+    aarch64 | arm64)
         ARCH=aarch64 TRIPLE=aarch64-unknown-linux-gnu
         DEB=arm64 MULTIARCH=aarch64-linux-gnu KERNEL=linux-image-arm64
         MACHINE="qemu-system-aarch64 -M virt -cpu cortex-a53" CONSOLE=ttyAMA0 ;;
-    x86_64 | amd64 | qemu-x86_64)
+    x86_64 | amd64)
         ARCH=x86_64 TRIPLE=x86_64-unknown-linux-gnu
         DEB=amd64 MULTIARCH=x86_64-linux-gnu KERNEL=linux-image-cloud-amd64
         MACHINE="qemu-system-x86_64 -M q35" CONSOLE=ttyS0 ;;
@@ -78,8 +78,13 @@ DAEMONS=$CACHE/trees/daemons # a root with daemons for the tests, for the machin
 tree_root() { echo "$CACHE/trees/root-$1"; }
 tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
 tree_module() { echo "$CACHE/trees/kernel-$1/veth.ko"; }
+# A kernel package's kernel, dtb/ and lib/modules, for images; firmware packages as they are.
+tree_files() { echo "$CACHE/trees/files-$1"; }
+tree_firmware() { echo "$CACHE/trees/firmware-$1"; }
 tree_network() { echo "$CACHE/trees/network-$1"; } # a root with daemons for the check of the network
 
+# File systems are made by commands that an ordinary user's PATH lacks.
+PATH=$PATH:/usr/sbin:/sbin
 # rustup puts cargo where only login shells look.
 if ! have cargo && [ -x "$HOME/.cargo/bin/cargo" ]; then
     PATH=$PATH:$HOME/.cargo/bin

@@ -132,6 +132,21 @@ tree_ready() {
     [ -r "$CACHE/trees/$1/.made-from" ] && [ "$(cat "$CACHE/trees/$1/.made-from")" = "$2" ]
 }
 
+# tree_record NAME: the sha256sum file of what a tree was made from.
+tree_record() { echo "$CACHE/debs/$1.$(printf %s "$(cat "$CACHE/trees/$1/.made-from")" | cksum | cut -d' ' -f1).sha256"; }
+
+# tree_again NAME FINISH OTHER: unpacks what the tree OTHER was made from, and so is of its very version.
+tree_again() {
+    other=$(tree_record "$3")
+    again="$2 as $3 $(cksum <"$other")"
+    ! tree_ready "$1" "$again" || return 0
+    cache_lock
+    ! tree_ready "$1" "$again" || return 0
+    (cd "$CACHE/debs" && sha256sum --status -c "$other") 2>/dev/null ||
+        die "a package of $3 is damaged or gone: remove $CACHE/trees/$3 and run this again"
+    tree_unpack "$1" "$2" "$again" "$other"
+}
+
 # tree NAME FINISH PACKAGE:ARCH...: unpacks the packages into trees/NAME, unless that is done already.
 # FINISH is a function that is called in the new tree, before the tree gets its name.
 tree() {
@@ -146,13 +161,18 @@ tree() {
         say "downloading for $name ..."
         debian_fetch "$record" "$@"
     fi
-    say "unpacking $name ..."
+    tree_unpack "$name" "$finish" "$spec" "$record"
+}
+
+# tree_unpack NAME FINISH SPEC RECORD
+tree_unpack() {
+    say "unpacking $1 ..."
     mkdir "$TMP/tree"
     while read -r _ file; do
         dpkg-deb -x "$CACHE/debs/$file" "$TMP/tree" || die "cannot unpack $CACHE/debs/$file: remove it and run this again"
-    done <"$record"
-    (cd "$TMP/tree" && "$finish")
-    echo "$spec" >"$TMP/tree/.made-from"
-    if [ -e "$CACHE/trees/$name" ]; then mv "$CACHE/trees/$name" "$TMP/old.$name"; fi
-    mv "$TMP/tree" "$CACHE/trees/$name"
+    done <"$4"
+    (cd "$TMP/tree" && "$2")
+    echo "$3" >"$TMP/tree/.made-from"
+    if [ -e "$CACHE/trees/$1" ]; then mv "$CACHE/trees/$1" "$TMP/old.$1"; fi
+    mv "$TMP/tree" "$CACHE/trees/$1"
 }

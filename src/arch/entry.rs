@@ -12,6 +12,9 @@ unsafe extern "C" {
     // From the link script: code that is seldom run.
     static linchpin_seldom_start: u8;
     static linchpin_seldom_end: u8;
+    // The tables that are zero at first.
+    static linchpin_tables_start: u8;
+    static linchpin_tables_end: u8;
 }
 
 /// First Rust code of the process, called by `_start` with the initial stack: argc, argv, envp, auxv.
@@ -22,6 +25,8 @@ unsafe extern "C" fn linchpin_start(stack: *const usize) -> ! {
     let (start, end) = (&raw const linchpin_seldom_start as usize, &raw const linchpin_seldom_end as usize);
     // SAFETY: the link script puts code between the two.
     unsafe { linchpin::sys::memory::set_seldom(start, end) };
+    let (start, end) = (&raw const linchpin_tables_start as usize, &raw const linchpin_tables_end as usize);
+    linchpin::sys::memory::keep_sparse(start, end);
     linchpin::sys::process::exit(crate::main(args))
 }
 

@@ -1,11 +1,12 @@
 //! What a board says, as a short table for people: `linchpin check`.
 
 use super::model::{Allow, Board, DIRECTORY_MODE, Fault, Glob, Signals, Socket, Then, Whom};
+use super::root::{Root, module};
 use crate::fdholder::rights::{GETDUMP, SETDUMP, Use};
 use crate::socket::Address;
 use crate::socket::options::{KNOWN, Takes, V6ONLY};
 use crate::sys::listener::Kind;
-use crate::sys::time::MILLI;
+use crate::sys::time::{MILLI, Nanos};
 use crate::text::quote::Printable;
 use core::fmt::{self, Display, Write};
 
@@ -23,9 +24,15 @@ impl Display for Summary<'_, '_> {
         if let Some(init) = board.init() {
             row(f, "init", init, format_args!(""))?;
         }
+        for words in board.modules() {
+            let (name, parameters) = module(words).unwrap_or_default();
+            row(f, "module", name, format_args!("{}", Word(parameters)))?;
+        }
+        root(f, &board.root())?;
         for mount in board.mounts() {
             let (kind, source, options) = (Word(mount.kind), Word(mount.source), Word(mount.options));
-            row(f, "mount", mount.target, format_args!("{kind} from {source} {options}"))?;
+            let wait = Wait(mount.wait);
+            row(f, "mount", mount.target, format_args!("{kind} from {source} {options}{wait}"))?;
         }
         for socket in board.sockets() {
             row(f, "socket", socket.name, format_args!("{}", Details(socket)))?;
@@ -42,8 +49,38 @@ impl Display for Summary<'_, '_> {
         let signals = if board.signals() == Signals::S6 { "s6" } else { "busybox" };
         row(f, "signals", signals, format_args!(""))?;
         writeln!(f, "{:<9} {}", "fault", After(board.fault()))?;
+        if let Some(script) = board.script() {
+            row(f, "stop", script, format_args!("first, {} ms at most", board.script_timeout() / MILLI))?;
+        }
         let (stop, kill) = (board.timeout() / MILLI, board.kill_timeout() / MILLI);
         writeln!(f, "{:<9} {stop} ms for services, {kill} ms for what is left", "shutdown")
+    }
+}
+
+/// Where process 1 goes from an initramfs, if the file says so.
+fn root(f: &mut fmt::Formatter<'_>, root: &Root<'_>) -> fmt::Result {
+    if !root.wanted {
+        return Ok(());
+    }
+    let (kind, options) = (root.kind.unwrap_or("(rootfstype=)"), root.options.unwrap_or("(ro or rw, rootflags=)"));
+    let (kind, options, wait) = (Word(kind), Word(options), Wait(root.timeout));
+    row(f, "root", root.device.unwrap_or("(root=)"), format_args!("{kind} {options}{wait}"))?;
+    match root.overlay {
+        None => Ok(()),
+        Some(overlay) => {
+            let kind = Word(root.overlay_kind.unwrap_or_default());
+            let more = if root.overlay_kind.is_some() { " " } else { "" };
+            row(f, "overlay", overlay, format_args!("{kind}{more}{}", Word(root.overlay_options.unwrap_or_default())))
+        }
+    }
+}
+
+/// How long is waited for a device.
+struct Wait(Nanos);
+
+impl Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { Ok(()) } else { write!(f, " (waits {} ms at most)", self.0 / MILLI) }
     }
 }
 

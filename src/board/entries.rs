@@ -17,7 +17,7 @@ pub struct Place<'a> {
 }
 
 /// A mount that says nothing.
-pub const MOUNT: Mount<'static> = Mount { target: "", source: "", kind: "", options: "", line: 0 };
+pub const MOUNT: Mount<'static> = Mount { target: "", source: "", kind: "", options: "", wait: 0, line: 0 };
 
 /// A socket that says nothing.
 pub const SOCKET: Socket<'static> = Socket {

@@ -14,6 +14,8 @@ pub enum Table {
     Board,
     /// `[boot]`
     Boot,
+    /// `[root]`
+    RootFs,
     /// `[[mount]]`
     Mount,
     /// `[[socket]]`
@@ -37,6 +39,7 @@ impl Table {
             Table::Root => "is in no table",
             Table::Board => "is not a key of [board]",
             Table::Boot => "is not a key of [boot]",
+            Table::RootFs => "is not a key of [root]",
             Table::Mount => "is not a key of [[mount]]",
             Table::Socket => "is not a key of [[socket]]",
             Table::Fdholder => "is not a key of [fdholder]",
@@ -48,9 +51,10 @@ impl Table {
 }
 
 /// Name of a table and whether it is written in double brackets, once for each entry.
-pub const TABLES: [(&str, Table, bool); 8] = [
+pub const TABLES: [(&str, Table, bool); 9] = [
     ("board", Table::Board, false),
     ("boot", Table::Boot, false),
+    ("root", Table::RootFs, false),
     ("mount", Table::Mount, true),
     ("socket", Table::Socket, true),
     ("fdholder", Table::Fdholder, false),
@@ -74,6 +78,22 @@ pub enum Key {
     Init,
     /// `boot.signals`
     Signals,
+    /// `boot.modules`
+    Modules,
+    /// `root.device`
+    RootDevice,
+    /// `root.type`
+    RootType,
+    /// `root.options`
+    RootOptions,
+    /// `root.timeout`
+    RootTimeout,
+    /// `root.overlay`
+    Overlay,
+    /// `root.overlay-type`
+    OverlayType,
+    /// `root.overlay-options`
+    OverlayOptions,
     /// `mount.target`
     Target,
     /// `mount.source`
@@ -82,6 +102,8 @@ pub enum Key {
     Type,
     /// `mount.options`
     Options,
+    /// `mount.wait`
+    Wait,
     /// `socket.name`
     Identifier,
     /// `socket.address`
@@ -130,20 +152,33 @@ pub enum Key {
     Timeout,
     /// `shutdown.kill-timeout`
     KillTimeout,
+    /// `shutdown.script`
+    Script,
+    /// `shutdown.script-timeout`
+    ScriptTimeout,
 }
 
 /// Table and name of every key.
-pub const KEYS: [(Table, &str, Key); 38] = [
+pub const KEYS: [(Table, &str, Key); 49] = [
     (Table::Board, "name", Key::Name),
     (Table::Board, "hostname", Key::Hostname),
     (Table::Boot, "services", Key::Services),
     (Table::Boot, "scandir", Key::Scandir),
     (Table::Boot, "init", Key::Init),
     (Table::Boot, "signals", Key::Signals),
+    (Table::Boot, "modules", Key::Modules),
+    (Table::RootFs, "device", Key::RootDevice),
+    (Table::RootFs, "type", Key::RootType),
+    (Table::RootFs, "options", Key::RootOptions),
+    (Table::RootFs, "timeout", Key::RootTimeout),
+    (Table::RootFs, "overlay", Key::Overlay),
+    (Table::RootFs, "overlay-type", Key::OverlayType),
+    (Table::RootFs, "overlay-options", Key::OverlayOptions),
     (Table::Mount, "target", Key::Target),
     (Table::Mount, "source", Key::Source),
     (Table::Mount, "type", Key::Type),
     (Table::Mount, "options", Key::Options),
+    (Table::Mount, "wait", Key::Wait),
     (Table::Socket, "name", Key::Identifier),
     (Table::Socket, "address", Key::Address),
     (Table::Socket, "mode", Key::Mode),
@@ -172,10 +207,12 @@ pub const KEYS: [(Table, &str, Key); 38] = [
     (Table::Fault, "rescue", Key::Rescue),
     (Table::Shutdown, "timeout", Key::Timeout),
     (Table::Shutdown, "kill-timeout", Key::KillTimeout),
+    (Table::Shutdown, "script", Key::Script),
+    (Table::Shutdown, "script-timeout", Key::ScriptTimeout),
 ];
 
 /// A bit for each of [`KEYS`], then for each of [`KNOWN`].
-pub type Seen = u64;
+pub type Seen = u128;
 const _: () = assert!(KEYS.len() + KNOWN.len() <= Seen::BITS as usize);
 
 /// The row of [`TABLES`] with this name.

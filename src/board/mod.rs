@@ -12,11 +12,14 @@ mod lexer;
 mod line;
 pub mod model;
 mod reader;
+pub mod root;
 mod string;
 mod syntax;
 pub mod users;
+mod values;
 
 pub use diagnostic::Diagnostic;
 pub use file::with_file;
 pub use model::{Allow, Board, Fault, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom};
 pub use reader::load;
+pub use root::{Root, Source};

@@ -1,7 +1,8 @@
 //! What a board config says. Strings are those of the file; what it does not say has its default.
 
+use super::root::Root;
 use crate::fdholder::rights::Use;
-use crate::limits::{BOARD_GLOBS, BOARD_MOUNTS, BOARD_SOCKETS, FDHOLDER_ALLOWS};
+use crate::limits::{BOARD_GLOBS, BOARD_MODULES, BOARD_MOUNTS, BOARD_SOCKETS, FDHOLDER_ALLOWS};
 use crate::socket::Address;
 use crate::socket::options::{FREEBIND, V6ONLY, Values};
 use crate::socket::pending::Wanted;
@@ -21,11 +22,15 @@ pub struct Board<'a> {
     pub(super) scandir: Option<&'a str>,
     pub(super) init: Option<&'a str>,
     pub(super) signals: Signals,
+    pub(super) modules: Vec<&'a str, BOARD_MODULES>,
+    pub(super) root: Root<'a>,
     pub(super) fdholder: Option<&'a str>,
     pub(super) rules: Option<&'a str>,
     pub(super) fault: Fault<'a>,
     pub(super) timeout: Option<Nanos>,
     pub(super) kill_timeout: Option<Nanos>,
+    pub(super) script: Option<&'a str>,
+    pub(super) script_timeout: Option<Nanos>,
     pub(super) mounts: Vec<Mount<'a>, BOARD_MOUNTS>,
     pub(super) sockets: Vec<Socket<'a>, BOARD_SOCKETS>,
     pub(super) allows: Vec<Allow<'a>, FDHOLDER_ALLOWS>,
@@ -88,6 +93,8 @@ pub struct Mount<'a> {
     pub kind: &'a str,
     /// Options as mount(8) has them, separated by commas. Default: none.
     pub options: &'a str,
+    /// How long its source may take to appear. Default: 0, it is there or it is not.
+    pub wait: Nanos,
     /// Line of its header in the file.
     pub line: u32,
 }
@@ -253,11 +260,15 @@ impl<'a> Board<'a> {
             scandir: None,
             init: None,
             signals: Signals::S6,
+            modules: Vec::new(),
+            root: Root::DEFAULT,
             fdholder: None,
             rules: None,
             fault: Fault::DEFAULT,
             timeout: None,
             kill_timeout: None,
+            script: None,
+            script_timeout: None,
             mounts: Vec::new(),
             sockets: Vec::new(),
             allows: Vec::new(),
@@ -273,11 +284,15 @@ impl<'a> Board<'a> {
         self.scandir = None;
         self.init = None;
         self.signals = Signals::S6;
+        self.modules.clear();
+        self.root = Root::DEFAULT;
         self.fdholder = None;
         self.rules = None;
         self.fault = Fault::DEFAULT;
         self.timeout = None;
         self.kill_timeout = None;
+        self.script = None;
+        self.script_timeout = None;
         self.mounts.clear();
         self.sockets.clear();
         self.allows.clear();
@@ -289,7 +304,7 @@ impl<'a> Board<'a> {
         self.name
     }
 
-    /// `[board] hostname`. Default: none, the kernel's stays.
+    /// `[board] hostname`. Default: none; that of /etc/hostname is taken, else the kernel's stays.
     pub fn hostname(&self) -> Option<&'a str> {
         self.hostname
     }
@@ -312,6 +327,17 @@ impl<'a> Board<'a> {
     /// `[boot] signals`.
     pub fn signals(&self) -> Signals {
         self.signals
+    }
+
+    /// `[boot] modules`: modules of the kernel, each with its parameters, in the order in which they are loaded
+    /// ([`module`](super::root::module)).
+    pub fn modules(&self) -> &[&'a str] {
+        &self.modules
+    }
+
+    /// `[root]`.
+    pub fn root(&self) -> Root<'a> {
+        self.root
     }
 
     /// `[[mount]]`, in the order of the file.
@@ -362,6 +388,16 @@ impl<'a> Board<'a> {
     pub fn kill_timeout(&self) -> Nanos {
         self.kill_timeout.unwrap_or(3 * SECOND)
     }
+
+    /// `[shutdown] script`: what is run before anything is stopped. Default: none.
+    pub fn script(&self) -> Option<&'a str> {
+        self.script
+    }
+
+    /// `[shutdown] script-timeout`: how long that may take. Default: 30 s.
+    pub fn script_timeout(&self) -> Nanos {
+        self.script_timeout.unwrap_or(30 * SECOND)
+    }
 }
 
 impl Default for Board<'_> {
@@ -391,6 +427,7 @@ mod tests {
         assert_eq!(board.scandir(), "/run/service");
         assert_eq!(board.fdholder().get(), Some(c"/run/service/fdholder/s"));
         assert_eq!((board.timeout(), board.kill_timeout()), (10 * SECOND, 3 * SECOND));
+        assert_eq!((board.script(), board.script_timeout()), (None, 30 * SECOND));
         let fault = Fault { limit: 5, within: 60 * SECOND, then: Then::Reboot, rescue: "/bin/sh" };
         assert_eq!(board.fault(), fault);
     }

@@ -5,16 +5,19 @@
 use super::diagnostic::{Diagnostic, Mistake, position};
 use super::entries::{self, Place};
 use super::keys::{KEYS, Key, Seen, TABLES, Table, table};
-use super::model::{Allow, Board, FAULTS_KEPT, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom, id};
+use super::model::{Allow, Board, FAULTS_KEPT, Glob, Mount, Owner, Signals, Socket, Then, Whom};
+use super::root::module;
 use super::syntax::{Item, List, Parser, Path, Value};
+use super::values::{
+    Read, account, choice, device, duration, flag, identifier, kept_path, number, option_value, path, permissions,
+    text, word,
+};
 use crate::fdholder::rights::Use;
 use crate::limits::{BOARD_MISTAKES, FDHOLDER_GLOBS, HELD_NAME};
 use crate::socket::address::is_interface;
-use crate::socket::options::{KNOWN, Takes};
+use crate::socket::options::KNOWN;
 use crate::sys::listener::{Kind, UNIX_NAME};
-use crate::sys::time::SECOND;
-use crate::text::number::parse_octal;
-use crate::text::{duration, glob};
+use crate::text::glob;
 
 const DEFAULT_KEPT: &str = "the default is kept";
 const IGNORED: &str = "it is ignored";
@@ -22,9 +25,6 @@ const LEFT_OUT: &str = "it is left out";
 
 /// Longest host name, gethostname(2).
 const HOST_NAME: usize = 64;
-
-/// Longest path of the directory of access rules, and of the rescue command: what the arena has room for.
-const KEPT_PATH: usize = 255;
 
 /// Reads a board config into `board` (which is cleared first). Strings with escapes are decoded into `scratch`
 /// ([`BOARD_SCRATCH`](crate::limits::BOARD_SCRATCH) bytes do for a sensible file). Every mistake is given to `report`,
@@ -49,6 +49,7 @@ pub fn load<'a>(
         socket: entries::SOCKET,
         allow: entries::ALLOW,
         nobody: true,
+        overlay_said: [None; 2],
         glob_bytes: 0,
         places: [None; PLACES],
     };
@@ -70,6 +71,7 @@ pub fn load<'a>(
         }
     }
     reader.end_entry();
+    reader.end_root();
     reader.mistakes
 }
 
@@ -93,6 +95,8 @@ struct Reader<'a, 'r> {
     allow: Allow<'a>,
     /// The current entry of the fd-holder does not say whom it is for.
     nobody: bool,
+    /// Where the file says what, of an overlay's file system.
+    overlay_said: [Option<(&'static str, Place<'a>)>; 2],
     /// Bytes that its patterns will need.
     glob_bytes: usize,
     /// Where the current entry says what.
@@ -130,6 +134,7 @@ impl<'a> Reader<'a, '_> {
             self.wrong("the table", place, wrong, "it is read as if it had");
         }
         self.table = *table;
+        self.board.root.wanted |= *table == Table::RootFs;
         if *entries {
             self.begin_entry(at);
         }
@@ -168,6 +173,23 @@ impl<'a> Reader<'a, '_> {
     fn drop_entry(&mut self, subject: &'static str, wrong: &'static str) {
         if !self.spoilt {
             self.wrong(subject, Place { at: self.entry_at, read: "" }, wrong, LEFT_OUT);
+        }
+    }
+
+    /// The file has ended: is there what is said about an overlay?
+    fn end_root(&mut self) {
+        let (overlay, [kind, options]) = (self.board.root.overlay, self.overlay_said);
+        let (wrong, meaningless) = match overlay {
+            None => ("means nothing without overlay", [kind, options]),
+            Some("tmpfs") => ("means nothing to a tmpfs", [kind, None]),
+            Some(_) => return,
+        };
+        for (subject, place) in meaningless.into_iter().flatten() {
+            self.wrong(subject, place, wrong, IGNORED);
+        }
+        self.board.root.overlay_kind = None;
+        if overlay.is_none() {
+            self.board.root.overlay_options = None;
         }
     }
 
@@ -305,6 +327,31 @@ impl<'a> Reader<'a, '_> {
         self.wrong(subject, at, wrong, LEFT_OUT);
     }
 
+    /// An array of modules, or one.
+    fn modules(&mut self, subject: &'static str, value: Value<'a>, at: Place<'a>, list: &List<'a>) {
+        match value {
+            Value::Text(text) => self.module(subject, Some(text), at),
+            Value::List => {
+                for element in &list.elements {
+                    self.module(subject, element.text, Place { at: element.at, read: element.read });
+                }
+                if list.more {
+                    self.wrong(subject, at, "holds more than 64 modules", "the rest is ignored");
+                }
+            }
+            _ => self.wrong(subject, at, "is no array of strings", IGNORED),
+        }
+    }
+
+    fn module(&mut self, subject: &'static str, words: Option<&'a str>, at: Place<'a>) {
+        match words.filter(|words| module(words).is_some()) {
+            Some(words) => {
+                let _ = self.board.modules.push(words); // as many as an array holds
+            }
+            None => self.wrong(subject, at, "is no module (a name or an absolute path, and its parameters)", LEFT_OUT),
+        }
+    }
+
     fn pair(&mut self, key: Place<'a>, path: &Path<'a>, value: Value<'a>, at: Place<'a>, list: &List<'a>) {
         let table = match (self.table, path.two()) {
             (Table::Lost, _) => return,
@@ -329,11 +376,20 @@ impl<'a> Reader<'a, '_> {
         if let Some(place) = self.places.get_mut(bit) {
             *place = Some(at);
         }
+        self.board.root.wanted |= table == Table::RootFs;
         let (subject, done) = match (row.and_then(|row| KEYS.get(row)), option.and_then(|i| Some((i, KNOWN.get(i)?)))) {
             (Some((_, subject, Key::Allowed(what))), _) => {
                 return self.allow_globs(*what, subject, value, at, list);
             }
-            (Some((_, subject, key)), _) => (*subject, self.set(*key, value)),
+            (Some((_, subject, Key::Modules)), _) => return self.modules(subject, value, at, list),
+            (Some((_, subject, key)), _) => {
+                match key {
+                    Key::OverlayType => self.overlay_said[0] = Some((subject, at)),
+                    Key::OverlayOptions => self.overlay_said[1] = Some((subject, at)),
+                    _ => {}
+                }
+                (*subject, self.set(*key, value))
+            }
             (None, Some((i, known))) => {
                 let read = option_value(known.takes, value);
                 if let Ok(value) = read {
@@ -358,7 +414,10 @@ impl<'a> Reader<'a, '_> {
             Key::Mode => "the socket keeps 0600",
             Key::DirectoryMode => "they keep 0755",
             Key::Owner => "the socket is root's",
-            Key::Init => "no script is run",
+            Key::Init | Key::Script => "no script is run",
+            Key::RootDevice => "root= of the kernel's command line counts",
+            Key::Overlay => "nothing lies over the root",
+            Key::RootType | Key::RootOptions | Key::OverlayType | Key::OverlayOptions | Key::Wait => IGNORED,
             Key::Rules => "there are no rules",
             Key::Name | Key::Hostname | Key::Source | Key::Type | Key::Options | Key::Dumps(_) => IGNORED,
             _ => DEFAULT_KEPT,
@@ -384,6 +443,15 @@ impl<'a> Reader<'a, '_> {
             Key::Init => path(value).map(|path| board.init = Some(path)),
             Key::Signals => choice(value, ["s6", "busybox", ""], "is neither \"s6\" nor \"busybox\"")
                 .map(|i| board.signals = if i == 0 { Signals::S6 } else { Signals::Busybox }),
+            Key::Modules => Ok(()), // done by the caller
+            Key::RootDevice => device(value).map(|device| board.root.device = Some(device)),
+            Key::RootType => word(value).map(|text| board.root.kind = Some(text)),
+            Key::RootOptions => text(value).map(|text| board.root.options = Some(text)),
+            Key::RootTimeout => duration(value).map(|nanos| board.root.timeout = nanos),
+            Key::Overlay => device(value).map(|device| board.root.overlay = Some(device)),
+            Key::OverlayType => word(value).map(|text| board.root.overlay_kind = Some(text)),
+            Key::OverlayOptions => text(value).map(|text| board.root.overlay_options = Some(text)),
+            Key::Wait => duration(value).map(|nanos| mount.wait = nanos),
             Key::Target => path(value).map(|path| mount.target = path),
             Key::Source => text(value).map(|text| mount.source = text),
             Key::Type => text(value).map(|text| mount.kind = text),
@@ -453,6 +521,14 @@ impl<'a> Reader<'a, '_> {
             Key::Rescue => kept_path(value).map(|path| board.fault.rescue = path),
             Key::Timeout => duration(value).map(|nanos| board.timeout = Some(nanos)),
             Key::KillTimeout => duration(value).map(|nanos| board.kill_timeout = Some(nanos)),
+            Key::Script => kept_path(value).map(|path| board.script = Some(path)),
+            Key::ScriptTimeout => match duration(value)? {
+                0 => Err("is no time"),
+                nanos => {
+                    board.script_timeout = Some(nanos);
+                    Ok(())
+                }
+            },
         }
     }
 }
@@ -460,88 +536,4 @@ impl<'a> Reader<'a, '_> {
 /// The table that the first part of a dotted key names.
 fn single_table(first: &str) -> Table {
     TABLES.iter().find(|(name, _, entries)| *name == first && !entries).map_or(Table::Root, |row| row.1)
-}
-
-/// What a value is instead of what it should be.
-type Read<T> = Result<T, &'static str>;
-
-fn text(value: Value<'_>) -> Read<&str> {
-    match value {
-        Value::Text(text) if text.contains('\0') => Err("holds a NUL"),
-        Value::Text(text) => Ok(text),
-        _ => Err("is not a string"),
-    }
-}
-
-fn path(value: Value<'_>) -> Read<&str> {
-    text(value).and_then(|text| if text.starts_with('/') { Ok(text) } else { Err("is not an absolute path") })
-}
-
-/// A path that is kept in the arena.
-fn kept_path(value: Value<'_>) -> Read<&str> {
-    path(value).and_then(|path| if path.len() <= KEPT_PATH { Ok(path) } else { Err("is longer than 255 bytes") })
-}
-
-/// What may be the name of a held descriptor.
-fn identifier(value: Value<'_>) -> Read<&str> {
-    text(value).and_then(|text| match text.len() {
-        1..=HELD_NAME => Ok(text),
-        _ => Err("is not 1 to 255 bytes long"),
-    })
-}
-
-fn permissions(value: Value<'_>) -> Read<u16> {
-    let Value::Text(text) = value else { return Err("is not a string (like \"0660\")") };
-    match parse_octal(text.as_bytes()) {
-        Some(mode @ 0..=0o777) => Ok(mode as u16),
-        Some(_) => Err("is more than 0777"),
-        None => Err("is not an octal number"),
-    }
-}
-
-fn account(value: Value<'_>) -> Option<Id<'_>> {
-    match value {
-        Value::Text(text) => id(text),
-        Value::Number(number) => Some(Id::Number(number)).filter(|_| number != u32::MAX),
-        _ => None,
-    }
-}
-
-fn number(value: Value<'_>, most: u32) -> Read<u32> {
-    match value {
-        Value::Number(number) if number <= most => Ok(number),
-        Value::Number(_) => Err(match most {
-            FAULTS_KEPT => "is more than 8",
-            63 => "is more than 63",
-            255 => "is more than 255",
-            _ => "is more than 2147483647",
-        }),
-        _ => Err("is not a number"),
-    }
-}
-
-/// What is given to setsockopt(2).
-fn option_value(takes: Takes, value: Value<'_>) -> Read<u32> {
-    match takes {
-        Takes::Flag => flag(value).map(u32::from),
-        Takes::Number(most) => number(value, most),
-        Takes::Seconds => match u32::try_from(duration(value)?.div_ceil(SECOND)) {
-            Ok(seconds) if seconds <= i32::MAX as u32 => Ok(seconds),
-            _ => Err("is more than 2147483647 seconds"),
-        },
-    }
-}
-
-fn choice(value: Value<'_>, words: [&str; 3], wrong: &'static str) -> Read<usize> {
-    let Value::Text(text) = value else { return Err(wrong) };
-    words.iter().position(|word| !text.is_empty() && *word == text).ok_or(wrong)
-}
-
-fn flag(value: Value<'_>) -> Read<bool> {
-    if let Value::Flag(on) = value { Ok(on) } else { Err("is neither true nor false") }
-}
-
-fn duration(value: Value<'_>) -> Read<u64> {
-    let read = if let Value::Text(text) = value { duration::parse(text) } else { None };
-    read.ok_or("is not a duration (like \"1500ms\", \"10s\" or \"2m\")")
 }

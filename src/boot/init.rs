@@ -1,17 +1,23 @@
 //! Process 1, from the kernel's hands to the engine and back. Each step says what it could not do and goes on: a
 //! machine with a broken config still boots as far as it can.
 
-use super::{Progress, catch_all, cmdline, console, mounts, policy, rescue, run_image, scandir, shutdown, sockets};
+use super::cmdline::Cmdline;
+use super::modules::Modules;
+use super::{
+    Progress, catch_all, cmdline, console, hostname, mounts, policy, rescue, root, run_image, scandir, shutdown,
+    sockets, switch,
+};
 use crate::board::{self, Board, Signals};
+use crate::has;
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
-use crate::state::{self, Arena, Tables, leave};
+use crate::state::{self, Arena, Header, Tables, leave};
 use crate::svscan::children::JobKind;
 use crate::svscan::enter::{check, has_begun};
 use crate::svscan::start::{begin, fill_stdio, reset_signals};
 use crate::svscan::{Config, Dialect, Engine, Plan, Role};
 use crate::sys::args::Args;
-use crate::sys::process::SpawnError;
+use crate::sys::process::{Rlimit, SpawnError};
 use crate::sys::signal::SignalSet;
 use crate::sys::time::{self, MILLI};
 use crate::sys::{Fd, Result, file, identity};
@@ -41,6 +47,8 @@ pub fn run(args: Args) -> i32 {
     let (begun, nofile) = match &mut arena {
         Ok((arena, why)) => {
             log::set_ring(arena.ring);
+            let started = &mut arena.tables.header.started;
+            *started = switch::began(args.env()).unwrap_or(*started).min(*started);
             (has_begun(&arena.tables.header), begin(arena.tables, *why, Role::Init(Dialect::S6)))
         }
         Err(_) => (false, None),
@@ -74,7 +82,7 @@ pub fn run(args: Args) -> i32 {
     let mut init = CPath::new();
     if !begun {
         let _ = rustix::system::reboot(RebootCommand::CadOff); // ctrl-alt-del is SIGINT from now on
-        match settle(args, arena.tables) {
+        match settle(args, arena.tables, nofile) {
             Some(script) => init = script,
             None => return 111, // twice in a process: it cannot be
         }
@@ -95,7 +103,7 @@ pub fn run(args: Args) -> i32 {
 /// Reads the board config (without one, everything has its default) and prepares what it asks for. What is needed of it when
 /// that is done goes into the header; the rest of it is forgotten. Answers the path of the init script; empty: there is none.
 #[inline(never)] // its buffers would be part of process 1's stack for ever
-fn settle(args: Args, tables: &mut Tables) -> Option<CPath<512>> {
+fn settle(args: Args, tables: &mut Tables, nofile: Option<Rlimit>) -> Option<CPath<512>> {
     let cmdline = cmdline::read(args);
     let path = cmdline.board.get().unwrap_or_default();
     let shown = Printable(path.to_bytes());
@@ -111,24 +119,38 @@ fn settle(args: Args, tables: &mut Tables) -> Option<CPath<512>> {
         header.dialect = dialect.number();
         header.stop_timeout = board.timeout();
         header.kill_timeout = board.kill_timeout();
+        progress(tables, Progress::Mounted);
+        policy::take(board, &mut tables.header);
+        find_root(board, &cmdline, args, nofile, &tables.header);
         prepare(board, tables);
         CPath::of(&[board.init().unwrap_or_default().as_bytes()])
     };
     board::with_file(path, &mut |mistake| warning!("{shown}:{mistake}"), prepare_all)
 }
 
+/// Loads the kernel's modules, and goes on to the root file system if this is an initramfs that wants one: then it does not
+/// come back. An earlier incarnation may have done a part of it: what it has loaded and mounted is there.
+fn find_root(board: &Board<'_>, cmdline: &Cmdline, args: Args, nofile: Option<Rlimit>, header: &Header) {
+    if !has::ROOT {
+        if board.root().wanted || !board.modules().is_empty() {
+            warning!("this build of linchpin can neither load modules nor go on to another root: it goes on in this one");
+        }
+        return;
+    }
+    let modules = Modules::load(board.modules(), cmdline);
+    if root::is_wanted(board, args.env()) {
+        // What this root lacks the other one may have.
+        root::go(board, cmdline, Fd(header.exe_fd), nofile, header.started);
+    }
+    modules.report();
+}
+
 /// All that is there before the first process. An earlier incarnation may have done a part of it: each step is one that can
 /// be done again, or that knows how far it came.
 fn prepare(board: &Board<'_>, tables: &mut Tables) {
-    progress(tables, Progress::Mounted);
-    if let Some(name) = board.hostname() {
-        if let Err(e) = rustix::system::sethostname(name.as_bytes()) {
-            warning!("cannot set the host name {name}: {}", Reason(e));
-        }
-    }
+    hostname::set(board);
     mounts::mount_board(board.mounts(), &mut tables.header.mounts_done);
     let place = scandir::prepare(board, &mut tables.header);
-    policy::take(board, &mut tables.header);
     sockets::take_rights(board, tables);
     fault_point!("boot.rights");
     let bound = sockets::bind_all(board, tables);
@@ -155,6 +177,7 @@ fn progress(tables: &mut Tables, progress: Progress) {
 
 fn supervise(arena: Arena, args: Args, config: Config, init: &CPath<512>) -> i32 {
     let (started, begun) = (arena.tables.header.started, has_begun(&arena.tables.header));
+    switch::forget(args.env());
     let mut engine = match Engine::new(arena, args.env().with_defaults(&ENVIRONMENT), config) {
         Ok(engine) => engine,
         Err(e) => {
@@ -193,7 +216,7 @@ fn start_init_script(engine: &mut Engine, script: &CPath<512>) -> core::result::
     }
     let path = script.path().map_err(SpawnError::Setup)?;
     let mut root = file::open_dir(Fd::CWD, c"/").map_err(SpawnError::Setup)?;
-    let started = engine.start_job(JobKind::InitScript, path, root, true);
+    let started = engine.start_job(JobKind::InitScript, &[path], root, true, 0);
     fault_point!("boot.script");
     engine.note_started_init();
     root.close();

@@ -1,6 +1,9 @@
 //! The kernel's file systems: mounted first of all, unless somebody (an initramfs, a container) has done it already.
 
-use crate::board::Mount;
+use super::device::{self, Until, Waiting};
+use crate::board::{Mount, Source};
+use crate::has;
+use crate::sys::time::MILLI;
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::CPath;
 use crate::text::errno::Reason;
@@ -88,7 +91,7 @@ fn mount_one(early: &Early) -> Result<()> {
 }
 
 /// Whether something is mounted on a directory: it is on another device than the one above it.
-fn is_mount_point(path: &CStr) -> bool {
+pub fn is_mount_point(path: &CStr) -> bool {
     let Ok(here) = rustix::fs::stat(path) else { return false };
     let above = file::open_dir(Fd::CWD, path).and_then(|mut dir| {
         let stat = rustix::fs::statat(dir, c"..", AtFlags::empty());
@@ -114,6 +117,10 @@ pub fn mount_board(mounts: &[Mount<'_>], done: &mut u32) {
     for mount in mounts.iter().skip(*done as usize) {
         match mount_by_words(mount) {
             Ok(()) => info!("mounted {} on {}", mount.source, mount.target),
+            Err(Errno::TIMEDOUT) => {
+                let (source, target, wait) = (mount.source, mount.target, mount.wait / MILLI);
+                warning!("cannot mount {source} on {target}: it did not appear within {wait} ms");
+            }
             Err(e) => complain(mount.source.as_bytes(), mount.target.as_bytes(), e),
         }
         fault_point!("boot.mounting");
@@ -122,9 +129,31 @@ pub fn mount_board(mounts: &[Mount<'_>], done: &mut u32) {
     }
 }
 
+/// The device that a mount is of, as soon as it is there; else the source as it is written. ENOENT: there is none, ETIMEDOUT:
+/// it did not come, EINTR: somebody wants the machine to go down.
+fn find_source(mount: &Mount<'_>) -> Result<CPath<512>> {
+    let written = mount.source.as_bytes();
+    let node = match Source::parse(written) {
+        Ok(Source::Other(_)) | Err(_) => return Ok(CPath::of(&[written])),
+        Ok(Source::Path(_)) if mount.wait == 0 => return Ok(CPath::of(&[written])),
+        Ok(_) if !has::ROOT => return Ok(CPath::of(&[written])),
+        Ok(source) if mount.wait == 0 => device::find(&source)?,
+        Ok(source) => {
+            let mut waiting = Waiting::begin(written);
+            let found = waiting.device(&source, Until::from_now(mount.wait));
+            waiting.end();
+            found.map_err(|ended| match ended {
+                device::Ended::TimeOut => Errno::TIMEDOUT,
+                device::Ended::Asked => Errno::INTR,
+            })?
+        }
+    };
+    Ok(CPath::of(&[node.as_bytes()]))
+}
+
 fn mount_by_words(mount: &Mount<'_>) -> Result<()> {
     let path = |text: &str| CPath::<512>::of(&[text.as_bytes()]);
-    let (source, target, kind) = (path(mount.source), path(mount.target), path(mount.kind));
+    let (source, target, kind) = (find_source(mount)?, path(mount.target), path(mount.kind));
     let (source, target, kind) = (source.path()?, target.path()?, kind.path()?);
     make_parents(target.to_bytes());
     let _ = rustix::fs::mkdir(target, Mode::from_raw_mode(0o755)); // or mount(2) says what is wrong
@@ -142,14 +171,16 @@ fn mount_by_words(mount: &Mount<'_>) -> Result<()> {
 }
 
 /// Mount options: flags, and what the file system itself is told.
-struct Options {
-    flags: MountFlags,
+pub struct Options {
+    /// Flags of mount(2).
+    pub flags: MountFlags,
     remount: bool,
-    data: CPath<512>,
+    /// All others, with commas between them.
+    pub data: CPath<512>,
 }
 
 /// Splits mount options as mount(8) has them.
-fn split_options(words: &[u8]) -> Options {
+pub fn split_options(words: &[u8]) -> Options {
     let mut options = Options { flags: MountFlags::empty(), remount: false, data: CPath::new() };
     for option in words.split(|b| *b == b',').filter(|option| !option.is_empty()) {
         let flag = match option {

@@ -1,11 +1,11 @@
-//! What the board config says about a process 1 that fails, as the arena's header keeps it: whoever needs it has no time to
-//! read a file.
+//! What the board config says about a process 1 that fails, and about the script of a stop, as the arena's header keeps it:
+//! whoever needs it has no time to read a file.
 
 use crate::board::{Board, Fault, Then};
 use crate::state::Header;
 use crate::state::leave;
 
-/// Puts `[fault]` into the header.
+/// Puts `[fault]`, and the script of `[shutdown]`, into the header.
 pub fn take(board: &Board<'_>, header: &mut Header) {
     let Fault { limit, within, then, rescue } = board.fault();
     header.fault_limit = limit;
@@ -15,9 +15,15 @@ pub fn take(board: &Board<'_>, header: &mut Header) {
         Then::Rescue => leave::Then::Rescue,
         Then::Reap => leave::Then::Reap,
     } as u32;
-    // The reader has seen to it that a NUL follows.
-    if let Some((room, rest)) = header.rescue.split_at_mut_checked(rescue.len()) {
-        room.copy_from_slice(rescue.as_bytes());
+    keep(&mut header.rescue, rescue);
+    keep(&mut header.stop_script, board.script().unwrap_or_default());
+    header.stop_script_timeout = board.script_timeout();
+}
+
+/// The reader of the file has seen to it that a NUL follows.
+fn keep(room: &mut [u8; 256], path: &str) {
+    if let Some((room, rest)) = room.split_at_mut_checked(path.len()) {
+        room.copy_from_slice(path.as_bytes());
         rest.fill(0);
     }
 }
@@ -32,13 +38,16 @@ mod tests {
     fn the_header_holds_what_the_file_says_and_nothing_of_what_was_there() {
         let mut header = Header::new_zeroed();
         header.rescue.fill(b'x');
-        let text = b"[fault]\nlimit = 2\nwithin = '7s'\nthen = 'reap'\nrescue = '/r'";
+        header.stop_script.fill(b'x');
+        let text = b"[fault]\nlimit = 2\nwithin = '7s'\nthen = 'reap'\nrescue = '/r'\n[shutdown]\nscript = '/stop'";
         let mut scratch = [0; 64];
         let mut board = Board::new();
         assert_eq!(load(&mut board, text, &mut scratch, &mut |_| ()), 0);
         take(&board, &mut header);
         assert_eq!((header.fault_limit, header.fault_within, header.fault_then), (2, 7_000_000_000, 2));
         assert!(header.rescue.starts_with(b"/r\0") && header.rescue[2..].iter().all(|byte| *byte == 0));
+        assert!(header.stop_script.starts_with(b"/stop\0") && header.stop_script[5..].iter().all(|byte| *byte == 0));
+        assert_eq!(header.stop_script_timeout, 30_000_000_000);
     }
 
     #[test]
@@ -47,5 +56,6 @@ mod tests {
         take(&Board::new(), &mut header);
         assert_eq!((header.fault_limit, header.fault_within, header.fault_then), (5, 60_000_000_000, 0));
         assert!(header.rescue.starts_with(b"/bin/sh\0"));
+        assert_eq!(header.stop_script, [0; 256]);
     }
 }

@@ -250,6 +250,7 @@ pub fn begin(service: &mut Service, want_up: bool, now: Nanos, stamp: Stamp) {
     service.starts = 0;
     service.failures = 0;
     service.watchdog = 0;
+    service.gave_up = 0;
     stop_waiting(service);
     set_stamp(service, stamp);
     set_ready_stamp(service, stamp);
@@ -303,6 +304,7 @@ impl Step<'_> {
     fn want(&mut self, up: bool) {
         let before = self.orders();
         self.service.want_up = up.into();
+        self.service.gave_up = 0;
         self.publish_unless(before);
     }
 
@@ -355,6 +357,7 @@ impl Step<'_> {
                 self.enter(State::Up);
                 disarm(self.service);
                 stop_waiting(self.service);
+                self.service.gave_up = 0;
                 self.service.ready = 0;
                 self.service.started = self.now;
                 self.service.starts = self.service.starts.wrapping_add(1);
@@ -529,6 +532,7 @@ impl Step<'_> {
                 self.kill_leftovers();
                 if wstat == PERMANENT_FAILURE {
                     self.service.want_up = 0;
+                    self.service.gave_up = 1;
                     self.over(b"OD", last);
                 } else {
                     self.over(b"D", last);

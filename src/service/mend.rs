@@ -44,6 +44,7 @@ const RULES: &[Rule] = rules!(Service:
     untallied Bound::Most(1, 0),
     lingers Bound::Most(250, 0),
     notified Bound::Most(1, 1),
+    gave_up Bound::Most(1, 0),
     watchdog Bound::Near(0),
 );
 

@@ -10,6 +10,7 @@
 //! | `dependency NAME REASON` | the service NAME is `down`, `not-ready`, `missing`, or waits for this one: `cycle` |
 //! | `after NAME` | everything stops, but the service NAME, which depends on this one, has not ended yet |
 //! | `descriptor IDENTIFIER` | the fd-holder holds nothing that this, from the service's `sockets`, would mean |
+//! | `order` | it is down because its `finish` said that it has failed for good; an order starts it |
 //!
 //! While a whole scan directory is being stopped, its `.s6-svscan/stopping` holds a line `PLAN DEADLINE`: what follows,
 //! and when those that are left are killed (0: never).
@@ -79,6 +80,8 @@ pub enum Cause<'a> {
     After(&'a [u8]),
     /// Nothing is held with this identifier, or that this glob matches: at most [`NAME`] bytes, none of them 0.
     Descriptor(&'a [u8]),
+    /// Its `finish` has exited with 125: only an order starts it again.
+    Order,
 }
 
 impl<'a> Cause<'a> {
@@ -96,6 +99,7 @@ impl<'a> Cause<'a> {
             }
             Cause::After(name) => put(out, b"after ") && put_name(out, name),
             Cause::Descriptor(id) => put(out, b"descriptor ") && put_identifier(out, id),
+            Cause::Order => put(out, b"order"),
         };
         let done = done && out.push(b'\n').is_ok();
         if !done {
@@ -106,6 +110,9 @@ impl<'a> Cause<'a> {
 
     /// What a line, without its line feed, says; `room` is for the name. `None`: nothing that is known.
     pub fn decode(line: &[u8], room: &'a mut Vec<u8, NAME>) -> Option<Cause<'a>> {
+        if line == b"order" {
+            return Some(Cause::Order);
+        }
         let (word, rest) = split(line, line.iter().position(|byte| *byte == b' ')?)?;
         match word {
             b"restart" => parse_u64(rest).map(Cause::Restart),
@@ -293,14 +300,24 @@ mod tests {
             assert_eq!(line(Cause::Dependency { name: b"db", reason }), format!("dependency db {word}\n"));
         }
         assert_eq!(line(Cause::After(b"web")), "after web\n");
+        assert_eq!(line(Cause::Order), "order\n");
+        assert_eq!(Cause::decode(b"order", &mut Vec::new()), Some(Cause::Order));
         assert_eq!(line(Cause::Descriptor(b"unix:/run/a b")), "descriptor unix:/run/a b\n");
         assert_eq!(line(Cause::Descriptor(b"a\\b\nc")), "descriptor a\\\\b\\nc\n");
     }
 
     #[test]
     fn lines_that_are_not_known_are_none() {
-        let unknown =
-            ["", "restart", "restart ", "restart x", "restart 1 2", "restart 18446744073709551616", "start 1"];
+        let unknown = [
+            "",
+            "restart",
+            "restart ",
+            "restart x",
+            "restart 1 2",
+            "restart 18446744073709551616",
+            "start 1",
+            "order ",
+        ];
         let unknown = unknown.into_iter().chain(["descriptor ", "descriptor a\\", "descriptor \\t"]);
         for text in unknown.chain(["dependency db", "dependency  down", "dependency db up", "kill -1"]) {
             assert_eq!(Cause::decode(text.as_bytes(), &mut Vec::new()), None, "{text:?}");

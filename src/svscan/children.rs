@@ -1,13 +1,14 @@
 //! Deaths, and children that are no services: handlers of signals, the init script. One sweep takes every death there
 //! is; orphans that process 1 inherits are reaped and forgotten.
 
+use super::Role;
 use super::engine::Engine;
 use crate::service::machine::Event;
 use crate::state::Job;
 use crate::sys::args::Argv;
 use crate::sys::memory::commit;
 use crate::sys::process::{self, Spawn, SpawnError};
-use crate::sys::time::{self, Nanos};
+use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{Errno, Fd, signal};
 use crate::text::errno::Reason;
 use crate::{fault_point, info, warning};
@@ -23,6 +24,8 @@ pub enum JobKind {
     InitScript = 2,
     /// Unmounts everything at the end.
     Unmounter = 3,
+    /// What a stop begins with.
+    StopScript = 4,
 }
 
 impl JobKind {
@@ -31,11 +34,14 @@ impl JobKind {
             1 => "signal handler",
             2 => "init script",
             3 => "unmounter",
+            4 => "shutdown script",
             _ => "job",
         }
     }
 }
 
+/// Slots for the shutdown script and the unmounter.
+const KEPT: usize = 2;
 /// Deaths taken per turn: more wait for the next, so that a flood of orphans does not keep others waiting.
 const DEATHS_PER_TURN: usize = 256;
 /// Deaths of services among them: each may be followed by a start, which takes about a millisecond.
@@ -54,9 +60,13 @@ impl Engine {
                 services += 1;
             } else if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
                 let prepared = job.kind == JobKind::InitScript as u8;
+                let is_stop_script = job.kind == JobKind::StopScript as u8;
                 tell_end(job, death.wstat);
                 if prepared {
                     self.ask_for_sockets(now); // it may have mounted a file system, or brought an interface up
+                }
+                if is_stop_script {
+                    self.note_script_ended();
                 }
                 if let Some(job) = self.tables.jobs.iter_mut().find(|job| job.used != 0 && job.pid == death.pid) {
                     (job.used, job.pid) = (0, 0);
@@ -65,6 +75,7 @@ impl Engine {
             fault_point!("death.taken");
             process::reap(death.pid);
             fault_point!("death.reaped");
+            self.go_on_with_stop(now);
             if services == STARTS_PER_TURN {
                 break;
             }
@@ -92,12 +103,22 @@ impl Engine {
         }
     }
 
-    /// Starts a child that is no service, with `dir` as its working directory. ENFILE: there are
-    /// [`crate::limits::JOBS`] already.
-    pub fn start_job(&mut self, kind: JobKind, path: &CStr, dir: Fd, session: bool) -> Result<(), SpawnError> {
-        let free = self.tables.jobs.iter_mut().enumerate().find(|(_, job)| job.used == 0);
+    /// Starts a child that is no service, as `words`, of which the first is its path, with `dir` as its working directory. It
+    /// is killed at `deadline`; 0: never. ENFILE: there are [`crate::limits::JOBS`] already.
+    pub fn start_job(
+        &mut self,
+        kind: JobKind,
+        words: &[&CStr],
+        dir: Fd,
+        session: bool,
+        deadline: Nanos,
+    ) -> Result<(), SpawnError> {
+        // However many handlers of signals there are, process 1 can end the machine.
+        let kept = if kind == JobKind::SignalHandler && matches!(self.config.role, Role::Init(_)) { KEPT } else { 0 };
+        let free = self.tables.jobs.iter_mut().enumerate().filter(|(_, job)| job.used == 0).nth(kept);
         let Some((slot, job)) = free else { return Err(SpawnError::Setup(Errno::NFILE)) };
-        let argv = Argv::<2>::new(&[path]);
+        let argv = Argv::<3>::new(words);
+        let path = words.first().copied().unwrap_or_default();
         let spawn = Spawn {
             path,
             argv: &argv,
@@ -112,7 +133,7 @@ impl Engine {
             nofile: self.config.nofile,
         };
         // The record is there before the child is.
-        *job = Job { used: 1, kind: kind as u8, failed: 0, pid: 0, started: time::boot(), deadline: 0 };
+        *job = Job { used: 1, kind: kind as u8, failed: 0, pid: 0, started: time::boot(), deadline };
         self.tables.inbox.job = slot as u32 + 1; // if a signal is in it, that is what it asked for
         commit(&self.tables.inbox);
         let Some(job) = self.tables.jobs.get_mut(slot) else { return Err(SpawnError::Setup(Errno::NFILE)) };
@@ -162,10 +183,21 @@ impl Engine {
     }
 
     pub(super) fn expire_jobs(&mut self, now: Nanos) {
+        let mut expired = false;
         for job in self.tables.jobs.iter_mut().filter(|job| job.used != 0 && job.deadline > 0 && job.deadline <= now) {
-            warning!("the {} (pid {}) takes too long: killed", JobKind::name(job.kind), job.pid);
-            let _ = process::kill(job.pid, signal::number::KILL);
+            let (pid, took) = (job.pid, now.saturating_sub(job.started) / MILLI);
+            warning!("the {} (pid {pid}) has not ended after {took} ms: killed", JobKind::name(job.kind));
+            // What it waits for is one of its own process group, if it has one.
+            if process::session(pid) == Ok(pid) {
+                let _ = process::kill(-pid, signal::number::KILL);
+            }
+            let _ = process::kill(pid, signal::number::KILL);
             job.deadline = 0;
+            expired = true;
+        }
+        if expired {
+            self.give_up_script();
+            self.go_on_with_stop(now);
         }
     }
 }

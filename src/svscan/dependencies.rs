@@ -245,6 +245,7 @@ impl Engine {
             _ if service.deferred != 0 => Cause::After(name),
             (_, Timer::Start) if worth => Cause::Restart(service.deadline),
             (_, Timer::Kill) if worth => Cause::Kill(service.deadline),
+            _ if service.gave_up != 0 => Cause::Order,
             _ => {
                 if service.waiting_file != 0 {
                     waiting::remove(Fd(service.dir_fd));

@@ -485,9 +485,10 @@ impl Engine {
 }
 
 /// What decides what `supervise/waiting` says. That of a watchdog is put off all the time, and not said.
-pub(super) fn waited_for(service: &Service) -> (u8, u8, u8, Nanos) {
+pub(super) fn waited_for(service: &Service) -> (u8, u8, u8, u8, Nanos) {
+    let (waits, deferred, gave_up) = (service.waits, service.deferred, service.gave_up);
     match Timer::of(service) {
-        Timer::Watchdog => (service.waits, service.deferred, 0, 0),
-        _ => (service.waits, service.deferred, service.timer, service.deadline),
+        Timer::Watchdog => (waits, deferred, gave_up, 0, 0),
+        _ => (waits, deferred, gave_up, service.timer, service.deadline),
     }
 }

@@ -230,6 +230,7 @@ impl Engine {
             self.dependant_gone = true; // look whom to tell next
         }
         self.take_up_inbox(now);
+        self.go_on_with_stop(now);
         fault_point!("enter.told");
         self.tell_asker();
         if has_begun(&self.tables.header) {

@@ -28,6 +28,7 @@ pub mod slots;
 pub mod sockets;
 pub mod start;
 pub mod stop;
+pub mod stop_script;
 pub mod strangers;
 pub mod transfer;
 pub mod upgrade;

@@ -172,7 +172,7 @@ impl Engine {
         let path = CPath::<32>::of(&[b".s6-svscan/SIG", name.as_bytes()]);
         let Ok(path) = path.path() else { return false };
         let scandir = Fd(self.tables.header.scandir_fd);
-        match self.start_job(JobKind::SignalHandler, path, scandir, false) {
+        match self.start_job(JobKind::SignalHandler, &[path], scandir, false, 0) {
             Ok(()) => true,
             Err(SpawnError::Exec(Errno::NOENT)) => false,
             // Whoever has a script for a signal does not want the built-in action.

@@ -95,7 +95,7 @@ impl Engine {
                 }
                 match Waits::of(service) {
                     Waits::Unknown => self.look_at_dependencies(slot, now),
-                    _ if waited_for(service) != (0, 0, 0, 0) || service.waiting_file != 0 => {
+                    _ if waited_for(service) != (0, 0, 0, 0, 0) || service.waiting_file != 0 => {
                         self.note_waiting(slot, now)
                     }
                     _ => {}

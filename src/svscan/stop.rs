@@ -51,8 +51,11 @@ const KILLS: u32 = 3;
 
 impl Engine {
     /// Begins to stop everything: tells everybody, in the given manner; nobody if there is none. If a stop is under way
-    /// already, they are told again, and what follows it changes.
+    /// already, they are told again, and what follows it changes. Process 1 runs the board's shutdown script before.
     pub fn stop(&mut self, plan: Plan, manner: Option<Manner>, now: Nanos) {
+        if Plan::of(&self.tables.header) == Plan::Run && self.holds_stop(plan, manner, now) {
+            return;
+        }
         let timeout = self.stop_timeout();
         let header = &mut self.tables.header;
         let first = Plan::of(header) == Plan::Run;
@@ -79,6 +82,7 @@ impl Engine {
         if let Some(manner) = manner {
             self.terminate_in_order(manner, now);
         }
+        self.note_stop_told();
     }
 
     /// How long a stop waits before it kills; 0 for ever.

@@ -125,6 +125,26 @@ pub fn exec_other(binary: Fd, variable: &CStr) -> Errno {
     }
 }
 
+/// Executes the program at `path`, as the kernel would start it as process 1: with our arguments but for the first, which
+/// becomes its path, with our environment and `variable`, and no signal blocked. Returns only on failure: why. Every signal
+/// is blocked then.
+pub fn exec_program(path: &CStr, variable: &CStr) -> Errno {
+    /// The kernel gives process 1 no more than 32 words.
+    const MOST: usize = 40;
+    let (_, envp) = prepare(variable, Given::All);
+    let mut argv = [ptr::null(); MOST + 1];
+    argv[0] = path.as_ptr().cast::<u8>();
+    let words = args::original().into_iter().flat_map(|args| args.skip(1).words());
+    for (slot, word) in argv[1..MOST].iter_mut().zip(words) {
+        *slot = word.as_ptr().cast();
+    }
+    super::signal::SignalSet::EMPTY.block();
+    // SAFETY: both arrays are made of C strings and end with null.
+    let why = unsafe { raw::execve(path.as_ptr().cast(), argv.as_ptr(), envp) };
+    super::signal::SignalSet::ALL.block();
+    why
+}
+
 fn numbered(binary: Fd) -> CPath<32> {
     CPath::of(&[b"/proc/self/fd/", Decimal::new(binary.0.unsigned_abs().into()).as_bytes()])
 }

@@ -111,6 +111,19 @@ pub fn discard_pages<T: Blank>(buffer: &mut [T], used: usize) {
     discard(unsafe { core::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast(), used) });
 }
 
+/// Lets memory from `start` to `end`, which is touched here and there only, be had by the page and not by huge pages:
+/// where the kernel gives those to everybody, as Debian's does on machines of 512 MiB or more, the first byte that is written
+/// would cost two megabytes. Best effort; kernels without huge pages refuse it.
+pub fn keep_sparse(start: usize, end: usize) {
+    /// The largest page there is; what is left over at the ends is too small to become a huge one.
+    const LARGEST: usize = 64 * 1024;
+    let (start, end) = (start.next_multiple_of(LARGEST), end / LARGEST * LARGEST);
+    if start < end {
+        // SAFETY: it changes nothing but how the kernel fills the mapping.
+        let _ = unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxNoHugepage) };
+    }
+}
+
 /// The code that runs while booting, seldom, or only in commands: start and end. The binary's link script knows; in
 /// tests there is no such part.
 static SELDOM: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];

@@ -57,6 +57,11 @@ pub fn set(resource: Resource, which: Which, limit: Limit) -> Result<()> {
     setrlimit(resource, changed(getrlimit(resource), which, limit))
 }
 
+/// Sets both limits to what they were, as far as that may be.
+pub fn restore(resource: Resource, before: Rlimit) {
+    let _ = setrlimit(resource, before);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -63,6 +63,41 @@ fn empty(inside: Fd, depth: u32) -> Result<()> {
     }
 }
 
+/// Removes all that is in a directory, as far as it lies on `device`: what is mounted there stays, with the directories that
+/// lead to it. What cannot be removed stays too.
+pub fn empty_device(dir: Fd, device: u64) {
+    empty_to(dir, device, 0);
+}
+
+fn empty_to(inside: Fd, device: u64, depth: u32) {
+    // Again, as long as something goes: some file systems lose their place when entries do.
+    loop {
+        let mut removed = false;
+        let _ = dir::visit(inside, c".", |name, _| {
+            removed |= remove_on(inside, name, device, depth);
+            ControlFlow::Continue(())
+        });
+        if !removed {
+            return;
+        }
+    }
+}
+
+fn remove_on(parent: Fd, name: &CStr, device: u64, depth: u32) -> bool {
+    match rustix::fs::unlinkat(parent, name, AtFlags::empty()) {
+        Ok(()) => return true,
+        Err(Errno::ISDIR | Errno::PERM) if depth <= DEPTH => {}
+        Err(_) => return false,
+    }
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let Ok(mut below) = file::open(parent, name, flags, 0) else { return false };
+    if rustix::fs::fstat(below).is_ok_and(|stat| stat.st_dev == device) {
+        empty_to(below, device, depth + 1);
+    }
+    below.close();
+    rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR).is_ok() // EBUSY: something is mounted there
+}
+
 impl Place<'_> {
     fn copy_entry(&mut self, from: Fd, to: Fd, name: &CStr) {
         let above = self.path.len();
@@ -187,6 +222,24 @@ mod tests {
         assert_eq!(std::fs::read_dir(path.join("to")).unwrap().count(), 0);
         assert_eq!(remove(to, c"sub"), Err(Errno::NOENT));
         [&mut from, &mut to, &mut top].into_iter().for_each(Fd::close);
+        std::fs::remove_dir_all(path).unwrap();
+    }
+
+    #[test]
+    fn a_device_is_emptied_and_links_are_not_followed() {
+        let (path, mut top) = scratch("device");
+        std::fs::create_dir_all(path.join("top/a/b")).unwrap();
+        std::fs::create_dir(path.join("kept")).unwrap();
+        std::fs::write(path.join("top/a/b/file"), "text").unwrap();
+        symlink("../kept", path.join("top/link")).unwrap();
+        let mut inside = file::open_dir(top, c"top").unwrap();
+        let device = rustix::fs::fstat(inside).unwrap().st_dev;
+        empty_device(inside, device + 1);
+        assert!(path.join("top/a/b/file").exists() && !path.join("top/link").exists());
+        empty_device(inside, device);
+        assert_eq!(std::fs::read_dir(path.join("top")).unwrap().count(), 0);
+        assert!(path.join("kept").exists());
+        [&mut inside, &mut top].into_iter().for_each(Fd::close);
         std::fs::remove_dir_all(path).unwrap();
     }
 

@@ -46,7 +46,7 @@ impl<'a, const N: usize> Maker<'a, N> {
     pub fn finish(mut self) -> Result<&'a [u8], Full> {
         // Records of a table stay in their order: of two with one key the first is to be found.
         let key = |(hash, place): &(u32, u32)| (*hash as usize % TABLES, *place);
-        order::sort(&mut self.places, &mut |a, b| key(a) < key(b));
+        order::sort(self.places, &mut |a, b| key(a) < key(b));
         let mut from = 0;
         for table in 0..TABLES {
             let rest = self.places.get(from..).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! The board config: what is read, what is said about mistakes, and that a mistake costs no more than it must.
 
 mod entries;
+mod root;
 
 use linchpin::board::{Board, Fault, Glob, Id, Mount, Owner, Signals, Socket, Then, Whom, load};
 use linchpin::fdholder::rights::{GETDUMP, Use};
@@ -114,6 +115,8 @@ fn everything_a_board_can_say_is_read() {
         [shutdown]
         timeout = "1500ms"
         kill-timeout = "2m"
+        script = "/etc/stop"
+        script-timeout = "5s"
     "#
     .replace("[ [socket] ]\n", "");
     let ((), mistakes) = read(text.as_bytes(), |board| {
@@ -122,9 +125,9 @@ fn everything_a_board_can_say_is_read() {
         assert_eq!(board.signals(), Signals::Busybox);
         let [data, tmp] = board.mounts() else { panic!("{:?}", board.mounts()) };
         let expected =
-            Mount { target: "/data", source: "/dev/mmcblk0p3", kind: "ext4", options: "noatime,ro", line: 8 };
+            Mount { target: "/data", source: "/dev/mmcblk0p3", kind: "ext4", options: "noatime,ro", wait: 0, line: 8 };
         assert_eq!(*data, expected);
-        assert_eq!(*tmp, Mount { target: "/tmp", source: "tmpfs", kind: "tmpfs", options: "", line: 13 });
+        assert_eq!(*tmp, Mount { target: "/tmp", source: "tmpfs", kind: "tmpfs", options: "", wait: 0, line: 13 });
         let [unix, tcp, udp, web, scoped, uevents] = board.sockets() else { panic!("{:?}", board.sockets()) };
         assert_eq!((unix.name, unix.address), ("unix:/run/hello.sock", Address::Path(b"/run/hello.sock")));
         assert_eq!((unix.mode, unix.backlog, unix.kind, unix.line), (0o660, 128, Kind::SeqPacket, 18));
@@ -162,6 +165,7 @@ fn everything_a_board_can_say_is_read() {
         let fault = Fault { limit: 3, within: 120_000_000_000, then: Then::Rescue, rescue: "/sbin/rescue" };
         assert_eq!(board.fault(), fault);
         assert_eq!((board.timeout(), board.kill_timeout()), (1_500_000_000, 120_000_000_000));
+        assert_eq!((board.script(), board.script_timeout()), (Some("/etc/stop"), 5_000_000_000));
     });
     assert_eq!(mistakes, [""; 0]);
 }
@@ -215,6 +219,8 @@ fn each_mistake_is_one_sentence_with_its_place() {
             "[shutdown]\ntimeout = 10".into(),
             "2:11: timeout 10 is not a duration (like \"1500ms\", \"10s\" or \"2m\"); the default is kept",
         ),
+        ("[shutdown]\nscript = 'stop'".into(), "2:10: script 'stop' is not an absolute path; no script is run"),
+        ("[shutdown]\nscript-timeout = '0s'".into(), "2:18: script-timeout '0s' is no time; the default is kept"),
         ("[fault]\nlimit = 9".into(), "2:9: limit 9 is more than 8; the default is kept"),
         ("[fault]\nlimit = '1'".into(), "2:9: limit '1' is not a number; the default is kept"),
         ("[fault]\nwithin = '0s'".into(), "2:10: within '0s' is no time; the default is kept"),
@@ -454,6 +460,8 @@ fn check_says_what_becomes_of_a_process_1_that_fails() {
     let rescue = fault("[fault]\nlimit = 1\nwithin = '5s'\nthen = 'rescue'\nrescue = '/r'\n");
     assert_eq!(rescue, "process 1 goes on; after 1 fault within 5000 ms, rescue with /r");
     assert_eq!(fault("fault.then = 'reap'"), "process 1 goes on; after 5 faults within 60000 ms, only reap");
+    let (_, out, _) = check(b"[shutdown]\nscript = '/etc/init.d/rcK'\nscript-timeout = '1m'\n");
+    assert!(out.contains("\nstop      /etc/init.d/rcK             first, 60000 ms at most\n"), "{out}");
 }
 
 #[test]

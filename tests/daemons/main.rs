@@ -10,6 +10,7 @@ mod datagrams;
 mod holder;
 mod listeners;
 mod place;
+mod root;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../svscan/scandir.rs"]
 mod scandir;

@@ -1,6 +1,7 @@
 //! Where the daemons are, a socket for one of them, and what happens to it.
 
 use crate::holder::{AT_ONCE, engine};
+pub use crate::root::{multiarch, root};
 use crate::scandir::*;
 use crate::tmp::TempDir;
 use linchpin::sys::process;
@@ -9,23 +10,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-
-/// The root that scripts/setup has unpacked.
-pub fn root() -> PathBuf {
-    let given = std::env::var_os("LINCHPIN_DAEMONS").map(PathBuf::from);
-    let root = given.unwrap_or_else(|| {
-        let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-        let home = || PathBuf::from(std::env::var_os("HOME").expect("HOME is set")).join(".cache");
-        cache.unwrap_or_else(home).join("linchpin/trees/daemons")
-    });
-    assert!(root.is_dir(), "{} is not there: run scripts/setup", root.display());
-    root
-}
-
-/// What Debian calls this machine's libraries.
-pub fn multiarch() -> String {
-    format!("{}-linux-gnu{}", std::env::consts::ARCH, if cfg!(target_arch = "arm") { "eabihf" } else { "" })
-}
 
 /// How a daemon gets its socket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -20,6 +20,7 @@ mod pty;
 #[allow(dead_code)]
 #[path = "../svscan/scandir.rs"]
 mod scandir;
+mod stop_script;
 mod strangers;
 mod supervise;
 #[allow(dead_code)]

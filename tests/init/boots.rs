@@ -43,6 +43,24 @@ fn a_machine_in_order_has_no_complaints_and_says_how_far_it_is() {
 }
 
 #[test]
+fn the_host_name_is_that_of_its_file_unless_the_board_config_has_one() {
+    for (board, text, name) in
+        [("", "# ours\n\n  box \nother\n", "box\n"), ("[board]\nhostname = \"pin\"\n", "box\n", "pin\n")]
+    {
+        let world = World::new().board(board).with_console();
+        world.file("etc/hostname", 0o644, text);
+        let mut machine = world.boot().up();
+        assert_eq!(machine.text("hostname"), name);
+        assert_eq!(machine.log.complaints(), Vec::<String>::new());
+    }
+    let world = World::new().with_console();
+    world.file("etc/hostname", 0o644, &"x".repeat(65));
+    let mut machine = world.boot().up();
+    let complaints = machine.log.complaints();
+    assert!(complaints[0].ends_with("x is longer than 64 bytes: it is ignored"), "{complaints:?}");
+}
+
+#[test]
 fn the_board_config_is_where_the_command_line_says() {
     let world = World::new().with_argument("linchpin.board=/boot/other.toml").with_argument("quiet");
     world.file("boot/other.toml", 0o644, "[board]\nhostname = \"other\"\n");

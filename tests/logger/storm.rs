@@ -115,22 +115,23 @@ fn storm(whose: Whose, signal: i32, kills: usize, block: usize) -> Found {
     });
     let found = Found::read(&dir, written);
     println!("{whose:?}, {kills} times signal {signal}, {written} lines, {block} bytes at a time: {found:?}");
-    assert!(written > 1000);
+    assert!(written > 5 * kills);
     found
 }
 
-/// With SIGTERM every line is there once; with SIGKILL none is missing, and at most a batch is repeated at each.
+/// With SIGTERM every line is there once; with SIGKILL none is missing, and at most a batch is repeated at each. What Debian's
+/// makes of it is only shown.
 fn all_storms(kills: usize) {
     // A line at a time; and blocks that end in the middle of a line, of which a part waits in the pipe for the rest.
     for block in [LINE, 1030, 70_010] {
         let found = storm(Ours, libc::SIGTERM, kills, block);
         assert_eq!((found.missing, found.repeated, found.torn, found.broken, found.disordered), (0, 0, 0, 0, 0));
-        storm(Theirs, libc::SIGTERM, kills, block);
+        storm(Theirs, libc::SIGTERM, kills / 10, block);
         let found = storm(Ours, libc::SIGKILL, kills, block);
         assert_eq!((found.missing, found.broken, found.disordered), (0, 0, 0));
         let batch = linchpin::limits::LOG_INPUT / 2 / LINE + 1;
         assert!(found.most <= batch && found.repeated <= kills * batch && found.torn <= kills, "{batch} lines a batch");
-        storm(Theirs, libc::SIGKILL, kills, block);
+        storm(Theirs, libc::SIGKILL, kills / 10, block);
     }
 }
 

@@ -301,6 +301,12 @@ fn the_header_gets_what_the_services_go_on_with() {
         ("rules", |tables| tables.header.fdholder_rules_len = 3),
         ("rescue", |tables| tables.header.rescue = [1; 256]),
         ("kill-timeout", |tables| tables.header.kill_timeout = u64::MAX),
+        ("shutdown script", |tables| tables.header.stop_script = [1; 256]),
+        ("script-timeout", |tables| tables.header.stop_script_timeout = u64::MAX),
+        ("shutdown script", |tables| tables.header.stop_stage = 9),
+        ("no shutdown", |tables| (tables.header.stop_stage, tables.header.stop_plan) = (2, 0)),
+        ("no shutdown", |tables| (tables.header.stop_stage, tables.header.stop_plan) = (1, 4)),
+        ("stop_manner", |tables| tables.header.stop_manner = 3),
         ("generation", |tables| tables.header.next_generation = 0),
     ] {
         heals(image, "header", field, damage);
@@ -328,6 +334,10 @@ fn a_plan_is_one_of_the_role() {
     image.restore();
     image.tables().header.plan = 3;
     assert_eq!(image.violation(), None);
+    for stage in 0..=4 {
+        (image.tables().header.stop_stage, image.tables().header.stop_plan) = (stage, 5);
+        assert_eq!(image.violation(), None);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod answers;
 mod checks;
 mod handover;
 mod ring;
+mod root;
 mod scripts;
 mod session;
 mod zone;
@@ -23,10 +24,35 @@ fn words(alphabet: &'static [u8], most: usize) -> impl Strategy<Value = Vec<u8>>
 
 /// A line of a board config, most of them good.
 fn board_line() -> impl Strategy<Value = String> {
-    let header = prop::sample::select(vec!["[[socket]]\n", "[[fdholder.allow]]\n", "[fdholder]\n"]);
+    let header = prop::sample::select(vec![
+        "[[socket]]\n",
+        "[[fdholder.allow]]\n",
+        "[fdholder]\n",
+        "[boot]\n",
+        "[root]\n",
+        "[[mount]]\n",
+    ]);
     let known = linchpin::socket::options::KNOWN.iter().map(|known| known.key);
-    let keys =
-        ["name", "address", "type", "mode", "device", "user", "everybody", "store", "list", "getdump", "max-held"];
+    let keys = [
+        "name",
+        "address",
+        "type",
+        "mode",
+        "device",
+        "user",
+        "everybody",
+        "store",
+        "list",
+        "getdump",
+        "max-held",
+        "modules",
+        "device",
+        "overlay",
+        "overlay-type",
+        "timeout",
+        "wait",
+        "target",
+    ];
     let key = prop::sample::select(keys.into_iter().chain(known).collect::<Vec<_>>());
     let value = prop_oneof![
         "\"(unix:/|unix:@|tcp:127.0.0.1:|udp:\\[::1%[a-z]{1,16}\\]:|netlink:)[a-z0-9]{0,4}\"",
@@ -134,6 +160,25 @@ proptest! {
         let times = numbers.len() as u32;
         let table = [&data[..], &vec![0; numbers.len()], &[0, 0, 14, 16, 0, 0], b"X"].concat();
         zone::zone(&[&header([0; 6])[..], &header([0, 0, 0, times, 1, 1]), &table, b"\n", &rule, b"\n"].concat());
+    }
+
+    #[test]
+    fn nothing_that_is_read_on_the_way_to_the_root_does_harm(
+        data in bytes(300),
+        line in words(b" \"=-.a_b:\n\t/", 60),
+        modules in "(a/)?[a-c_-]{1,3}\\.ko(\\.xz)?:( [a-c/]{1,4}\\.ko){0,3}",
+        // Where the entries are, how many, how large.
+        entries in (0u64..8, 0u32..5, prop_oneof![Just(128u32), any::<u32>()]),
+    ) {
+        root::root(&data);
+        root::root(&line);
+        root::root(modules.as_bytes());
+        let mut header = vec![0; 1024];
+        header[72..80].copy_from_slice(&entries.0.to_le_bytes());
+        header[80..84].copy_from_slice(&entries.1.to_le_bytes());
+        header[84..88].copy_from_slice(&entries.2.to_le_bytes());
+        header.extend(&data);
+        root::root(&header);
     }
 
     #[test]

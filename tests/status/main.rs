@@ -1,5 +1,6 @@
-//! `status`, on scan directories of s6 (Debian's package `s6`) and on our own.
+//! `status` and `failed`, on scan directories of s6 (Debian's package `s6`) and on our own.
 
+mod failed;
 #[allow(dead_code)] // other tests use the rest
 #[path = "../svscan/scandir.rs"]
 mod scandir;

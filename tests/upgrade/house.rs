@@ -25,6 +25,8 @@ fn build_next() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/next");
     let features = if cfg!(feature = "faults") { "next,faults" } else { "next" };
     let mut cargo = Command::new(env!("CARGO"));
+    // What it is built from is there already; cargo before 1.91 does not know that it may be in another directory.
+    cargo.env("CARGO_BUILD_BUILD_DIR", Path::new(THIS).ancestors().nth(2).unwrap());
     cargo.args(["build", "--quiet", "--offline", "--bin", "linchpin", "--features", features, "--target-dir"]);
     cargo.arg(&target).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
     let built = cargo.output().unwrap();

@@ -3,6 +3,7 @@
 mod check;
 mod columns;
 mod exec;
+mod failed;
 mod init;
 mod kmsg;
 mod shutdown;
@@ -31,6 +32,7 @@ pub static VIEWS: &[Applet] = &[
         "shows what process 1 has survived, all services, and what each waits for",
         status::status,
     ),
+    own("failed", failed::USAGE, "lists the services that should be up and are not, and says why", failed::failed),
     own("sockets", sockets::USAGE, "shows all that a fd-holder holds, and how it stands", sockets::sockets),
     own("check", upgrade::CHECK_USAGE, upgrade::CHECK_SUMMARY, check::check),
 ];

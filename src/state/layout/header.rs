@@ -117,5 +117,17 @@ record! {
         pub fdholder_rules: [u8; 256],
         /// The board's rescue command, a path that ends with a NUL.
         pub rescue: [u8; 256],
+        /// What a stop begins with, `[shutdown] script`: a path that ends with a NUL; empty: there is none.
+        pub stop_script: [u8; 256],
+        /// How long that may take.
+        pub stop_script_timeout: u64,
+        /// How far it has come (`svscan::stop_script::Stage`).
+        pub stop_stage: u32,
+        /// What follows it (`svscan::Plan`)…
+        pub stop_plan: u32,
+        /// …and how services are told then (`svscan::stop::Manner`).
+        pub stop_manner: u32,
+        /// Keeps the order.
+        pub stop_spare: u32,
     }
 }

@@ -119,12 +119,14 @@ record! {
         pub lingers: u8,
         /// 1 if it has a notification socket: a record in the table of those.
         pub notified: u8,
+        /// 1 if it is down because its finish said so: a permanent failure.
+        pub gave_up: u8,
         /// For later.
         #[cfg(not(feature = "next"))]
-        pub spare_bytes: [u8; 6],
+        pub spare_bytes: [u8; 5],
         /// Without that, but with its place.
         #[cfg(feature = "next")]
-        pub other_bytes: [u8; 6],
+        pub other_bytes: [u8; 5],
         /// What the run is given to say again that it is alive, through its notification socket; 0: it need not.
         pub watchdog: u64,
         /// Name of the entry in the scan directory; a logger has its producer's.

@@ -7,6 +7,7 @@ use crate::state::leave::Then;
 use crate::state::ledger::What;
 use crate::state::{Header, Tables};
 use crate::svscan::enter::{RUNNING, has_begun};
+use crate::svscan::stop_script::Stage;
 use crate::svscan::{Plan, Role};
 use crate::sys::Fd;
 use crate::sys::time::{Nanos, SECOND};
@@ -25,6 +26,7 @@ const RULES: &[Rule] = rules!(Header:
     init_started Bound::Most(1, 1),
     entered_why Bound::Most(2, 1),
     stop_timeout Bound::Near(0),
+    stop_manner Bound::Most(2, 1),
 );
 
 /// How long a stop has from now on whose deadline is lost.
@@ -79,6 +81,28 @@ pub fn fields(header: &mut Header, role: Role, check: &mut Check<'_>) {
     }
     if !header.rescue.contains(&0) && check.wrong(0, &WHO, "its rescue command is damaged: there is none") {
         header.rescue = [0; 256];
+    }
+    if !header.stop_script.contains(&0) && check.wrong(0, &WHO, "its shutdown script is damaged: there is none") {
+        header.stop_script = [0; 256];
+    }
+    if header.stop_script_timeout > FAR && check.wrong(0, &WHO, "its script-timeout is damaged: it is half a minute") {
+        header.stop_script_timeout = 30 * SECOND;
+    }
+    let asked = matches!(role, Role::Init(_)) && matches!(header.stop_plan, 3..=5);
+    if header.stop_stage > Stage::Told as u32
+        && check.wrong(0, &WHO, "how far the shutdown script has come is damaged: it is over, if there was one")
+    {
+        header.stop_stage = match (Plan::of(header), asked) {
+            (Plan::Run, true) => Stage::Ended,
+            (Plan::Run, false) => Stage::Idle,
+            _ => Stage::Told,
+        } as u32;
+    }
+    if matches!(Stage::of(header), Stage::Asked | Stage::Started | Stage::Ended)
+        && !asked
+        && check.wrong(0, &WHO, "it has a shutdown script that runs, and no shutdown: everything goes on")
+    {
+        (header.stop_stage, header.stop_plan) = (0, 0);
     }
 }
 

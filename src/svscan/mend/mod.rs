@@ -52,7 +52,7 @@ const EPITAPH_RULES: &[Rule] = rules!(Epitaph:
 
 const JOB_RULES: &[Rule] = rules!(Job:
     used Bound::Most(1, 1),
-    kind Bound::Most(3, 1),
+    kind Bound::Most(4, 1),
     started Bound::Past,
     deadline Bound::Near(0),
 );

@@ -2,7 +2,7 @@
 
 mod head;
 mod names;
-mod row;
+pub(super) mod row;
 
 use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
 use crate::applets::help;
@@ -33,7 +33,7 @@ pub const USUAL: [&CStr; 2] = [c"/run/service", c"/service"];
 /// The name column is no wider: who has a longer name moves its own line only.
 pub const WIDEST: usize = 40;
 
-static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
+pub(super) static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 
 /// `status [scandir] [name...]`. Without names, first what the scanner says of itself. A first word that begins with `/` or `.` is the scan directory, unless it is a service
 /// directory; without it, the machine's is looked at. Names: only these services (`NAME`, `NAME/log`, or, beginning with
@@ -91,8 +91,32 @@ fn is_service(path: &CStr) -> bool {
     })
 }
 
-fn open(dir: Fd, path: &CStr) -> Result<Fd> {
+pub(super) fn open(dir: Fd, path: &CStr) -> Result<Fd> {
     file::open(dir, path, OFlags::PATH | OFlags::DIRECTORY, 0)
+}
+
+/// The services of a scan directory, in the order of their names; answers how many had no room.
+pub(super) fn gather(scandir: Fd, names: &mut Names) -> Result<usize> {
+    let mut left_out = 0;
+    dir::visit(scandir, c".", |name, kind| {
+        let is_dir = match kind {
+            FileType::Directory => true,
+            FileType::Symlink | FileType::Unknown => entry::kind(scandir, name) == Ok(FileType::Directory),
+            _ => false,
+        };
+        if is_dir && !name.to_bytes().starts_with(b".") && !is_holder(scandir, name) && !names.push(name.to_bytes()) {
+            left_out += 1;
+        }
+        ControlFlow::Continue(())
+    })?;
+    names.sort();
+    Ok(left_out)
+}
+
+/// Whether a service of a scan directory has a logger.
+pub(super) fn is_logged(scandir: Fd, name: &[u8]) -> bool {
+    let path = CPath::<{ PATH }>::of(&[name, b"/log"]);
+    path.path().and_then(|path| entry::kind(scandir, path)) == Ok(FileType::Directory)
 }
 
 /// The table being printed.
@@ -109,33 +133,20 @@ struct Table<'a> {
 
 impl<'a> Table<'a> {
     fn new(cli: &'a Cli, scandir: Fd) -> Table<'a> {
-        let out = Out { buf: heapless::Vec::new(), failed: None };
+        let out = Out::new();
         Table { cli, scandir, width: 4, now: Stamp::now(), out, missed: false, unreadable: None, unsupervised: 0 }
     }
 
     /// Every service of the scan directory and its logger, in the order of their names.
     fn all(&mut self) -> i32 {
         let Some(names) = NAMES.take() else { return SYSTEM };
-        let (scandir, mut left_out) = (self.scandir, 0usize);
-        let read = dir::visit(scandir, c".", |name, kind| {
-            let is_dir = match kind {
-                FileType::Directory => true,
-                FileType::Symlink | FileType::Unknown => entry::kind(scandir, name) == Ok(FileType::Directory),
-                _ => false,
-            };
-            if is_dir && !name.to_bytes().starts_with(b".") && !is_holder(scandir, name) && !names.push(name.to_bytes())
-            {
-                left_out += 1;
-            }
-            ControlFlow::Continue(())
-        });
-        if let Err(e) = read {
-            return self.cli.unable("read the scan directory", e);
-        }
-        names.sort();
+        let left_out = match gather(self.scandir, names) {
+            Ok(left_out) => left_out,
+            Err(e) => return self.cli.unable("read the scan directory", e),
+        };
         self.head();
         for name in names.iter() {
-            let logger = self.is_logged(name);
+            let logger = is_logged(self.scandir, name);
             self.widen(&[name, if logger { b"/log" } else { b"" }]);
         }
         if names.iter().next().is_some() {
@@ -143,7 +154,7 @@ impl<'a> Table<'a> {
         }
         for name in names.iter() {
             self.show(&CPath::of(&[name]));
-            if self.is_logged(name) {
+            if is_logged(self.scandir, name) {
                 self.show(&CPath::of(&[name, b"/log"]));
             }
         }
@@ -183,11 +194,6 @@ impl<'a> Table<'a> {
                 self.cli.warn(format_args!("{plan}: everything is being stopped; who is left is killed {left}"));
             }
         }
-    }
-
-    fn is_logged(&self, name: &[u8]) -> bool {
-        let path = CPath::<{ PATH }>::of(&[name, b"/log"]);
-        path.path().and_then(|path| entry::kind(self.scandir, path)) == Ok(FileType::Directory)
     }
 
     fn is_scanned(&self) -> Result<bool> {
@@ -269,8 +275,7 @@ impl<'a> Table<'a> {
 
     /// Prints what is left; answers with the exit code.
     fn end(&mut self) -> i32 {
-        self.out.flush();
-        if let Some(e) = self.out.failed {
+        if let Err(e) = self.out.finish() {
             return self.cli.unable("write to standard output", e);
         }
         match self.unreadable {
@@ -286,15 +291,26 @@ impl<'a> Table<'a> {
 }
 
 /// Longest path of a service that can be named.
-const PATH: usize = 1024;
+pub(super) const PATH: usize = 1024;
 
 /// Standard output, a few lines at a time.
-struct Out {
+pub(super) struct Out {
     buf: heapless::Vec<u8, 2048>,
     failed: Option<Errno>,
 }
 
 impl Out {
+    /// Nothing written yet.
+    pub(super) fn new() -> Out {
+        Out { buf: heapless::Vec::new(), failed: None }
+    }
+
+    /// Writes what is left. Error: what could not be written, now or before.
+    pub(super) fn finish(&mut self) -> Result<()> {
+        self.flush();
+        self.failed.map_or(Ok(()), Err)
+    }
+
     fn flush(&mut self) {
         if self.failed.is_none() {
             self.failed = file::write_all(Fd::STDOUT, &self.buf).err();

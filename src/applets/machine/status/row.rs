@@ -63,7 +63,8 @@ impl Sight {
         }
     }
 
-    fn never_started(&self) -> bool {
+    /// Whether it has never run.
+    pub fn never_started(&self) -> bool {
         let Sight::Supervised { status, deaths, .. } = self else { return false };
         // The s6 of Debian does not tell; but its first status has one stamp twice, and later ones have not.
         let first = status.pid == 0 && status.wstat == 0 && status.stamp == status.ready_stamp && *deaths == 0;
@@ -173,6 +174,7 @@ impl<'a> Notes<'a> {
             }
             Cause::After(name) => self.say(format_args!("stops after {}", Printable(name))),
             Cause::Descriptor(id) => self.say(format_args!("waits for {}: it is not held", Printable(id))),
+            Cause::Order => self.say(format_args!("given up: its finish exited with 125")),
         }
     }
 

@@ -42,3 +42,16 @@ pub mod text;
 /// What `linchpin` says of itself. That of the build that tests upgrade to is a later one.
 pub const VERSION: &str =
     if cfg!(feature = "next") { concat!(env!("CARGO_PKG_VERSION"), "+next") } else { env!("CARGO_PKG_VERSION") };
+
+/// What process 1 can do without, and a small build does: features of `Cargo.toml`. Constants, so that the code is the same
+/// in all builds, and the compiler leaves out what is never called.
+pub mod has {
+    /// Going on as another binary, and taking over from one.
+    pub const UPGRADE: bool = cfg!(feature = "upgrade");
+    /// Notification sockets.
+    pub const NOTIFY: bool = cfg!(feature = "notify");
+    /// Loading modules, finding devices, and going from an initramfs to the root file system.
+    pub const ROOT: bool = cfg!(feature = "root");
+    /// Access rules of a fd-holder.
+    pub const RULES: bool = cfg!(feature = "rules");
+}

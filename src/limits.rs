@@ -351,6 +351,9 @@ pub const COMMAND_FILE: usize = 16384;
 /// Words of such a command line, those that the command itself is given included.
 pub const COMMAND_WORDS: usize = 512;
 
+/// Most that `linchpin kmsg` writes into one record of the kernel's log: its own limit was 992 bytes once, and is 1024.
+pub const KMSG_LINE: usize = 960;
+
 /// Bytes of the kernel's command line that are read: the kernels of our machines take 2048.
 pub const KERNEL_WORDS: usize = 4096;
 

@@ -197,7 +197,7 @@ impl<const N: usize> Write for Line<N> {
             take -= 1;
         }
         self.cut = take < s.len();
-        let _ = self.text.push_str(&s[..take]);
+        let _ = self.text.push_str(s.get(..take).unwrap_or_default());
         Ok(())
     }
 }

@@ -5,6 +5,7 @@
 mod tmp;
 
 use linchpin::applets;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -282,27 +283,29 @@ fn lists() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("board/package/linchpin/commands")
 }
 
-/// A list: every name of every command of a group, one a line.
-fn list(group: &applets::Group) -> String {
-    let names = |applet: &'static applets::Applet| {
-        applet.prefixes.iter().map(|prefix| format!("{prefix}{}\n", applet.name)).collect::<String>()
-    };
-    group.applets.iter().map(names).collect()
+/// The groups, with a list for each: every name of every command, one a line.
+fn groups() -> BTreeMap<&'static str, String> {
+    let mut groups: BTreeMap<&str, String> = BTreeMap::new();
+    for group in applets::GROUPS {
+        let list = groups.entry(group.name).or_default();
+        for applet in group.applets {
+            list.extend(applet.prefixes.iter().map(|prefix| format!("{prefix}{}\n", applet.name)));
+        }
+    }
+    groups
 }
 
 #[test]
 fn the_lists_for_image_builders_have_the_commands_of_each_group() {
     const HOW: &str = "run: cargo test --test binary -- --ignored write_the_lists";
-    for group in applets::GROUPS {
-        let written = fs::read_to_string(lists().join(group.name)).unwrap_or_default();
-        assert_eq!(written, list(group), "the list {} is out of date; {HOW}", group.name);
+    for (name, list) in groups() {
+        let written = fs::read_to_string(lists().join(name)).unwrap_or_default();
+        assert_eq!(written, list, "the list {name} is out of date; {HOW}");
     }
-    let mut files: Vec<String> =
-        fs::read_dir(lists()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let files = fs::read_dir(lists()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut files: Vec<String> = files.collect();
     files.sort();
-    let mut groups: Vec<&str> = applets::GROUPS.iter().map(|group| group.name).collect();
-    groups.sort();
-    assert_eq!(files, groups, "there are lists of no group, or none of some; {HOW}");
+    assert_eq!(files, groups().into_keys().collect::<Vec<_>>(), "a list is of no group, or is missing; {HOW}");
 }
 
 #[test]
@@ -310,19 +313,16 @@ fn the_lists_for_image_builders_have_the_commands_of_each_group() {
 fn write_the_lists() {
     let _ = fs::remove_dir_all(lists());
     fs::create_dir_all(lists()).unwrap();
-    for group in applets::GROUPS {
-        fs::write(lists().join(group.name), list(group)).unwrap();
+    for (name, list) in groups() {
+        fs::write(lists().join(name), list).unwrap();
     }
 }
 
 #[test]
-fn every_group_but_the_first_is_a_feature_that_is_on_unless_somebody_says_otherwise() {
+fn every_group_is_a_feature_that_is_on_unless_somebody_says_otherwise() {
     let manifest = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml")).unwrap();
     let line = manifest.lines().find(|line| line.starts_with("default = ")).unwrap();
     let mut features: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
     features.sort();
-    let mut groups: Vec<&str> = applets::GROUPS.iter().map(|group| group.name).collect();
-    assert_eq!(groups.remove(0), "machine");
-    groups.sort();
-    assert_eq!(features, groups);
+    assert_eq!(features, groups().into_keys().collect::<Vec<_>>());
 }

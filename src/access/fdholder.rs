@@ -3,6 +3,7 @@
 use super::{Answer, Detail, Ids, Key, Rules, Trouble, look_up};
 use crate::fdholder::journal::{Journal, Who};
 use crate::fdholder::rights::{self, Grant, Invalid, Place, Use, Verdict};
+use crate::has::RULES;
 use crate::limits::{FDHOLDER_PATTERN, RULES_FILE};
 use crate::state::Client;
 use crate::sys::cell::LendCell;
@@ -115,6 +116,10 @@ pub fn check_loaded(_: Place<'_>, peer: Peer, client: &mut Client) -> Verdict {
 }
 
 fn decide(rules: Place<'_>, peer: Peer, client: &mut Client, keys: impl Iterator<Item = Key>) -> Verdict {
+    if !RULES {
+        tell(client, format_args!("is not judged by rules, which this build of linchpin cannot read"));
+        return Verdict::Failed;
+    }
     let mut said = Said::default();
     let answer = match rules {
         Place::Directory(path) => in_directory(path, keys, &mut said),

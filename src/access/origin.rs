@@ -6,6 +6,7 @@
 //! Pure: no system call.
 
 use super::{KeyPath, Subject};
+use crate::text::ip;
 use crate::text::number::parse_u32;
 use core::fmt::{self, Write};
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -31,7 +32,7 @@ impl Subject for Origin<'_> {
         let mut path = Path(KeyPath::new());
         // What does not fit makes the path invalid.
         let _ = match self {
-            Origin::V4(address, bits) => write!(path, "ip4/{address}_{bits}"),
+            Origin::V4(address, bits) => write!(path, "ip4/{}_{bits}", ip::Shown((*address).into())),
             Origin::V6(address, bits) => write!(path, "ip6/{}_{bits}", Canonical(*address)),
             Origin::Domain(name) => {
                 path.0 = KeyPath::of(&[b"reversedns/", name]);
@@ -62,7 +63,7 @@ impl fmt::Display for Canonical {
                 let [.., high, low] = self.0.segments();
                 write!(f, "::ffff:{high:x}:{low:x}")
             }
-            None => write!(f, "{}", self.0),
+            None => write!(f, "{}", ip::Shown(self.0.into())),
         }
     }
 }
@@ -87,7 +88,7 @@ pub fn written_otherwise(key: &[u8]) -> Option<Origin<'static>> {
     let key = core::str::from_utf8(key).ok()?;
     let (kind, network) = key.split_once('/').filter(|(kind, _)| matches!(*kind, "ip4" | "ip6"))?;
     let (address, bits) = network.split_once('_').unwrap_or((network, ""));
-    let address: IpAddr = address.parse().ok().filter(|address: &IpAddr| address.is_ipv4() == (kind == "ip4"))?;
+    let address = ip::parse(address.as_bytes()).filter(|address| address.is_ipv4() == (kind == "ip4"))?;
     let widest = if address.is_ipv4() { 32 } else { 128 };
     let bits = parse_u32(bits.as_bytes()).filter(|bits| *bits <= widest).unwrap_or(widest);
     let meant = of_address(address).nth((widest - bits) as usize)?;

@@ -47,10 +47,14 @@ pub fn no_command(args: Args) -> i32 {
 
 fn overview(to: Fd) -> i32 {
     write(to, HEAD);
-    for group in GROUPS.iter().filter(|group| !group.applets.is_empty()) {
-        let mut line = Line::<160>::new();
-        let _ = write!(line, "\n{}:", group.title);
-        write(to, line.finish("\n"));
+    let mut title = "";
+    for group in GROUPS {
+        if group.title != title {
+            title = group.title;
+            let mut line = Line::<160>::new();
+            let _ = write!(line, "\n{title}:");
+            write(to, line.finish("\n"));
+        }
         for applet in group.applets {
             let mut line = Line::<160>::new();
             let s6 = applet.prefixes.last().unwrap_or(&"");

@@ -2,27 +2,27 @@
 //! groups, each with its table; this file puts those together and picks the command that was asked for.
 
 #[cfg(feature = "chain")]
-mod chain;
+pub mod chain;
 pub mod cli;
 #[cfg(feature = "connections")]
-mod connections;
-#[cfg(feature = "descriptors")]
-mod descriptors;
+pub mod connections;
+#[cfg(feature = "descriptors-basic")]
+pub mod descriptors;
 mod enter;
 #[cfg(feature = "events")]
-mod events;
+pub mod events;
 mod help;
 pub mod identity;
 mod install;
 #[cfg(feature = "instances")]
-mod instances;
-#[cfg(feature = "logs")]
-mod logs;
-mod machine;
-#[cfg(feature = "services")]
-mod services;
+pub mod instances;
+#[cfg(feature = "logs-basic")]
+pub mod logs;
+pub mod machine;
+#[cfg(feature = "services-basic")]
+pub mod services;
 #[cfg(feature = "upgrade")]
-mod upgrade;
+pub mod upgrade;
 #[cfg(not(feature = "upgrade"))]
 #[path = "upgrade/none.rs"]
 mod upgrade;
@@ -81,8 +81,8 @@ pub const fn s6_only(name: &'static str, usage: &'static str, summary: &'static 
     Applet { name, prefixes: &["s6-"], usage, summary, chains: false, once: false, run }
 }
 
-/// Commands of one kind, which have a folder of their own here and, but for the first, a feature of that name in
-/// `Cargo.toml`: a build without it has none of them.
+/// Commands of one kind, which have a folder of their own here and a feature of that name in `Cargo.toml`: a build without
+/// it has none of them, or the most important ones.
 pub struct Group {
     /// The name of the folder, and of the feature.
     pub name: &'static str,
@@ -92,24 +92,32 @@ pub struct Group {
     pub applets: &'static [Applet],
 }
 
-/// Every group that this build has, in the order in which `help` lists them.
+/// Every group that this build has, in the order in which `help` lists them. A group may come in two pieces.
 #[rustfmt::skip] // one a line
 pub static GROUPS: &[Group] = &[
-    Group { name: "machine", title: "The machine", applets: machine::APPLETS },
+    Group { name: "machine", title: "The machine", applets: machine::BASIC },
+    #[cfg(feature = "views")]
+    Group { name: "machine", title: "The machine", applets: machine::VIEWS },
     #[cfg(feature = "upgrade")]
     Group { name: "upgrade", title: "Going on as another binary", applets: upgrade::APPLETS },
+    #[cfg(feature = "services-basic")]
+    Group { name: "services", title: "Services", applets: services::BASIC },
     #[cfg(feature = "services")]
-    Group { name: "services", title: "Services", applets: services::APPLETS },
+    Group { name: "services", title: "Services", applets: services::MORE },
     #[cfg(feature = "instances")]
     Group { name: "instances", title: "Instances of a service", applets: instances::APPLETS },
     #[cfg(feature = "events")]
     Group { name: "events", title: "Events", applets: events::APPLETS },
+    #[cfg(feature = "descriptors-basic")]
+    Group { name: "descriptors", title: "Held descriptors and sockets", applets: descriptors::BASIC },
     #[cfg(feature = "descriptors")]
-    Group { name: "descriptors", title: "Held descriptors and sockets", applets: descriptors::APPLETS },
+    Group { name: "descriptors", title: "Held descriptors and sockets", applets: descriptors::MORE },
     #[cfg(feature = "connections")]
     Group { name: "connections", title: "Connections", applets: connections::APPLETS },
+    #[cfg(feature = "logs-basic")]
+    Group { name: "logs", title: "Logs", applets: logs::BASIC },
     #[cfg(feature = "logs")]
-    Group { name: "logs", title: "Logs", applets: logs::APPLETS },
+    Group { name: "logs", title: "Logs", applets: logs::MORE },
     #[cfg(feature = "chain")]
     Group { name: "chain", title: "Chain loaders", applets: chain::APPLETS },
 ];
@@ -138,7 +146,7 @@ pub fn run(args: Args) -> i32 {
         Some((applet, name, words)) => (applet.run)(&Cli::new(applet, name, words)),
         None => return help::no_command(args),
     };
-    // Each takes at least one word off.
+    // Each takes at least one word off, but for one that comes once.
     while code == GO_ON {
         let Some((words, lookup)) = enter::take() else { return SYSTEM };
         let Some((applet, name, rest)) = enter::named(words) else { return SYSTEM };

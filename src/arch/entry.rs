@@ -146,7 +146,8 @@ unsafe fn forward(dst: *mut u8, src: *const u8, n: usize) {
 #[cfg(not(target_arch = "x86_64"))]
 unsafe fn fill(dst: *mut u8, byte: u8, n: usize) {
     const W: usize = size_of::<usize>();
-    let word = usize::from_ne_bytes([byte; W]);
+    // Not an array of them: that is filled by memset where nothing is optimised.
+    let word = usize::MAX / 255 * usize::from(byte);
     let mut i = 0;
     // SAFETY: every access is below n, and word accesses happen on word boundaries.
     unsafe {

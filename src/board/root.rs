@@ -85,7 +85,7 @@ impl<'a> Source<'a> {
 pub fn module(words: &str) -> Option<(&str, &str)> {
     let words = words.trim_matches([' ', '\t']);
     let (name, parameters) = match words.find([' ', '\t']) {
-        Some(at) => words.split_at(at),
+        Some(at) => words.split_at_checked(at)?,
         None => (words, ""),
     };
     let is_path = name.starts_with('/');

@@ -8,6 +8,7 @@ use super::{
     sockets, switch,
 };
 use crate::board::{self, Board, Signals};
+use crate::has;
 use crate::limits::{SERVICE_NAME, SERVICES};
 use crate::log::{self, Target};
 use crate::state::{self, Arena, Header, Tables, leave};
@@ -130,6 +131,12 @@ fn settle(args: Args, tables: &mut Tables, nofile: Option<Rlimit>) -> Option<CPa
 /// Loads the kernel's modules, and goes on to the root file system if this is an initramfs that wants one: then it does not
 /// come back. An earlier incarnation may have done a part of it: what it has loaded and mounted is there.
 fn find_root(board: &Board<'_>, cmdline: &Cmdline, args: Args, nofile: Option<Rlimit>, header: &Header) {
+    if !has::ROOT {
+        if board.root().wanted || !board.modules().is_empty() {
+            warning!("this build of linchpin can neither load modules nor go on to another root: it goes on in this one");
+        }
+        return;
+    }
     let modules = Modules::load(board.modules(), cmdline);
     if root::is_wanted(board, args.env()) {
         // What this root lacks the other one may have.

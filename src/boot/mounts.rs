@@ -2,6 +2,7 @@
 
 use super::device::{self, Until, Waiting};
 use crate::board::{Mount, Source};
+use crate::has;
 use crate::sys::time::MILLI;
 use crate::sys::{Errno, Fd, Result, file};
 use crate::text::CPath;
@@ -135,6 +136,7 @@ fn find_source(mount: &Mount<'_>) -> Result<CPath<512>> {
     let node = match Source::parse(written) {
         Ok(Source::Other(_)) | Err(_) => return Ok(CPath::of(&[written])),
         Ok(Source::Path(_)) if mount.wait == 0 => return Ok(CPath::of(&[written])),
+        Ok(_) if !has::ROOT => return Ok(CPath::of(&[written])),
         Ok(source) if mount.wait == 0 => device::find(&source)?,
         Ok(source) => {
             let mut waiting = Waiting::begin(written);

@@ -8,6 +8,7 @@ use super::records::{Now, Records};
 use super::server::Server;
 use super::session;
 use super::wire::{self, Framed, Request};
+use crate::has::UPGRADE;
 use crate::state::Client;
 use crate::sys::epoll::Epoll;
 use crate::sys::{Errno, Fd, process};
@@ -48,7 +49,7 @@ pub fn may_ask(client: &Client) -> bool {
 /// What the next request of a client is, if it is such a one, and all of it is there.
 pub fn next(client: &Client) -> Option<Asked> {
     let Ok(Framed::Whole(payload, fds)) = wire::frame(session::unserved(client)) else { return None };
-    if client.used == 0 || client.reply_len > 0 || !may_ask(client) {
+    if !UPGRADE || client.used == 0 || client.reply_len > 0 || !may_ask(client) {
         return None;
     }
     match Request::decode(payload, fds).ok()? {

@@ -21,6 +21,7 @@
 
 use super::files::{Problem, Reading};
 use super::{cgroup, delay, label};
+use crate::has;
 use crate::limits::{FIFODIR_ENTRIES, NOTIFY_PAUSE, NOTIFY_QUIET, NOTIFY_STATUS, STORED, STORED_MOST};
 use crate::state::{Notify, Service};
 use crate::sys::datagram;
@@ -111,6 +112,10 @@ impl Settings {
 
 /// `notify-socket`.
 pub fn settings(dir: Fd) -> Reading<Settings> {
+    if !has::NOTIFY {
+        let value = Settings { ready: false, ..Settings::DEFAULT };
+        return Reading { value, problem: Some(Problem::Unreadable(Errno::OPNOTSUPP)) };
+    }
     let mut buf = [0; 257];
     let (value, problem) = match file::read(dir, FILE, &mut buf) {
         Ok(text) if text.len() == 257 => (None, Some(Problem::Invalid)),

@@ -266,6 +266,35 @@ fn encode(event: Event) -> Option<(u32, u64)> {
     })
 }
 
+/// The name of an event, for messages.
+pub fn name(event: Event) -> &'static str {
+    const NAMES: [&str; 21] = [
+        "timer",
+        "release",
+        "died",
+        "ready",
+        "alive",
+        "wrong",
+        "extend",
+        "up",
+        "down",
+        "once",
+        "at most once",
+        "signal",
+        "signal to the group",
+        "restart",
+        "reload",
+        "exit",
+        "terminate",
+        "hangup",
+        "drain",
+        "quit",
+        "interrupt",
+    ];
+    let number = encode(event).map_or(0, |(number, _)| number as usize);
+    number.checked_sub(1).and_then(|at| NAMES.get(at)).copied().unwrap_or("an outcome")
+}
+
 fn decode(event: u32, value: u64) -> Option<Event> {
     let signal = || u32::try_from(value).ok().map(|signal| signal as i32).filter(|signal| (0..=64).contains(signal));
     Some(match event {

@@ -12,10 +12,11 @@
 //! of an interface is looked up when the socket is bound.
 
 use crate::sys::listener::UNIX_NAME;
+use crate::text::ip;
 use crate::text::number::parse_u32;
 use crate::text::quote::Printable;
 use core::fmt;
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use core::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// Where a socket is bound.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -190,15 +191,15 @@ pub fn parse_port(word: &[u8]) -> Option<u16> {
 
 /// Reads a numeric address without brackets, IPv6 (`%N` allowed) or IPv4, and adds a port.
 pub fn parse_ip(word: &[u8], port: u16) -> Option<SocketAddr> {
-    let text = core::str::from_utf8(word).ok()?;
-    if let Ok(v4) = text.parse::<Ipv4Addr>() {
+    if let Some(IpAddr::V4(v4)) = ip::parse(word) {
         return Some(SocketAddr::new(IpAddr::V4(v4), port));
     }
-    let (ip, interface) = match text.split_once('%') {
-        Some((ip, interface)) => (ip, parse_u32(interface.as_bytes())?),
-        None => (text, 0),
+    let (word, interface) = match word.iter().position(|byte| *byte == b'%') {
+        Some(at) => (word.get(..at)?, parse_u32(word.get(at + 1..)?)?),
+        None => (word, 0),
     };
-    Some(SocketAddr::V6(SocketAddrV6::new(ip.parse::<Ipv6Addr>().ok()?, port, 0, interface)))
+    let Some(IpAddr::V6(v6)) = ip::parse(word) else { return None };
+    Some(SocketAddr::V6(SocketAddrV6::new(v6, port, 0, interface)))
 }
 
 /// Prints an address as [`Address::parse`] reads it, IP addresses in their shortest form.
@@ -223,15 +224,16 @@ impl fmt::Display for Address<'_> {
 impl fmt::Display for Host<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.interface.is_empty() {
-            return write!(f, "{}", self.ip);
+            return write!(f, "{}", ip::Socket(self.ip));
         }
-        write!(f, "[{}%{}]:{}", self.ip.ip(), Printable(self.interface), self.ip.port())
+        write!(f, "[{}%{}]:{}", ip::Shown(self.ip.ip()), Printable(self.interface), self.ip.port())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use core::net::Ipv6Addr;
     use proptest::prelude::*;
 
     fn host(text: &str) -> Host<'_> {

@@ -6,6 +6,7 @@ use super::arena::{self, STATE};
 use super::schema::name_hash;
 use super::stream::{self, Problem, Summary};
 use super::{Arena, Tables};
+use crate::has::UPGRADE;
 use crate::sys::args::Env;
 use crate::sys::{Errno, Fd, Result, again, fd, sealed};
 use crate::text::CPath;
@@ -112,7 +113,7 @@ fn set_back(binary: Fd, arena: Fd) {
 /// that cannot be. System calls only.
 pub fn go_back() {
     let [binary, arena] = BACK.each_ref().map(|back| Fd(back.load(Relaxed)));
-    if binary.is_some() && arena.is_some() {
+    if UPGRADE && binary.is_some() && arena.is_some() {
         let number = Decimal::new(arena.0.unsigned_abs().into());
         let variable = CPath::<48>::of(&[STATE, b"=", number.as_bytes(), REFUSED]);
         if let Ok(variable) = variable.path() {
@@ -124,7 +125,7 @@ pub fn go_back() {
 /// Takes what the environment names. `None`: it names nothing. If it cannot be taken, the binary that has made it is
 /// executed again; if that cannot be either, what is wrong is the error.
 pub fn given(env: Env) -> Option<core::result::Result<Arena, Refused>> {
-    let value = env.get(VARIABLE.as_bytes())?;
+    let value = env.get(VARIABLE.as_bytes()).filter(|_| UPGRADE)?;
     env.remove(VARIABLE.as_bytes());
     let mut numbers = value.to_bytes().split(|byte| *byte == b',').map(|word| parse_u32(word).unwrap_or(u32::MAX));
     let mut next = || i32::try_from(numbers.next().unwrap_or(u32::MAX)).map_or(Fd::NONE, Fd);

@@ -8,6 +8,7 @@ use crate::sys::environment::{Environment, Place};
 use crate::sys::signal::SignalSet;
 use crate::sys::{Errno, Fd, Result, process};
 use crate::text::CPath;
+use crate::text::ip;
 use crate::text::number::Decimal;
 use core::ffi::CStr;
 use core::fmt::{self, Write};
@@ -49,7 +50,7 @@ pub fn ipc_environment(env: Env, lookup: bool) -> Result<(&'static mut Environme
 pub fn tcp_environment(env: Env, local: SocketAddr) -> Result<(&'static mut Environment, Variables)> {
     let env = Environment::of(env)?;
     env.set(b"PROTO", b"TCP")?;
-    env.set(b"TCPLOCALIP", Text::of(local.ip()).as_bytes())?;
+    env.set(b"TCPLOCALIP", Text::of(ip::Shown(local.ip())).as_bytes())?;
     env.set(b"TCPLOCALPORT", Decimal::new(local.port().into()).as_bytes())?;
     let ip = env.reserve(b"TCPREMOTEIP", ADDRESS)?;
     let port = env.reserve(b"TCPREMOTEPORT", NUMBER)?;

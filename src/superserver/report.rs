@@ -5,6 +5,7 @@ use super::child::Text;
 use super::table::{Client, Ended};
 use crate::applets::cli::Cli;
 use crate::sys::process::Death;
+use crate::text::ip;
 use core::fmt::{self, Display, Formatter};
 use core::net::SocketAddr;
 
@@ -36,7 +37,7 @@ impl Display for Who {
         match self {
             Who::Anybody => f.write_str("?:?"),
             Who::User(user, group) => write!(f, "{user}:{group}"),
-            Who::Address(address) => write!(f, "{}_{}", address.ip(), address.port()),
+            Who::Address(address) => write!(f, "{}_{}", ip::Shown(address.ip()), address.port()),
         }
     }
 }
@@ -94,7 +95,9 @@ impl Report<'_> {
     pub fn starting(&self, local: Option<SocketAddr>) {
         match local {
             None => self.detail(format_args!("starting")),
-            Some(local) => self.detail(format_args!("starting - bound to ip {} port {}", local.ip(), local.port())),
+            Some(local) => {
+                self.detail(format_args!("starting - bound to ip {} port {}", ip::Shown(local.ip()), local.port()))
+            }
         }
         self.status(0);
     }
@@ -158,5 +161,5 @@ impl Report<'_> {
 
 /// An address as the environment has it.
 pub fn text(address: SocketAddr) -> Text {
-    Text::of(address.ip())
+    Text::of(ip::Shown(address.ip()))
 }

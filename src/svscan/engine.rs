@@ -14,6 +14,7 @@ use crate::fdholder::records::{Now, Records};
 use crate::fdholder::rights::Source;
 use crate::fdholder::server::{self, Server, Settings};
 use crate::fdholder::table::Table;
+use crate::has;
 use crate::limits::{DEPENDENCIES, SERVICES};
 use crate::service::handover::{self, Room};
 use crate::service::machine::{Event, State, Timer, Waits};
@@ -187,7 +188,7 @@ impl Engine {
                 records.forgive();
             }
             let source = Source::Board(Some(check_others));
-            let settings = Settings { source, upgrades: true, ..Settings::default() };
+            let settings = Settings { source, upgrades: has::UPGRADE, ..Settings::default() };
             self.holder = Some(Server::new(listener, settings, &mut records, &self.epoll, &Now::read())?);
         }
         Ok(())

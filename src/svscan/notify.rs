@@ -9,6 +9,7 @@ use crate::fault_point;
 use crate::fdholder::records::Now;
 use crate::fdholder::table::{Origin, Table};
 use crate::fdholder::transfer::{self, kind};
+use crate::has::NOTIFY;
 use crate::limits::{NOTIFY_LAST, NOTIFY_TURN, NOTIFY_TURN_FDS};
 use crate::service::fdstore::{self, Gift, Outcome, Owner};
 use crate::service::label;
@@ -115,6 +116,9 @@ impl Engine {
 
     /// A message had come when the process was interrupted.
     pub(super) fn finish_message(&mut self, now: Nanos) {
+        if !NOTIFY {
+            return;
+        }
         let transfer = &mut self.tables.transfer;
         transfer.attempts = transfer.attempts.saturating_add(1);
         commit(transfer);
@@ -140,6 +144,9 @@ impl Engine {
     }
 
     fn socket_of(&self, slot: usize) -> Option<(Fd, u32)> {
+        if !NOTIFY {
+            return None;
+        }
         let service = self.tables.services.get(slot).filter(|service| service.used != 0)?;
         let notify = self.tables.notifies.get(slot)?;
         notify::is_of(notify, service).then_some((Fd(notify.fd), service.generation))
@@ -289,11 +296,17 @@ impl Engine {
 
     /// A service is gone for good: lets go of what it has stored.
     pub(super) fn forget_stored(&mut self, slot: usize) {
+        if !NOTIFY {
+            return;
+        }
         self.change_held(slot, |held, owner, close| fdstore::remove_all(held, owner.handle, close));
     }
 
     /// A stored descriptor has hung up.
     pub(super) fn stored_hung_up(&mut self, token: Token) {
+        if !NOTIFY {
+            return;
+        }
         let Engine { tables, holder, epoll, .. } = self;
         let mut held = Table::new(&mut tables.held, &mut tables.header.held_top);
         let place = token.slot as usize;
@@ -339,6 +352,9 @@ impl Engine {
 
     /// Watches the descriptors that services have stored already.
     pub(super) fn watch_stored(&mut self) {
+        if !NOTIFY {
+            return;
+        }
         let Engine { tables, epoll, .. } = self;
         for (place, record) in Table::new(&mut tables.held, &mut tables.header.held_top).iter() {
             watch_stored(epoll, place, record);
@@ -347,6 +363,9 @@ impl Engine {
 
     /// The supervisor of a service is gone: lets go of its notification socket.
     pub(super) fn close_notify(&mut self, slot: usize) {
+        if !NOTIFY {
+            return;
+        }
         let Tables { services, notifies, .. } = &mut *self.tables;
         let Some(service) = services.get_mut(slot).filter(|service| service.notified != 0) else { return };
         if let Some(notify) = notifies.get_mut(slot) {
@@ -375,6 +394,9 @@ impl Engine {
 
     /// Shows what is to be shown by now.
     pub(super) fn show_what_is_due(&mut self, now: Nanos) {
+        if !NOTIFY {
+            return;
+        }
         self.show_at = 0;
         for slot in 0..self.high {
             if self.tables.services.get(slot).is_some_and(|service| service.notified != 0) {

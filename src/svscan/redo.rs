@@ -8,7 +8,7 @@ use super::Plan;
 use super::engine::{Engine, waited_for};
 use super::inbox::source;
 use crate::service::machine::{self, Event, State, Timer, Waits};
-use crate::service::redo::Moment;
+use crate::service::redo::{self, Moment};
 use crate::service::{label, news, supervisor};
 use crate::state::{Service, Tables};
 use crate::sys::process;
@@ -63,7 +63,7 @@ impl Engine {
             fault_point!("redo.put_back");
             return self.follow(slot, event, &moment, true);
         }
-        error!("{}: {event:?} fails every time: it is given up", label(service));
+        error!("{}: the event {} fails every time: it is given up", label(service), redo::name(event));
         redo.give_up(event, service, now);
         redo.end();
         self.slots.set_pid(slot, service.pid);

@@ -7,6 +7,7 @@ use super::start::inherited;
 use crate::fault_point;
 use crate::fdholder::records::{Now, Records};
 use crate::fdholder::upgrade::{self, Asked};
+use crate::has::UPGRADE;
 use crate::state::handover::{self, Asker, NOBODY_GOES_ON};
 use crate::sys::fd::close_all_on_exec;
 use crate::sys::{Errno, Fd, Result, elf};
@@ -16,7 +17,7 @@ use crate::{notice, warning};
 impl Engine {
     /// Does what clients have asked of the process as a whole.
     pub(super) fn grant_wishes(&mut self) {
-        while let Some(holder) = &mut self.holder {
+        while let Some(holder) = self.holder.as_mut().filter(|_| UPGRADE) {
             let Some((slot, asked)) = holder.take_asker(&Records::of(self.tables)) else { return };
             let answer = match asked {
                 Asked::HandOver => handover::make(self.tables, Fd(self.tables.header.exe_fd), Asker::NONE),
@@ -58,6 +59,9 @@ impl Engine {
 
     /// Tells the client that has asked for this binary that it goes on.
     pub(super) fn tell_asker(&mut self) {
+        if !UPGRADE {
+            return;
+        }
         let header = &self.tables.header;
         let (place, generation) = (header.asker, header.asker_generation);
         if place == NOBODY_GOES_ON {

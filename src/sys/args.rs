@@ -155,16 +155,16 @@ impl Args {
         ptr::eq(self.skip(self.argc.saturating_sub(words.argc)).argv, words.argv)
     }
 
-    /// The words in `text`, each of which ends with a NUL, and then ours, with our environment. E2BIG: that are more than
-    /// [`COMMAND_WORDS`], or it was asked for before. EINVAL: the last word has no NUL.
-    pub fn behind(self, text: &'static [u8]) -> Result<Args> {
+    /// The words in `before`, each of which ends with a NUL, then ours, then those in `after`; with our environment. E2BIG:
+    /// that are more than [`COMMAND_WORDS`], or it was asked for before. EINVAL: one has no NUL.
+    pub fn between(self, before: &'static [u8], after: &'static [u8]) -> Result<Args> {
         let room = JOINED.take().ok_or(Errno::TOOBIG)?;
         let mut argc = 0;
-        let texts = text.split_inclusive(|byte| *byte == 0).map(|word| CStr::from_bytes_with_nul(word).ok());
-        for word in texts.chain(self.words().map(Some)) {
+        let words = |text: &'static [u8]| text.split_inclusive(|byte| *byte == 0).map(CStr::from_bytes_with_nul);
+        for word in words(before).chain(self.words().map(Ok)).chain(words(after)) {
             // The last place stays null.
             let place = room.0.get_mut(argc).filter(|_| argc < COMMAND_WORDS).ok_or(Errno::TOOBIG)?;
-            *place = word.ok_or(Errno::INVAL)?.as_ptr();
+            *place = word.map_err(|_| Errno::INVAL)?.as_ptr();
             argc += 1;
         }
         Ok(Args { argc, argv: room.0.as_ptr(), envp: self.envp })
@@ -261,7 +261,7 @@ struct ExtendedEnv([*const c_char; EXTENDED_ENV_SIZE]);
 static EXTENDED_ENV: super::cell::TakeCell<ExtendedEnv> =
     super::cell::TakeCell::new(ExtendedEnv([ptr::null(); EXTENDED_ENV_SIZE]));
 
-/// For [`Args::behind`].
+/// For [`Args::between`].
 struct Joined([*const c_char; COMMAND_WORDS + 1]);
 static JOINED: super::cell::TakeCell<Joined> = super::cell::TakeCell::new(Joined([ptr::null(); COMMAND_WORDS + 1]));
 
@@ -335,16 +335,16 @@ mod tests {
     }
 
     #[test]
-    fn words_that_were_read_stand_in_front_of_those_that_were_given() {
+    fn words_that_were_read_stand_around_those_that_were_given() {
         let given = [c"x".to_owned(), c"".to_owned()];
         let args = Args { argc: 2, argv: array(&given), envp: array(&[c"A=1".to_owned()]) };
-        let joined = args.behind(b"a\0\0b c\0").unwrap();
-        assert_eq!(joined.words().collect::<Vec<_>>(), [c"a", c"", c"b c", c"x", c""]);
+        let joined = args.between(b"a\0\0b c\0", b"d\0").unwrap();
+        assert_eq!(joined.words().collect::<Vec<_>>(), [c"a", c"", c"b c", c"x", c"", c"d"]);
         assert_eq!(joined.env().get(b"A"), Some(c"1"));
         // SAFETY: as many as there are words, and one more.
-        assert!(unsafe { (*joined.argv.add(5)).is_null() });
+        assert!(unsafe { (*joined.argv.add(6)).is_null() });
         assert!(args.ends_with(args.skip(1)) && args.ends_with(args) && !args.ends_with(joined));
-        assert_eq!(args.behind(b"a\0").err(), Some(Errno::TOOBIG));
+        assert_eq!(args.between(b"a\0", b"").err(), Some(Errno::TOOBIG));
     }
 
     #[test]

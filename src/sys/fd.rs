@@ -186,7 +186,9 @@ impl Inherited {
 /// Closes every descriptor above standard error, but these, which are our own: what somebody left us, at the start of a
 /// process. Best effort: kernels before 5.9 cannot.
 pub fn close_inherited(mut own: [Fd; 2]) -> Inherited {
-    own.sort_unstable_by_key(|fd| fd.0);
+    if own[0].0 > own[1].0 {
+        own.swap(0, 1);
+    }
     let mut done = Ok(());
     let mut from = 3u32;
     for kept in own.into_iter().filter_map(|fd| u32::try_from(fd.0).ok()).filter(|kept| *kept >= 3) {

@@ -3,6 +3,7 @@
 //! With the same records in the same order the bytes are those that cdbmake(1) and s6's programs make. Pure.
 
 use super::cdb::{PAIR, TABLES, hash};
+use super::order;
 
 /// There is no room for this.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -44,7 +45,8 @@ impl<'a, const N: usize> Maker<'a, N> {
     /// Puts in the tables; answers the bytes of the database.
     pub fn finish(mut self) -> Result<&'a [u8], Full> {
         // Records of a table stay in their order: of two with one key the first is to be found.
-        self.places.sort_unstable_by_key(|(hash, place)| (*hash as usize % TABLES, *place));
+        let key = |(hash, place): &(u32, u32)| (*hash as usize % TABLES, *place);
+        order::sort(self.places, &mut |a, b| key(a) < key(b));
         let mut from = 0;
         for table in 0..TABLES {
             let rest = self.places.get(from..).unwrap_or_default();

@@ -8,13 +8,13 @@ use core::ffi::CStr;
 pub struct CPath<const N: usize = 512> {
     bytes: [u8; N],
     len: usize,
-    valid: bool,
+    broken: bool,
 }
 
 impl<const N: usize> CPath<N> {
     /// An empty path.
     pub const fn new() -> Self {
-        CPath { bytes: [0; N], len: 0, valid: true }
+        CPath { bytes: [0; N], len: 0, broken: false }
     }
 
     /// The pieces, one after the other.
@@ -28,14 +28,7 @@ impl<const N: usize> CPath<N> {
 
     /// Appends a piece.
     pub fn push(&mut self, piece: &[u8]) {
-        let end = self.len + piece.len();
-        if end >= N || piece.contains(&0) {
-            self.valid = false;
-            return;
-        }
-        self.bytes[self.len..end].copy_from_slice(piece);
-        self.bytes[end] = 0;
-        self.len = end;
+        self.broken |= !append(&mut self.bytes, &mut self.len, piece);
     }
 
     /// Cuts back to `len` bytes; `len` as [`CPath::len`] gave it earlier.
@@ -43,7 +36,7 @@ impl<const N: usize> CPath<N> {
         if len <= self.len {
             self.len = len;
             self.bytes[len] = 0;
-            self.valid = true;
+            self.broken = false;
         }
     }
 
@@ -59,7 +52,7 @@ impl<const N: usize> CPath<N> {
 
     /// The whole, unless something did not fit.
     pub fn get(&self) -> Option<&CStr> {
-        if !self.valid {
+        if self.broken {
             return None;
         }
         CStr::from_bytes_with_nul(self.bytes.get(..=self.len)?).ok()
@@ -73,6 +66,20 @@ impl<const N: usize> CPath<N> {
     /// The bytes, without NUL.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.len]
+    }
+}
+
+/// Once for all lengths. False: it does not fit.
+fn append(bytes: &mut [u8], len: &mut usize, piece: &[u8]) -> bool {
+    let end = *len + piece.len();
+    match bytes.get_mut(*len..=end) {
+        Some([room @ .., nul]) if !piece.contains(&0) => {
+            room.copy_from_slice(piece);
+            *nul = 0;
+            *len = end;
+            true
+        }
+        _ => false,
     }
 }
 

@@ -1,12 +1,13 @@
 //! /etc/hosts, line by line: hosts(5).
 
+use super::ip;
 use core::net::IpAddr;
 
 /// The address of a line, and its names, the canonical one first. `None`: the line has no address, or no name.
 pub fn line(line: &[u8]) -> Option<(IpAddr, impl Iterator<Item = &[u8]> + Clone)> {
     let meant = line.split(|byte| *byte == b'#').next().unwrap_or_default();
     let mut words = meant.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
-    let address = core::str::from_utf8(words.next()?).ok()?.parse().ok()?;
+    let address = ip::parse(words.next()?)?;
     words.clone().next()?;
     Some((address, words))
 }

@@ -1,8 +1,8 @@
 //! A command line as people write it, without a shell behind it: words, separated by blanks and ends of lines.
 //!
 //! `'…'` takes everything as it is; in `"…"` a `\` takes the meaning from `"`, `\`, `$` and `` ` `` and is gone at the end of
-//! a line; elsewhere it takes it from any character. `#` at the beginning of a word begins a comment. What a shell would
-//! do more than that for is refused unless it is quoted, so that nobody believes it is done: a line that is taken here means
+//! a line; elsewhere it takes it from any character. `#` at the beginning of a word begins a comment. The word `"$@"` stands
+//! for the words that the line is given. What a shell would do more for is refused unless it is quoted, so that nobody believes it is done: a line that is taken here means
 //! the same to a shell (but for `*`, `?`, `[`, `~` and `=`, which are ordinary characters here).
 
 /// What is wrong with a line.
@@ -10,7 +10,7 @@
 pub enum Mistake {
     /// The file ends between quotes: these.
     Open(u8),
-    /// A character that only a shell has a meaning for.
+    /// A character that only a shell has a meaning for, or a second `"$@"`.
     Shell(u8),
     /// A NUL: it cannot be in a word.
     Nul,
@@ -18,6 +18,20 @@ pub enum Mistake {
 
 /// What only a shell can do.
 const SHELL: &[u8] = b"$`&|;<>()";
+
+/// What a line is given.
+const GIVEN: &[u8] = b"\"$@\"";
+/// What ends a word.
+const BLANKS: &[u8] = b" \t\r\n";
+
+/// What has been read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Line {
+    /// How many bytes the words take.
+    pub end: usize,
+    /// Behind how many of them the words come that the line is given, if it wants them.
+    pub given: Option<usize>,
+}
 
 /// Where the reader is.
 #[derive(Clone, Copy)]
@@ -28,9 +42,10 @@ enum Inside {
     Comment,
 }
 
-/// Reads the words that the first `len` bytes of `text` hold, and writes them to its beginning, a NUL behind each. Returns
-/// how many bytes that are; there must be one byte more than `len`. The error is what is wrong, and in which line.
-pub fn unquote(text: &mut [u8], len: usize) -> Result<usize, (Mistake, usize)> {
+/// Reads the words that the first `len` bytes of `text` hold, and writes them to its beginning, a NUL behind each. There must
+/// be one byte more than `len`. The error is what is wrong, and in which line.
+pub fn unquote(text: &mut [u8], len: usize) -> Result<Line, (Mistake, usize)> {
+    let mut given = None;
     let (mut at, mut end, mut line, mut inside) = (0, 0, 1, Inside::Nothing);
     let mut opened = line;
     while at < len {
@@ -70,16 +85,20 @@ pub fn unquote(text: &mut [u8], len: usize) -> Result<usize, (Mistake, usize)> {
                 }
                 None => kept = Some(byte),
             },
+            (Inside::Nothing, b'"') if given.is_none() && wants_given(text.get(at - 1..len)) => {
+                given = Some(end);
+                at += GIVEN.len() - 1;
+            }
             (_, b'\'' | b'"') => {
                 inside = Inside::Quotes(byte);
                 opened = line;
             }
             (Inside::Nothing, b'#') => inside = Inside::Comment,
-            (Inside::Word, b' ' | b'\t' | b'\r' | b'\n') => {
+            (Inside::Word, byte) if BLANKS.contains(&byte) => {
                 end = put(text, end, 0);
                 inside = Inside::Nothing;
             }
-            (Inside::Nothing, b' ' | b'\t' | b'\r' | b'\n') => {}
+            (Inside::Nothing, byte) if BLANKS.contains(&byte) => {}
             _ if SHELL.contains(&byte) => return Err((Mistake::Shell(byte), line)),
             _ => kept = Some(byte),
         }
@@ -91,9 +110,15 @@ pub fn unquote(text: &mut [u8], len: usize) -> Result<usize, (Mistake, usize)> {
     }
     match inside {
         Inside::Quotes(quote) => Err((Mistake::Open(quote), opened)),
-        Inside::Word => Ok(put(text, end, 0)),
-        Inside::Nothing | Inside::Comment => Ok(end),
+        Inside::Word => Ok(Line { end: put(text, end, 0), given }),
+        Inside::Nothing | Inside::Comment => Ok(Line { end, given }),
     }
+}
+
+/// Whether the text begins with that word.
+fn wants_given(text: Option<&[u8]>) -> bool {
+    let after = text.and_then(|text| text.strip_prefix(GIVEN));
+    after.is_some_and(|after| after.first().is_none_or(|byte| BLANKS.contains(byte)))
 }
 
 /// What is written is never more than what has been read, but for the last NUL.
@@ -111,9 +136,9 @@ mod tests {
     fn read(text: &str) -> Result<Vec<String>, (Mistake, usize)> {
         let mut room = text.as_bytes().to_vec();
         room.push(b'?');
-        let end = unquote(&mut room, text.len())?;
+        let line = unquote(&mut room, text.len())?;
         let mut words: Vec<String> =
-            room[..end].split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()).unwrap()).collect();
+            room[..line.end].split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()).unwrap()).collect();
         assert_eq!(words.pop().as_deref(), Some(""), "each word ends with a NUL");
         Ok(words)
     }
@@ -174,6 +199,20 @@ y'"#
     fn quotes_that_are_not_closed_are_told_with_the_line_in_which_they_begin() {
         assert_eq!(read("a\n'b\nc"), Err((Mistake::Open(b'\''), 2)));
         assert_eq!(read("\"b\\\""), Err((Mistake::Open(b'"'), 1)));
+    }
+
+    #[test]
+    fn the_words_that_a_line_is_given_have_their_place_once() {
+        let place = |text: &str| unquote(&mut format!("{text}?").into_bytes(), text.len()).map(|line| line.given);
+        assert_eq!(place("a b"), Ok(None));
+        assert_eq!(place("a \"$@\""), Ok(Some(2)));
+        assert_eq!(place("a 'b c' \"$@\" d"), Ok(Some(6)));
+        assert_eq!(place("\"$@\"\na"), Ok(Some(0)));
+        assert_eq!(place("a '\"$@\"'"), Ok(None));
+        for text in ["\"$@\" \"$@\"", "\"$@\"a", "a\"$@\"", "\" $@\"", "$@", "\"$*\"", "\"$@"] {
+            assert_eq!(place(text), Err((Mistake::Shell(b'$'), 1)), "{text}");
+        }
+        assert_eq!(words("a \"$@\" b # \"$@\""), ["a", "b"]);
     }
 
     #[test]

@@ -47,15 +47,18 @@ fn printed(output: Output) -> String {
 }
 
 #[test]
-fn the_words_of_a_file_are_executed_and_those_behind_its_name_follow() {
+fn the_words_of_a_file_are_executed_with_those_behind_its_name_where_it_wants_them() {
     let place = Place::new(format!("# comment\n{PRINT} a 'b c' \"d\\\"e\" \\\n  f\\ g '' # more\n\nlast\n"));
     assert_eq!(printed(place.exec(&[])), "<a><b c><d\"e><f g><><last>");
-    assert_eq!(printed(place.exec(&["-x", "$HOME", ""])), "<a><b c><d\"e><f g><><last><-x><$HOME><>");
+    assert_eq!(printed(place.exec(&["x"])), "<a><b c><d\"e><f g><><last>");
+    let place = Place::new(format!("{PRINT} a \"$@\" b\n"));
+    assert_eq!(printed(place.exec(&["-x", "$HOME", ""])), "<a><-x><$HOME><><b>");
+    assert_eq!(printed(place.exec(&[])), "<a><b>");
 }
 
 #[test]
 fn a_file_that_names_it_in_its_first_line_is_a_program() {
-    let place = Place::new(format!("#!{BINARY} exec\n{PRINT} one\n  two\n"));
+    let place = Place::new(format!("#!{BINARY} exec\n{PRINT} one\n  two \"$@\"\n"));
     assert_eq!(
         printed(Command::new(&place.file).args(["three", "--", "-4"]).output().unwrap()),
         "<one><two><three><--><-4>"
@@ -85,19 +88,19 @@ fn no_descriptor_is_left_to_the_program() {
 
 #[test]
 fn it_chains_with_other_commands_and_with_itself() {
-    let inner = Place::new(format!("s6-envdir ENV {PRINT}"));
+    let inner = Place::new(format!("s6-envdir ENV {PRINT} \"$@\""));
     let env = inner.dir.path().join("env");
     fs::create_dir(&env).unwrap();
     fs::write(env.join("LETTER"), "q").unwrap();
     let text = fs::read_to_string(&inner.file).unwrap();
-    let text = text.replace("ENV", env.to_str().unwrap()).replace("\"$@\"", "\"$LETTER\" \"$@\"");
+    let text = text.replace("ENV", env.to_str().unwrap()).replace("\"$@\"'", "\"$LETTER\" \"$@\"'");
     fs::write(&inner.file, text).unwrap();
     // By links, as in an image; and everything executed, which must be the same.
     for name in ["s6-envdir", "s6-setsid", "linchpin"] {
         inner.dir.command(name);
     }
     let (dir, file) = (inner.dir.path().display(), inner.file.display());
-    let outer = Place::new(format!("{dir}/s6-setsid {dir}/linchpin exec '{file}' 1"));
+    let outer = Place::new(format!("{dir}/s6-setsid {dir}/linchpin exec '{file}' 1 \"$@\""));
     let path = format!("{dir}:{}", std::env::var("PATH").unwrap());
     for how in ["", "always"] {
         let mut command = Command::new(BINARY);
@@ -178,7 +181,7 @@ fn a_program_that_cannot_be_executed_is_told_as_by_any_chain_loader() {
 #[test]
 fn files_and_words_may_be_many_up_to_a_limit() {
     use linchpin::limits::{COMMAND_FILE, COMMAND_WORDS};
-    let line = |words: usize| format!("sh -c 'echo $#' x{}", " a".repeat(words - 4));
+    let line = |words: usize| format!("sh -c 'echo $#' x \"$@\"{}", " a".repeat(words - 4));
     assert_eq!(printed(Place::new(line(COMMAND_WORDS)).exec(&[])), format!("{}\n", COMMAND_WORDS - 4));
     assert_eq!(printed(Place::new(line(COMMAND_WORDS - 1)).exec(&["b"])), format!("{}\n", COMMAND_WORDS - 4));
     let many = (Some(100), format!("exec: fatal: FILE: there are more than {COMMAND_WORDS} words\n"));
@@ -197,7 +200,7 @@ fn words_that_are_no_utf_8_are_passed_on_as_they_are() {
     text.extend_from_slice(b"\xff\xc3");
     let output = Place::new(text).exec(&[]);
     assert_eq!(output.stdout, b"<\xff\xc3>");
-    let place = Place::new(PRINT);
+    let place = Place::new(format!("{PRINT} \"$@\""));
     let odd = Path::new(OsStr::from_bytes(b"\xfe"));
     assert_eq!(Command::new(BINARY).arg("exec").arg(&place.file).arg(odd).output().unwrap().stdout, b"<\xfe>");
 }

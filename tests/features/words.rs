@@ -7,7 +7,7 @@ use std::process::Command;
 fn read(text: &[u8]) -> Result<Vec<Vec<u8>>, (Mistake, usize)> {
     let mut room = text.to_vec();
     room.push(0xff);
-    let end = unquote(&mut room, text.len())?;
+    let end = unquote(&mut room, text.len())?.end;
     assert!(end <= text.len() + 1);
     let mut words: Vec<Vec<u8>> = room[..end].split(|byte| *byte == 0).map(<[u8]>::to_vec).collect();
     assert_eq!(words.pop().as_deref(), Some(&b""[..]), "each word ends with a NUL");
@@ -35,7 +35,7 @@ fn cases(cases: u32) -> ProptestConfig {
 fn line() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop::sample::select(vec![
         "a", "bc", "=", "b#", "\\#", "'#'", " ", "\t", "\\", "'", "\"", "\\'", "\\\"", "\\$", "$", "`", "&", ";", "''",
-        "\"\"", "'a b'", "\\\\",
+        "\"\"", "'a b'", "\\\\", " \"$@\" ",
     ]);
     let end = prop::sample::select(vec![" ", " # it's \"x", " #\\ `"]);
     // A backslash at the end would take the end of the line away.

@@ -13,7 +13,8 @@ mod softlimit;
 
 use super::{Applet, s6};
 
-pub(super) static APPLETS: &[Applet] = &[
+/// Its commands.
+pub static APPLETS: &[Applet] = &[
     s6("setsid", setsid::USAGE, "runs prog in a new session or process group", setsid::run).chains(),
     s6("setlock", setlock::USAGE, "runs prog with a lock on a file", setlock::run).chains(),
     s6("setuidgid", setuidgid::USAGE, "runs prog as another user (name, or uid:gid)", setuidgid::run).chains(),

@@ -28,7 +28,8 @@ mod tcpserverd;
 
 use super::{Applet, s6};
 
-pub(super) static APPLETS: &[Applet] = &[
+/// Its commands.
+pub static APPLETS: &[Applet] = &[
     s6("ipcserver", ipcserver::USAGE, "makes a unix socket and runs prog for each connection", ipcserver::run),
     s6("tcpserver", tcpserver::USAGE, "makes a TCP socket and runs prog for each connection", tcpserver::run),
     s6("ipcserverd", ipcserverd::USAGE, "runs prog for each connection to its standard input", ipcserverd::run),

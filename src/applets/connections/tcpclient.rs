@@ -25,6 +25,7 @@ use crate::sys::name::{self, End};
 use crate::sys::time::{self, Nanos, SECOND};
 use crate::sys::{Errno, Fd, Result, socket};
 use crate::text::errno::Reason;
+use crate::text::ip;
 use crate::text::number::{Decimal, parse_u32};
 use crate::text::quote::Printable;
 use core::ffi::CStr;
@@ -275,14 +276,14 @@ fn introduce(
     // The other side may have reset the connection by now; prog will see.
     let remote = name::ip(fd, End::Remote).unwrap_or(asked);
     if wanted.verbosity >= 2 {
-        cli.info(format_args!("connected to {} port {}", remote.ip(), remote.port()));
+        cli.info(format_args!("connected to {} port {}", ip::Shown(remote.ip()), remote.port()));
     }
     environment.set(b"PROTO", b"TCP")?;
     for (ip, port, address) in
         [(&b"TCPREMOTEIP"[..], &b"TCPREMOTEPORT"[..], remote), (b"TCPLOCALIP", b"TCPLOCALPORT", local)]
     {
         let mut text = heapless::String::<48>::new();
-        write!(text, "{}", address.ip()).map_err(|_| Errno::NAMETOOLONG)?;
+        write!(text, "{}", ip::Shown(address.ip())).map_err(|_| Errno::NAMETOOLONG)?;
         environment.set(ip, text.as_bytes())?;
         environment.set(port, Decimal::new(address.port().into()).as_bytes())?;
     }
@@ -309,7 +310,9 @@ fn introduce(
         match ident::refusal(e) {
             _ if wanted.verbosity == 0 => {}
             Some(text) => cli.warn(format_args!("ident server replied: {text}")),
-            None => cli.warn(format_args!("unable to ask the ident server of {}: {}", remote.ip(), Reason(e))),
+            None => {
+                cli.warn(format_args!("unable to ask the ident server of {}: {}", ip::Shown(remote.ip()), Reason(e)))
+            }
         }
         0
     });

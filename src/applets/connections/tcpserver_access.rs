@@ -26,6 +26,7 @@ use crate::sys::environment::Environment;
 use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{Errno, Fd, Result, file, poll, process, socket};
 use crate::text::errno::Reason;
+use crate::text::ip;
 use crate::text::number::parse_u32;
 use core::ffi::CStr;
 use core::fmt::Write;
@@ -140,7 +141,7 @@ fn connection(cli: &Cli) -> core::result::Result<Connection, i32> {
 
 /// An address; one of IPv6 that stands for an IPv4 address is that, so that its rules cannot be evaded.
 fn address(word: &[u8]) -> Option<IpAddr> {
-    let address: IpAddr = core::str::from_utf8(word).ok()?.parse().ok()?;
+    let address = ip::parse(word)?;
     Some(address.to_canonical())
 }
 

@@ -11,7 +11,8 @@ mod udp_socketbinder;
 
 use super::{Applet, own, s6};
 
-pub(super) static APPLETS: &[Applet] = &[
+/// What one needs to use held descriptors one by one.
+pub static BASIC: &[Applet] = &[
     s6(
         "fdholder-store",
         "[ -d fd ] [ -t timeout ] [ -T fdtimeout ] socket id",
@@ -27,6 +28,10 @@ pub(super) static APPLETS: &[Applet] = &[
     .chains(),
     s6("fdholder-delete", "[ -t timeout ] socket id", "lets a fd-holder close a descriptor", fdholder::single::delete),
     s6("fdholder-list", "[ -t timeout ] socket", "lists what a fd-holder holds", fdholder::list::list),
+];
+
+/// All others.
+pub static MORE: &[Applet] = &[
     s6(
         "fdholder-getdump",
         "[ -t timeout ] socket prog...",

@@ -10,7 +10,8 @@ const CONTROL: &str = "[-wu | -wU | -wd | -wD | -wr | -wR] [-T timeout] [-s sign
                        servicedir name";
 const STATUS: &str = "[-uwNrpgest | -o field,...] [-n] servicedir name";
 
-pub(super) static APPLETS: &[Applet] = &[
+/// Its commands.
+pub static APPLETS: &[Applet] = &[
     s6("instance-maker", maker::USAGE, "makes a service directory for instances of a template", maker::maker),
     s6("instance-create", CREATE, "makes and starts an instance", life::create),
     s6("instance-delete", "[-X] [-t timeout] servicedir name", "stops and removes an instance", life::delete),

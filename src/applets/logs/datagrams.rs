@@ -6,6 +6,7 @@ use crate::limits::{PIPE_PIECE, SYSLOG_LEFT, SYSLOG_SOCKETS};
 use crate::sys::poll::{self, PollFd, PollFlags};
 use crate::sys::time::{self, MILLI, Nanos};
 use crate::sys::{Errno, Fd, queue, signal};
+use crate::text::ip;
 use crate::text::syslog;
 use core::fmt::Write;
 use core::net::SocketAddr;
@@ -191,7 +192,7 @@ impl Server<'_> {
 fn sender(from: Option<SocketAddr>) -> heapless::String<64> {
     let mut text = heapless::String::new();
     if let Some(from) = from {
-        let _ = write!(text, "{}_{}: ", from.ip().to_canonical(), from.port()); // 49 bytes at most
+        let _ = write!(text, "{}_{}: ", ip::Shown(from.ip().to_canonical()), from.port()); // 49 bytes at most
     }
     text
 }

@@ -14,8 +14,12 @@ mod whole;
 
 use super::{Applet, own, s6, s6_only};
 
-pub(super) static APPLETS: &[Applet] = &[
-    s6_only("log", logger::USAGE, "writes lines into logdirs that it keeps small", logger::run),
+/// What writes logs.
+pub static BASIC: &[Applet] =
+    &[s6_only("log", logger::USAGE, "writes lines into logdirs that it keeps small", logger::run)];
+
+/// What reads them, and what makes them of what is no standard output of a service.
+pub static MORE: &[Applet] = &[
     own("log", reader::USAGE, "shows the logs of services, merged by time", reader::run),
     s6("tai64n", tai64n::USAGE, "puts a time stamp in front of each line", tai64n::run),
     s6("tai64nlocal", tai64nlocal::USAGE, "makes time stamps readable", tai64nlocal::run),

@@ -1,8 +1,9 @@
-//! `exec file [arg...]`: goes on as the program whose command line is written in a file, and further words. So a file that
-//! begins with `#!/sbin/linchpin exec` and can be executed is a script, in an image that has no shell: see
+//! `exec file [arg...]`: goes on as the program whose command line is written in a file. So a file that begins with
+//! `#!/sbin/linchpin exec` and can be executed is a script, in an image that has no shell: see
 //! [`words`](crate::text::words) for how it is written.
 //!
-//! The file is one command line, however many lines it has. Exit code: as the program that is executed; 100: wrong usage,
+//! The arguments take the place of a word `"$@"`, as in a shell; without that they are left out, for supervisors give `run`
+//! the name of the service, and `finish` what there is to know of its end. The file is one command line, however many lines it has. Exit code: as the program that is executed; 100: wrong usage,
 //! or something is wrong with the file; 111: it cannot be read; 126, 127: the program cannot be executed, is not there.
 
 use crate::applets::cli::{Cli, SYSTEM, WrongUsage};
@@ -33,8 +34,8 @@ pub fn run(cli: &Cli) -> i32 {
     })
 }
 
-/// The words of the file at `path`, and then `further`. The error is an exit code; what is wrong has been said.
-fn read(cli: &Cli, path: &CStr, further: Args) -> Result<Args, i32> {
+/// The words of the file at `path`, with `given` where it wants those. The error is an exit code; what is wrong has been said.
+fn read(cli: &Cli, path: &CStr, given: Args) -> Result<Args, i32> {
     let name = Printable(path.to_bytes());
     let Some(text) = TEXT.take() else { return Err(SYSTEM) };
     // One byte more than there may be tells that there are more; one more is for the NUL of the last word.
@@ -48,18 +49,20 @@ fn read(cli: &Cli, path: &CStr, further: Args) -> Result<Args, i32> {
     if len > COMMAND_FILE {
         return Err(cli.refuse(format_args!("{name} is longer than {COMMAND_FILE} bytes")));
     }
-    let end = unquote(text, len).map_err(|(mistake, line)| match mistake {
-        Mistake::Open(quote) => cli.refuse(format_args!("{name}:{line}: a {} is not closed", char::from(quote))),
+    let line = unquote(text, len).map_err(|(mistake, at)| match mistake {
+        Mistake::Open(quote) => cli.refuse(format_args!("{name}:{at}: a {} is not closed", char::from(quote))),
         Mistake::Shell(byte) => cli.refuse(format_args!(
-            "{name}:{line}: a {} means nothing here, there is no shell: put it between ' and '",
+            "{name}:{at}: a {} means nothing here, there is no shell: put it between ' and '",
             char::from(byte)
         )),
-        Mistake::Nul => cli.refuse(format_args!("{name}:{line}: there is a NUL byte: it is no text")),
+        Mistake::Nul => cli.refuse(format_args!("{name}:{at}: there is a NUL byte: it is no text")),
     })?;
-    let text = text.get(..end).unwrap_or_default();
-    if text.is_empty() {
+    let text = text.get(..line.end).unwrap_or_default();
+    let (before, after) = text.split_at_checked(line.given.unwrap_or(line.end)).unwrap_or_default();
+    if before.is_empty() {
         return Err(cli.refuse(format_args!("{name} names no program")));
     }
-    let joined = further.behind(text);
+    let given = if line.given.is_some() { given } else { given.skip(given.len()) };
+    let joined = given.between(before, after);
     joined.map_err(|_| cli.refuse(format_args!("{name}: there are more than {COMMAND_WORDS} words")))
 }

@@ -17,14 +17,19 @@ mod waiting;
 
 use super::{Applet, s6};
 
-pub(super) static APPLETS: &[Applet] = &[
-    s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
-    s6("supervise", "servicedir", "supervises one service, without a scanner", supervise::supervise),
+/// What one needs to control services.
+pub static BASIC: &[Applet] = &[
     s6("svc", svc::USAGE, "sends commands to supervisors, and waits for what comes of them", svc::svc),
     s6("svstat", "[-uwNrpgest | -o field,...] [-n] servicedir", "tells the status of a service", svstat::svstat),
     s6("svscanctl", "[-zabhtiqnN] scandir", "sends commands to the scanner of a scan directory", svscanctl::svscanctl),
     s6("svok", "servicedir", "tells by its exit code whether a service is supervised", svok::svok),
     s6("svwait", svwait::USAGE, "waits until services are in a state", svwait::svwait),
+];
+
+/// All others.
+pub static MORE: &[Applet] = &[
+    s6("svscan", svscan::USAGE_LINE, "supervises the services of a directory", svscan::svscan),
+    s6("supervise", "servicedir", "supervises one service, without a scanner", supervise::supervise),
     s6("svlisten", svlisten::USAGE, "runs a program, and waits until services are in a state", svlisten::svlisten),
     s6("svlisten1", svlisten::USAGE1, "runs a program, and waits until a service is in a state", svlisten::svlisten1),
     s6("svperms", svperms::USAGE, "tells and changes who may see, control and listen to services", svperms::svperms),

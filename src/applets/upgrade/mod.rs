@@ -13,5 +13,6 @@ pub const CHECK_USAGE: &str = "file | --binary path [-s socket|scandir]";
 /// What `check` does.
 pub const CHECK_SUMMARY: &str = "tells what is wrong with a board config, or with a binary to go on as";
 
-pub(super) static APPLETS: &[Applet] =
+/// Its commands.
+pub static APPLETS: &[Applet] =
     &[own("reexec", reexec::USAGE, "has process 1, or a svscan, go on as another binary", reexec::reexec)];

@@ -3,6 +3,7 @@
 use super::look::Sight;
 use super::row::{Facts, Row};
 use crate::limits::{BOARD_SOCKETS, HELD, HELD_NAME};
+use crate::text::order;
 use crate::text::tai::Stamp;
 
 /// Most descriptors: what is held, and what the board config still waits for.
@@ -70,7 +71,7 @@ impl List {
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
         let rows = &mut self.rows;
-        rows.sort_unstable_by(|a, b| a.id.of(bytes).cmp(b.id.of(bytes)));
+        order::sort(rows, &mut |a, b| a.id.of(bytes) < b.id.of(bytes));
         let mut kept = 0;
         for at in 0..rows.len() {
             let id = |at: usize| rows.get(at).map(|row| row.id.of(bytes));

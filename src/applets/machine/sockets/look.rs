@@ -3,6 +3,7 @@
 use crate::sys::diag::{self, Access, Diag, Name, Socket};
 use crate::sys::entry::FileType;
 use crate::sys::{Fd, file};
+use crate::text::ip;
 use core::fmt::Write;
 
 /// Longest address: that of a path, with some to spare.
@@ -157,7 +158,7 @@ fn put_name(out: &mut Address, socket: Socket, name: Name<'_>) -> bool {
             if address.port() == 0 && address.ip().is_unspecified() {
                 return false;
             }
-            let _ = write!(Text(out), "{}:{address}", kind_of(socket));
+            let _ = write!(Text(out), "{}:{}", kind_of(socket), ip::Socket(address));
         }
         Name::Netlink(port, groups) => {
             let _ = write!(Text(out), "netlink:{}", socket.protocol);

@@ -2,6 +2,7 @@
 
 use crate::limits::SERVICES;
 use crate::service::waiting::NAME;
+use crate::text::order;
 
 /// At most [`SERVICES`] names.
 pub struct Names {
@@ -48,7 +49,7 @@ impl Names {
     pub fn sort(&mut self) {
         let bytes = &self.bytes;
         let spans = self.spans.get_mut(..self.count).unwrap_or_default();
-        spans.sort_unstable_by(|a, b| a.of(bytes).cmp(b.of(bytes)));
+        order::sort(spans, &mut |a, b| a.of(bytes) < b.of(bytes));
     }
 
     /// The names.

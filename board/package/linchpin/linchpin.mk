@@ -58,7 +58,7 @@ LINCHPIN_CARGO_BUILD_OPTS = --bin linchpin
 ifneq ($(LINCHPIN_COMMON_GROUPS),$(strip $(LINCHPIN_COMMON_OPTIONAL)))
 LINCHPIN_CARGO_BUILD_OPTS += \
 	--no-default-features \
-	--features "$(LINCHPIN_COMMON_GROUPS)"
+	--features "machine $(LINCHPIN_COMMON_GROUPS)"
 endif
 
 # A tree has no vendored crates as a downloaded tarball has. The compiler that

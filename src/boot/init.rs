@@ -133,7 +133,9 @@ fn settle(args: Args, tables: &mut Tables, nofile: Option<Rlimit>) -> Option<CPa
 fn find_root(board: &Board<'_>, cmdline: &Cmdline, args: Args, nofile: Option<Rlimit>, header: &Header) {
     if !has::ROOT {
         if board.root().wanted || !board.modules().is_empty() {
-            warning!("this build of linchpin can neither load modules nor go on to another root: it goes on in this one");
+            warning!(
+                "this build of linchpin can neither load modules nor go on to another root: it goes on in this one"
+            );
         }
         return;
     }

@@ -1,7 +1,8 @@
 //! The tokens of a line of TOML, one at a time, and where they are. Pure.
 
 use super::diagnostic::Mistake;
-use super::lexer::{Token, TokenKind};
+use toml_parser::Source;
+use toml_parser::lexer::{Lexer, Token, TokenKind};
 
 /// Why a line is [`Item::Broken`](super::syntax::Item::Broken); offsets are those of the line.
 pub struct Fault<'a> {
@@ -16,10 +17,11 @@ pub struct Fault<'a> {
 /// Result of reading a part of a line.
 pub type Result<'a, T> = core::result::Result<T, Fault<'a>>;
 
-/// The tokens of a line (or of several, where a value has them), one of them at hand. Offsets are within `text`.
+/// The tokens of a line (or of several, where a value has them), one of them at hand. Offsets are within `source`.
 pub struct Line<'a> {
-    text: &'a str,
-    token: Token,
+    source: Source<'a>,
+    lexer: Lexer<'a>,
+    token: Option<Token>,
     /// End of the last token that was consumed, blanks apart.
     pub end: usize,
 }
@@ -27,56 +29,57 @@ pub struct Line<'a> {
 impl<'a> Line<'a> {
     /// The tokens of `text`.
     pub fn new(text: &'a str) -> Line<'a> {
-        Line { text, token: Token::at(text.as_bytes(), 0), end: 0 }
+        let source = Source::new(text);
+        let mut lexer = source.lex();
+        let token = lexer.next();
+        Line { source, lexer, token, end: 0 }
     }
 
     /// Kind of the token at hand; at the end, `Eof`.
     pub fn kind(&self) -> TokenKind {
-        self.token.kind
+        self.token.map_or(TokenKind::Eof, |token| token.kind())
     }
 
     /// Where the token at hand begins.
     pub fn start(&self) -> usize {
-        self.token.start
+        self.token.map_or(self.end, |token| token.span().start())
     }
 
     /// The token at hand as it is written.
     pub fn word(&self) -> &'a str {
-        self.text.get(self.token.start..self.token.end).unwrap_or_default()
+        self.token.and_then(|token| self.source.get(token)).map_or("", |raw| raw.as_str())
     }
 
     /// Goes on to the next token.
     pub fn advance(&mut self) {
-        self.end = self.token.end;
-        self.pass();
-    }
-
-    fn pass(&mut self) {
-        self.token = Token::at(self.text.as_bytes(), self.token.end);
+        if let Some(token) = self.token {
+            self.end = token.span().end();
+            self.token = self.lexer.next();
+        }
     }
 
     /// Passes over blanks.
     pub fn blanks(&mut self) {
         while self.kind() == TokenKind::Whitespace {
-            self.pass();
+            self.token = self.lexer.next();
         }
     }
 
     /// What was consumed from `at` on.
     pub fn since(&self, at: usize) -> &'a str {
-        self.text.get(at..self.end).unwrap_or_default()
+        self.source.input().get(at..self.end).unwrap_or_default()
     }
 
     /// What is left of the line, the token at hand included.
     pub fn rest_of_line(&self) -> &'a str {
-        let rest = self.text.get(self.start()..).unwrap_or_default();
+        let rest = self.source.input().get(self.start()..).unwrap_or_default();
         let end = rest.bytes().position(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(rest.len());
         rest.get(..end).unwrap_or_default()
     }
 
     /// Where the line of the token at hand ends, its newline included.
     pub fn end_of_line(&self) -> usize {
-        let input = self.text;
+        let input = self.source.input();
         let mut rest = input.bytes().enumerate().skip(self.start());
         rest.find(|(_, byte)| *byte == b'\n').map_or(input.len(), |(newline, _)| newline + 1)
     }

@@ -8,7 +8,6 @@ pub mod diagnostic;
 mod entries;
 pub mod file;
 mod keys;
-mod lexer;
 mod line;
 pub mod model;
 mod reader;

@@ -1,17 +1,17 @@
-//! TOML, one header or one `key = value` at a time, over its [tokens](super::lexer). Pure.
+//! TOML, one header or one `key = value` at a time, over toml_parser's lexer. Pure.
 //!
-//! No table of tokens is needed (a file may be one big array), nesting
+//! The grammar is here, not toml_parser's own, so that no token table is needed (a file may be one big array), nesting
 //! costs no stack, and a mistake costs the line it is in: what is not closed (a bracket, a multi-line string) ends with
 //! its first line instead of swallowing the file. Of arrays the strings are read. Inline tables, arrays in arrays, floats
 //! and dates are recognised and skipped: no key of a board wants one.
 
 use super::diagnostic::Mistake;
-use super::lexer::TokenKind;
 use super::line::{Fault, Line, Result};
 use super::string::{self, Wrong};
 use crate::limits::BOARD_ARRAY;
 use core::str::from_utf8;
 use heapless::Vec;
+use toml_parser::lexer::TokenKind;
 
 /// A dotted key or table name, decoded. Only the first parts are kept: none of ours has more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -238,7 +238,7 @@ fn each_command_that_chains_is_entered_and_so_is_the_next_one() {
     }
     let mut make = stage.command(&["s6-accessrules-cdb-from-fs", "access.cdb", "access"]);
     assert!(make.status().unwrap().success());
-    stage.file("line", "s6-setsid -q\n");
+    stage.file("line", "s6-setsid -q \"$@\"\n");
     for words in USES {
         for chain in [
             [&["s6-setsid", "-q"], *words].concat(),

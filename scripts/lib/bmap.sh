@@ -15,7 +15,7 @@ bmap_text() { dd if="$1" bs=1 skip="$2" count="$3" 2>/dev/null | tr -d '\000'; }
 # bmap_parts IMAGE: START and SIZE of each partition, in bytes, in the order of their places.
 bmap_parts() {
     sfdisk --dump "$1" 2>/dev/null | sed -n 's/.*start= *\([0-9]*\), *size= *\([0-9]*\),.*/\1 \2/p' | sort -n |
-        awk '{ printf "%d %d\n", $1 * 512, $2 * 512 }'
+        awk '{ printf "%.0f %.0f\n", $1 * 512, $2 * 512 }'
 }
 
 # bmap_fat IMAGE START: FROM and TO (not with it) of the free clusters, one line each.
@@ -41,7 +41,7 @@ bmap_fat() {
     fi
     od -An -v -t "u$width" -w"$width" -j $(($2 + reserved * sector + 2 * width)) -N $((count * width)) --endian=little "$1" |
         awk -v at=$(($2 + first * sector)) -v cluster=$cluster '
-            function out() { if (free) printf "%d %d\n", from, at }
+            function out() { if (free) printf "%.0f %.0f\n", from, at }
             { used = $1 % 268435456 != 0 }
             !used && !free { from = at; free = 1 }
             used { out(); free = 0 }
@@ -59,7 +59,7 @@ bmap_ext4() {
                 count = split($0, all, ", ")
                 for (i = 1; i <= count; i++) {
                     if (split(all[i], ends, "-") == 1) ends[2] = ends[1]
-                    if (ends[1] != "") printf "%d %d\n", start + ends[1] * size, start + (ends[2] + 1) * size
+                    if (ends[1] != "") printf "%.0f %.0f\n", start + ends[1] * size, start + (ends[2] + 1) * size
                 }
             }'
 }
@@ -85,9 +85,9 @@ bmap_free() {
         done
         cat "$BMAP_TMP/parts"
     } | sort -n | awk -v total="$total" '
-        $1 > end { printf "%d %d\n", end, $1 }
+        $1 > end { printf "%.0f %.0f\n", end, $1 }
         $1 + $2 > end { end = $1 + $2 }
-        END { if (end < total) printf "%d %d\n", end, total }'
+        END { if (end < total) printf "%.0f %.0f\n", end, total }'
     while read -r start size; do
         if [ "$(bmap_text "$disk" "$start" 4)" = hsqs ]; then
             end=$((start + $(bmap_number "$disk" $((start + 40)) 8)))
@@ -106,9 +106,9 @@ bmap_ranges() {
         function up(n) { return int((n + block - 1) / block) }
         { from = up($1); to = $2 == total ? up($2) : int($2 / block) }
         to <= from { next }
-        from > next_ { printf "%d %d\n", next_, from - 1 }
+        from > next_ { printf "%.0f %.0f\n", next_, from - 1 }
         to > next_ { next_ = to }
-        END { if (next_ < up(total)) printf "%d %d\n", next_, up(total) - 1 }'
+        END { if (next_ < up(total)) printf "%.0f %.0f\n", next_, up(total) - 1 }'
 }
 
 # bmap_sum IMAGE FIRST LAST: sha256 of a run of blocks.
@@ -152,4 +152,4 @@ bmap_make() {
 }
 
 # bmap_mapped FILE: how many bytes a map says there are to write.
-bmap_mapped() { sed -n 's/.*<MappedBlocksCount> *\([0-9]*\) .*/\1/p' "$1" | awk -v block=$BMAP_BLOCK '{ print $1 * block }'; }
+bmap_mapped() { sed -n 's/.*<MappedBlocksCount> *\([0-9]*\) .*/\1/p' "$1" | awk -v block=$BMAP_BLOCK '{ printf "%.0f\n", $1 * block }'; }

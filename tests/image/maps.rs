@@ -96,6 +96,18 @@ fn a_disk_that_ends_within_a_block_is_mapped_to_its_end() {
     assert_eq!((map.blocks, map.image_size), (513, 2 * MIB + 512));
 }
 
+/// More bytes than the numbers of some awks hold.
+#[test]
+fn a_disk_of_five_gigabytes_is_mapped_to_its_last_partition() {
+    let small = Small::new(5120 * MIB, "label: dos\nstart=10481664, size=2048, type=83\n");
+    let map = small.dir.path().join("small.bmap");
+    let mapped = sh(&format!("bmap_make {} {}\nbmap_mapped {1}\n", small.image.display(), map.display()));
+    let map = Map::read(&map);
+    let ranges: Vec<_> = map.ranges.iter().map(|(range, _)| range.clone()).collect();
+    assert_eq!(ranges, [0..=0, 1_310_208..=1_310_463]);
+    assert_eq!((map.blocks, mapped.as_str()), (1_310_720, "1052672\n"));
+}
+
 #[test]
 fn a_disk_without_a_partition_table_is_refused() {
     let dir = TempDir::new();

@@ -37,6 +37,7 @@ pub enum Stage {
 
 impl Stage {
     /// That of a header; a number that is none is the end.
+    #[inline(always)] // see go_on_with_stop
     pub fn of(header: &Header) -> Stage {
         match header.stop_stage {
             0 => Stage::Idle,
@@ -69,11 +70,18 @@ impl Engine {
         self.script_runs(now)
     }
 
-    /// Begins the stop that has waited for the script, if one has and need not any more.
+    /// Begins the stop that has waited for the script, if one has and need not any more. It is asked at every death, and so is
+    /// a part of the caller: the rest of the code here is not in memory until a stop comes.
+    #[inline(always)]
     pub(super) fn go_on_with_stop(&mut self, now: Nanos) {
-        let header = &self.tables.header;
-        let waits = !matches!(Stage::of(header), Stage::Idle | Stage::Told);
-        if !waits || !matches!(self.config.role, Role::Init(_)) || self.script_runs(now) {
+        if !matches!(Stage::of(&self.tables.header), Stage::Idle | Stage::Told) {
+            self.begin_held_stop(now);
+        }
+    }
+
+    #[inline(never)]
+    fn begin_held_stop(&mut self, now: Nanos) {
+        if !matches!(self.config.role, Role::Init(_)) || self.script_runs(now) {
             return;
         }
         fault_point!("script.over");

@@ -2,10 +2,9 @@
 
 use crate::scandir::{PATIENCE, Service, Svscan, eventually};
 use linchpin::fdholder::client::Connection;
-use linchpin::sys::{Fd, time};
+use linchpin::sys::time;
 use std::ffi::CString;
-use std::fs::File;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::OnceLock;
@@ -30,19 +29,9 @@ fn build_next() -> PathBuf {
     cargo.env("CARGO_BUILD_BUILD_DIR", Path::new(THIS).ancestors().nth(2).unwrap());
     cargo.args(["build", "--quiet", "--offline", "--bin", "linchpin", "--features", features, "--target-dir"]);
     cargo.arg(&target).current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    // Each test is a process, and builds it; cargo may put the binary in its place anew, and it is not there for a moment.
-    // So they do it one after the other, and run a copy that is replaced in one step, and only if it is another one.
-    std::fs::create_dir_all(&target).unwrap();
-    let lock = File::create(target.join("lock")).unwrap();
-    rustix::fs::flock(Fd(lock.as_raw_fd()), rustix::fs::FlockOperation::LockExclusive).unwrap();
     let built = cargo.output().unwrap();
     assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-    let (fresh, later) = (std::fs::read(target.join("debug/linchpin")).unwrap(), target.join("later"));
-    if std::fs::read(&later).ok().as_ref() != Some(&fresh) {
-        std::fs::copy(target.join("debug/linchpin"), target.join("later.new")).unwrap();
-        std::fs::rename(target.join("later.new"), &later).unwrap();
-    }
-    later
+    target.join("debug/linchpin")
 }
 
 /// What is the same before an upgrade and after it.

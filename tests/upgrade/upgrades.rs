@@ -42,6 +42,8 @@ fn without_a_path_the_binary_that_runs_is_entered_again() {
 
 #[test]
 fn a_client_in_the_middle_of_a_request_is_answered_by_the_other_version() {
+    // It may have to be built first, and no client has so much time for a request.
+    let later = next();
     let (svscan, _) = small();
     svscan.store("a", TcpListener::bind("127.0.0.1:0").unwrap());
     let mut idle = svscan.connect();
@@ -49,7 +51,7 @@ fn a_client_in_the_middle_of_a_request_is_answered_by_the_other_version() {
     let half = std::os::unix::net::UnixStream::connect(path).unwrap();
     let request = b"\0\0\0\x05\0\0R\0\x01a\0";
     std::io::Write::write_all(&mut &half, &request[..7]).unwrap();
-    svscan.upgrade(next());
+    svscan.upgrade(later);
     std::io::Write::write_all(&mut &half, &request[7..9]).unwrap();
     svscan.upgrade(Path::new(THIS));
     std::io::Write::write_all(&mut &half, &request[9..]).unwrap();

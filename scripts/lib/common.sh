@@ -7,6 +7,8 @@ ROOT=$(cd "$(dirname "$0")/.." && pwd)
 OUT=${LINCHPIN_OUT:-$ROOT/target/out}
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/linchpin
 ALL_ARCHES="arm aarch64 x86_64"
+DEBIAN=bookworm # the release that everything is from
+RELEASE=''        # the one that the kernels are from, if it is another
 
 say() { printf '%s: %s\n' "$SELF" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
@@ -48,6 +50,15 @@ host_arch() {
     esac
 }
 
+# release_set NAME
+release_set() {
+    case $1 in
+    '' | *[!a-z]*) die "--release wants the name of a Debian release, such as $DEBIAN" ;;
+    "$DEBIAN") RELEASE='' ;;
+    *) RELEASE=$1 ;;
+    esac
+}
+
 # cargo_version_ok: is there a cargo, 1.85 or newer?
 cargo_version_ok() {
     version=$(cargo -V 2>/dev/null) || return 1
@@ -76,8 +87,8 @@ find_lld() {
 RUST_1_85=$CACHE/trees/rust-1.85 # bin/rustc and bin/clippy-driver in it are ready to run
 DAEMONS=$CACHE/trees/daemons # a root with daemons for the tests, for the machine that we run on
 tree_root() { echo "$CACHE/trees/root-$1"; }
-tree_kernel() { echo "$CACHE/trees/kernel-$1/kernel"; }
-tree_module() { echo "$CACHE/trees/kernel-$1/veth.ko"; }
+tree_kernel() { echo "$CACHE/trees/kernel-$1${RELEASE:+-$RELEASE}/kernel"; }
+tree_module() { echo "$CACHE/trees/kernel-$1${RELEASE:+-$RELEASE}/veth.ko"; }
 # A kernel package's kernel, dtb/ and lib/modules, for images; firmware packages as they are.
 tree_files() { echo "$CACHE/trees/files-$1"; }
 tree_firmware() { echo "$CACHE/trees/firmware-$1"; }

@@ -2,7 +2,7 @@
 # Sourced by setup. A private state, because the host knows no foreign architecture and must not learn one.
 # shellcheck shell=sh
 
-SUITE=bookworm
+SUITE=$DEBIAN
 APT_DIR=
 TMP=
 
@@ -46,9 +46,10 @@ apt_private() {
     "$apt_tool" -c "$APT_DIR/apt.conf" "$@"
 }
 
-# debian_index: fetches the signed package lists, once a run and only if something must be downloaded.
+# debian_index: fetches the signed package lists of SUITE, once a run and only if something must be downloaded.
 debian_index() {
-    [ -z "$APT_DIR" ] || return 0
+    APT_DIR=$TMP/apt.$SUITE
+    [ ! -e "$APT_DIR" ] || return 0
     mirror=$(debian_mirror)
     if [ -z "$mirror" ] && can_be_root; then
         # apt tells only after it has fetched its lists once; container images come without.
@@ -56,7 +57,6 @@ debian_index() {
         mirror=$(debian_mirror)
     fi
     [ -n "$mirror" ] || die "apt knows no Debian mirror. Run 'sudo apt-get update', or set LINCHPIN_DEBIAN_MIRROR"
-    APT_DIR=$TMP/apt
     mkdir -p "$APT_DIR/lists/partial" "$APT_DIR/cache/archives/partial"
     : >"$APT_DIR/status"
     keyring=/usr/share/keyrings/debian-archive-keyring.gpg

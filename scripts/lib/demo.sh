@@ -60,14 +60,15 @@ boot_demo() {
     : "${limit:=180}"
     host=$(host_arch)
     scripts=$ROOT/scripts
-    if [ "$check" = yes ]; then "$scripts/setup" --check "$ARCH"; else "$scripts/setup" "$ARCH"; fi
+    release=--release=${RELEASE:-$DEBIAN}
+    if [ "$check" = yes ]; then "$scripts/setup" --check "$release" "$ARCH"; else "$scripts/setup" "$release" "$ARCH"; fi
     if [ "$host" = "$ARCH" ]; then host=; fi # the host's build makes the image, too
     "$scripts/build" "$ARCH" ${host:+"$host"}
 
     # panic=-1: a dead process 1 is a reset, and -no-reboot makes that QEMU's end.
     append="quiet panic=-1"
     if [ "$check" = yes ]; then
-        "$scripts/rootfs" --check "$ARCH"
+        "$scripts/rootfs" --check "$release" "$ARCH"
         # An emulator translates a program anew for each address at which it is loaded: with addresses
         # that are not random, starting a dynamically linked daemon takes half the time.
         append="$append norandmaps"

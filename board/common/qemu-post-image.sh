@@ -17,14 +17,13 @@ if [ -z "${command# }" ]; then
 fi
 
 # QEMU takes a card only if its size is a power of two.
-case $command in
-*if=sd*)
-    file=$images/rootfs.squashfs
-    size=$(wc -c <"$file")
+card=$(echo "$command" | sed -n 's/.*-drive file=\([^, ]*\),if=sd.*/\1/p')
+if [ -n "$card" ]; then
+    size=$(wc -c <"$images/$card")
     power=1048576
     while [ "$power" -lt "$size" ]; do power=$((power * 2)); done
-    truncate -s "$power" "$file" ;;
-esac
+    truncate -s "$power" "$images/$card"
+fi
 
 serial=
 case $command in

@@ -19,7 +19,7 @@ fn a_wrong_answer_ends_it_with_nothing_written() {
     let old = machine.fill("sdb");
     machine.image();
     for answer in ["sda\n", "\n", "YES\n", "sdb yes\n"] {
-        answered(&machine, answer).is(4, &["type sdb to overwrite it", "neither sdb nor yes: nothing was written"]);
+        answered(&machine, answer).is(4, &["type sdb (or yes) to overwrite it", "neither sdb nor yes: nothing was written"]);
         assert!(machine.content("sdb") == old, "{answer:?}");
     }
 }
@@ -76,7 +76,7 @@ fn meanwhile(machine: &Machine, action: impl FnOnce()) -> (i32, String) {
     let mut child = command.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let mut said = Vec::new();
     let mut stderr = child.stderr.take().unwrap();
-    while !said.ends_with(b"type sdb to overwrite it: ") {
+    while !said.ends_with(b"type sdb (or yes) to overwrite it: ") {
         let mut byte = [0];
         assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&said));
         said.push(byte[0]);

@@ -73,6 +73,14 @@ pub fn usage(applet: &Applet) -> i32 {
     write(Fd::STDOUT, line.finish("\n"))
 }
 
+/// The usage of a command, and `more` behind it.
+pub fn usage_and(applet: &Applet, more: &str) -> i32 {
+    match usage(applet) {
+        0 => write(Fd::STDOUT, more),
+        code => code,
+    }
+}
+
 fn version() -> i32 {
     let mut line = Line::<64>::new();
     let _ = write!(line, "linchpin {}", crate::VERSION);

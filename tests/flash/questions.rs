@@ -19,7 +19,8 @@ fn a_wrong_answer_ends_it_with_nothing_written() {
     let old = machine.fill("sdb");
     machine.image();
     for answer in ["sda\n", "\n", "YES\n", "sdb yes\n"] {
-        answered(&machine, answer).is(4, &["type sdb (or yes) to overwrite it", "neither sdb nor yes: nothing was written"]);
+        answered(&machine, answer)
+            .is(4, &["type sdb (or yes) to overwrite it", "neither sdb nor yes: nothing was written"]);
         assert!(machine.content("sdb") == old, "{answer:?}");
     }
 }

@@ -262,7 +262,9 @@ fn it_tells_its_own_usage() {
     for option in ["--help", "-h"] {
         let output = ours(Path::new("/"), &format!("status {option}"));
         assert_eq!((output.status.code(), stderr(&output)), (Some(0), String::new()));
-        assert!(stdout(&output).starts_with("usage: status [scandir] [name...]\nshows "), "{output:?}");
+        let text = stdout(&output);
+        assert!(text.starts_with("usage: status [scandir] [name...]\nshows "), "{text}");
+        assert!(text.contains("A scandir begins with / or a dot, names do not."), "{text}");
     }
 }
 

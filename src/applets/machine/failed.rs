@@ -3,7 +3,7 @@
 
 use super::columns::{Left, Span};
 use super::status::row::Sight;
-use super::status::{NAMES, Out, PATH, USUAL, gather, is_logged, open};
+use super::status::{NAMES, Out, PATH, gather, is_logged, open, scan_directory};
 use crate::applets::cli::{Cli, Opt, SYSTEM, WrongUsage};
 use crate::applets::help;
 use crate::service::status::End;
@@ -51,25 +51,16 @@ pub fn failed(cli: &Cli) -> i32 {
         let mut options = cli.options();
         match options.option()? {
             None => {}
-            Some(Opt::Long(b"help") | Opt::Short(b'h')) => {
-                let code = help::usage(cli.applet());
-                return Ok(if code == 0 { crate::applets::cli::print(cli, MORE.as_bytes()) } else { code });
-            }
+            Some(Opt::Long(b"help") | Opt::Short(b'h')) => return Ok(help::usage_and(cli.applet(), MORE)),
             Some(_) => return Err(WrongUsage),
         }
         let words = options.operands(0)?;
         if words.len() > 1 {
             return Err(WrongUsage);
         }
-        let mut scandir = match words.get(0) {
-            Some(path) => match open(Fd::CWD, path) {
-                Ok(fd) => fd,
-                Err(e) => return Ok(cli.unable(format_args!("open {}", Printable(path.to_bytes())), e)),
-            },
-            None => match USUAL.iter().find_map(|path| open(Fd::CWD, path).ok()) {
-                Some(fd) => fd,
-                None => return Ok(cli.refuse("neither /run/service nor /service is there: name a scan directory")),
-            },
+        let mut scandir = match scan_directory(cli, words.get(0)) {
+            Ok(fd) => fd,
+            Err(code) => return Ok(code),
         };
         let code = list(cli, scandir);
         scandir.close();

@@ -26,6 +26,12 @@ use rustix::fs::OFlags;
 /// Usage line.
 pub const USAGE: &str = "[scandir] [name...]";
 
+/// What `--help` says besides.
+const MORE: &str = "
+A scandir begins with / or a dot, names do not. Without one it is the machine's, /run/service or /service.
+Exit code: 0 all that are wanted up are up; 1 some are not; 111 some cannot be read
+";
+
 /// Some that are wanted up are not.
 const MISSED: i32 = 1;
 /// Where a scan directory is looked for.
@@ -35,15 +41,16 @@ pub const WIDEST: usize = 40;
 
 pub(super) static NAMES: TakeCell<Names> = TakeCell::new(Names::new());
 
-/// `status [scandir] [name...]`. Without names, first what the scanner says of itself. A first word that begins with `/` or `.` is the scan directory, unless it is a service
-/// directory; without it, the machine's is looked at. Names: only these services (`NAME`, `NAME/log`, or, beginning with
-/// `/` or `.`, any service directory). Exit code: 0; 1 some that are wanted up are not; 100; 111 some cannot be read.
+/// `status [scandir] [name...]`. Without names, first what the scanner says of itself. A first word that begins with `/`
+/// or `.` is the scan directory, unless it is a service directory; without it, the machine's is looked at. Names: only
+/// these services (`NAME`, `NAME/log`, or, beginning with `/` or `.`, any service directory). Exit code: 0; 1 some that
+/// are wanted up are not; 100; 111 some cannot be read.
 pub fn status(cli: &Cli) -> i32 {
     cli.with_usage(|| {
         let mut options = cli.options();
         match options.option()? {
             None => {}
-            Some(Opt::Long(b"help") | Opt::Short(b'h')) => return Ok(help::usage(cli.applet())),
+            Some(Opt::Long(b"help") | Opt::Short(b'h')) => return Ok(help::usage_and(cli.applet(), MORE)),
             Some(_) => return Err(WrongUsage),
         }
         let words = options.operands(0)?;
@@ -53,16 +60,10 @@ pub fn status(cli: &Cli) -> i32 {
             None => (None, words),
         };
         let needed = rest.is_empty() || rest.iter().any(|name| !is_path(name));
-        let mut scandir = match named {
-            _ if !needed => Fd::NONE,
-            Some(path) => match open(Fd::CWD, path) {
-                Ok(fd) => fd,
-                Err(e) => return Ok(cli.unable(format_args!("open {}", Printable(path.to_bytes())), e)),
-            },
-            None => match USUAL.iter().find_map(|path| open(Fd::CWD, path).ok()) {
-                Some(fd) => fd,
-                None => return Ok(cli.refuse("neither /run/service nor /service is there: name a scan directory")),
-            },
+        let found = if needed { scan_directory(cli, named) } else { Ok(Fd::NONE) };
+        let mut scandir = match found {
+            Ok(fd) => fd,
+            Err(code) => return Ok(code),
         };
         let mut table = Table::new(cli, scandir);
         let code = if rest.is_empty() { table.all() } else { table.these(rest) };
@@ -89,6 +90,19 @@ fn is_service(path: &CStr) -> bool {
         dir.close();
         found
     })
+}
+
+/// The scan directory that is named, or else the machine's. If there is none that is said, and it is the exit code.
+pub(super) fn scan_directory(cli: &Cli, named: Option<&CStr>) -> core::result::Result<Fd, i32> {
+    match named {
+        Some(path) => {
+            open(Fd::CWD, path).map_err(|e| cli.unable(format_args!("open {}", Printable(path.to_bytes())), e))
+        }
+        None => USUAL
+            .iter()
+            .find_map(|path| open(Fd::CWD, path).ok())
+            .ok_or_else(|| cli.refuse("neither /run/service nor /service is there: name a scan directory")),
+    }
 }
 
 pub(super) fn open(dir: Fd, path: &CStr) -> Result<Fd> {

@@ -2,6 +2,7 @@
 //! there is, and whether its files keep Buildroot's rules. With a tree at hand (`BUILDROOT_DIR`) Buildroot itself is asked.
 
 mod choices;
+mod emulator;
 mod lints;
 mod login;
 #[allow(dead_code)] // other tests use the rest

@@ -97,7 +97,7 @@ impl Campaign {
     fn looks(&self) -> String {
         let scan = self.svscan.path("");
         let children: Vec<_> = self.svscan.children().iter().map(i32::to_string).collect();
-        let script = "dir=$1; shift; for p; do echo $p $(readlink /proc/$p/cwd) $(tr '\\0' ' ' </proc/$p/cmdline); done; s6-svstat $dir/* $dir/*/log 2>&1";
+        let script = "dir=$1; shift; for p; do echo $p $(readlink /proc/$p/cwd) $(tr '\\0' ' ' </proc/$p/cmdline); done; for d in $dir/* $dir/*/log; do echo ${d#$dir/} $(ls $d/down 2>/dev/null) $(s6-svstat $d 2>&1); done";
         let said =
             std::process::Command::new("sh").args(["-c", script, "sh"]).arg(scan).args(children).output().unwrap();
         String::from_utf8_lossy(&said.stdout).into_owned()
@@ -180,17 +180,9 @@ impl Campaign {
             self.svscan.unhide(name);
         }
         self.svscan.ok("s6-svscanctl -a .");
+        let mut told = [None; MOVED];
         for (n, name) in self.moved.iter().enumerate() {
-            let mut told = Instant::now() - PATIENCE;
-            self.until(&format!("{name} is not {}", wanted(n)), || {
-                // A supervisor that was told to exit may not have heard it; the next one reads it from the file `down`.
-                if told.elapsed() > Duration::from_secs(3) {
-                    told = Instant::now();
-                    self.svscan.send(name, if wanted(n) { b"cU" } else { b"cD" });
-                }
-                // That file shows that the order was heard, and that it lasts.
-                self.is(name, wanted(n)) && self.svscan.path(name).join("down").exists() != wanted(n)
-            });
+            self.until(&format!("{name} is not {}", wanted(n)), || self.obeys(name, wanted(n), &mut told[n]));
         }
         for name in &self.fleeting {
             self.until(&format!("{name} is not ready"), || self.is(name, true));
@@ -202,7 +194,26 @@ impl Campaign {
         }
         let up = (0..MOVED).filter(|n| wanted(*n)).count() + STEADY + FLEETING;
         let loggers = MOVED / 4 + STEADY + FLEETING;
-        self.until(&format!("children are not {up} and {loggers}"), || self.svscan.children().len() == up + loggers);
+        let names: Vec<_> = (0..MOVED).filter(|n| wanted(*n)).map(|n| &*self.moved[n]).collect();
+        // What was seen first may have been older than the order, on a machine that is late, and the order lost with a
+        // supervisor that was about to exit.
+        self.until(&format!("children are not {up}, {names:?} among them, and {loggers}"), || {
+            let obey = (0..MOVED).filter(|n| self.obeys(&self.moved[*n], wanted(*n), &mut told[*n])).count();
+            obey == MOVED && self.svscan.children().len() == up + loggers
+        });
+    }
+
+    /// Whether a service is as it was told to be. It is told at first, and again if it has not become so for a while.
+    fn obeys(&self, name: &str, up: bool, told: &mut Option<Instant>) -> bool {
+        // The file `down` shows that the order was heard, and that it lasts.
+        let obeys = self.is(name, up) && self.svscan.path(name).join("down").exists() != up;
+        // A supervisor that was told to exit may not have heard it; the next one reads it from that file.
+        if told.is_none_or(|at| !obeys && at.elapsed() > Duration::from_secs(3)) {
+            *told = Some(Instant::now());
+            self.svscan.send(name, if up { b"cU" } else { b"cD" });
+            return false;
+        }
+        obeys
     }
 }
 

@@ -8,7 +8,7 @@ OUT=${LINCHPIN_OUT:-$ROOT/target/out}
 CACHE=${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/linchpin
 ALL_ARCHES="arm aarch64 x86_64"
 DEBIAN=bookworm # the release that everything is from
-RELEASE=''        # the one that the kernels are from, if it is another
+RELEASE='' # the one that the kernels are from, if it is another
 
 say() { printf '%s: %s\n' "$SELF" "$*" >&2; }
 die() { say "error: $*"; exit 1; }
